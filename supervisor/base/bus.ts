@@ -1,0 +1,64 @@
+import type { z } from 'zod'
+import type { FanoutDefinition, QueueDefinition } from './definitions.ts'
+import type { Duration } from './durations.ts'
+
+/** What a sender may say about one message. */
+export interface SendOptions {
+  /**
+   * The message's id, by which handlers tell a repeated message from a new one.
+   * @default a new UUIDv7
+   */
+  id?: string
+}
+
+export interface PublishOptions extends SendOptions {
+  /**
+   * Whether a fanout without any subscription is an error (`UnroutableError`).
+   * @default true: a view that nobody counts is more often a mistake than meant
+   */
+  mandatory?: boolean
+}
+
+export interface CallOptions extends SendOptions {
+  /**
+   * How long to wait for the reply. A request that no worker has taken by then is not handled any more: the broker
+   * moves it to the queue's dead letters, with the reason `expired` in `x-death`.
+   * @default '30s'
+   */
+  timeout?: Duration
+}
+
+/** A message that the broker has confirmed. */
+export interface Sent {
+  id: string
+}
+
+/** What sends: to a queue, to a fanout, or to a queue with a wait for the result. */
+export interface Bus {
+  /**
+   * Sends to a queue; resolves when the broker has confirmed the message.
+   * @throws ValidationError, MessageTooLargeError, UnroutableError; UnavailableError and its kin: try again later
+   */
+  send<D extends z.ZodType, R extends z.ZodType | undefined>(
+    queue: QueueDefinition<D, R>,
+    data: z.input<D>,
+    options?: SendOptions,
+  ): Promise<Sent>
+
+  /**
+   * Publishes to a fanout, of which every subscribed worker gets its own copy; resolves when the broker has
+   * confirmed the message.
+   * @throws as `send`
+   */
+  publish<D extends z.ZodType>(fanout: FanoutDefinition<D>, data: z.input<D>, options?: PublishOptions): Promise<Sent>
+
+  /**
+   * Sends to a queue and resolves with the handler's result, over RabbitMQ's direct reply-to.
+   * @throws as `send`, CallTimeoutError, CallLostError, CallFailedError
+   */
+  call<D extends z.ZodType, R extends z.ZodType>(
+    queue: QueueDefinition<D, R>,
+    data: z.input<D>,
+    options?: CallOptions,
+  ): Promise<z.output<R>>
+}

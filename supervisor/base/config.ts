@@ -1,0 +1,120 @@
+import { existsSync } from 'node:fs'
+import { isIP } from 'node:net'
+import { resolve } from 'node:path'
+import { DURATION_FORMAT, MAX_TIMER_MS, parseDuration } from './durations.ts'
+import { ConfigError } from './errors.ts'
+import { LOG_LEVELS } from './log.ts'
+
+/** What the environment says, checked. See the README's table for each variable's meaning and default. */
+export interface Config {
+  /** The broker's nodes, tried in turn. Holds passwords: never log it, use `brokerNames`. */
+  readonly amqpUrls: readonly string[]
+  readonly port: number
+  readonly host: string
+  /** Bearer tokens that the front door accepts; empty: it asks for none. */
+  readonly apiKeys: readonly string[]
+  readonly logLevel: string
+  /** Absolute path. */
+  readonly dataDir: string
+  readonly databaseUrl: string | undefined
+  /** Milliseconds that running handlers and requests get to finish once a process is told to stop. */
+  readonly shutdownTimeout: number
+}
+
+/** The configuration of this process: its environment, completed by a `.env` file in the folder `root`. */
+export function loadConfig(root: string = process.cwd()): Config {
+  const file = resolve(root, '.env')
+  // Variables that are set already win over the file's.
+  if (existsSync(file)) process.loadEnvFile(file)
+  return parseConfig(process.env, root)
+}
+
+/**
+ * Checks an environment.
+ * @throws ConfigError that lists every mistake at once
+ */
+export function parseConfig(env: NodeJS.ProcessEnv, root: string): Config {
+  const problems: string[] = []
+
+  const value = (name: string): string | undefined => env[name]?.trim() || undefined
+  const expect = (name: string, expected: string, found = value(name)) =>
+    problems.push(`${name}: expected ${expected}, found ${found === undefined ? 'nothing' : `'${found}'`}`)
+
+  const port = Number(value('PORT') ?? 4000)
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) expect('PORT', 'a port number from 0 to 65535')
+
+  const host = value('HOST') ?? '127.0.0.1'
+  const apiKeys = listOf(value('API_KEYS'))
+  if (apiKeys.length === 0 && !isLoopback(host)) {
+    expect('HOST', 'a loopback address (127.0.0.1, ::1, localhost) as long as API_KEYS is not set', host)
+  }
+
+  const logLevel = value('LOG_LEVEL') ?? 'info'
+  if (!(LOG_LEVELS as readonly string[]).includes(logLevel)) expect('LOG_LEVEL', `one of ${LOG_LEVELS.join(', ')}`)
+
+  const shutdownTimeout = parseDuration(value('SHUTDOWN_TIMEOUT') ?? '30s')
+  if (shutdownTimeout === undefined || shutdownTimeout > MAX_TIMER_MS) expect('SHUTDOWN_TIMEOUT', DURATION_FORMAT)
+
+  const databaseUrl = value('DATABASE_URL')
+  if (databaseUrl !== undefined && !/^(libsql|wss?|https?|file):/.test(databaseUrl)) {
+    // The value may hold a token: it is not repeated.
+    expect('DATABASE_URL', "a libSQL URL that starts with 'libsql:', 'https:', 'http:' or 'file:'", 'another one')
+  }
+
+  const amqpUrls = listOf(value('AMQP_URL'))
+  if (amqpUrls.length === 0) {
+    problems.push(
+      'AMQP_URL: expected amqp://user:password@host:port, found nothing. `docker compose up -d --wait` starts a ' +
+        'RabbitMQ for AMQP_URL=amqp://guest:guest@localhost:5672',
+    )
+  }
+  for (const [index, url] of amqpUrls.entries()) {
+    const problem = amqpUrlProblem(url)
+    if (problem) problems.push(`AMQP_URL${amqpUrls.length > 1 ? ` (entry ${index + 1})` : ''}: ${problem}`)
+  }
+
+  if (problems.length > 0) throw new ConfigError(problems)
+  return {
+    amqpUrls,
+    port,
+    host,
+    apiKeys,
+    logLevel,
+    dataDir: resolve(root, value('DATA_DIR') ?? 'data'),
+    databaseUrl,
+    shutdownTimeout: shutdownTimeout as number,
+  }
+}
+
+/** A broker's URL without its password and parameters, for logs and errors. */
+export function brokerName(url: string): string {
+  const { protocol, hostname, port, pathname } = new URL(url)
+  return `${protocol}//${hostname}:${port || (protocol === 'amqps:' ? 5671 : 5672)}${pathname === '/' ? '' : pathname}`
+}
+
+/** Whether only this machine can reach a server that listens on the host. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
+}
+
+// A URL may hold a password: what was found is described, never repeated.
+function amqpUrlProblem(url: string): string | undefined {
+  if (!/^amqps?:\/\//.test(url)) return "expected a URL that starts with 'amqp://' or 'amqps://', found another one"
+  if (!URL.canParse(url)) {
+    return 'expected amqp://user:password@host:port, found one that is not a URL. Percent-encode special characters in the password'
+  }
+  // An unescaped '/', '?' or '#' in a password makes the rest of it a path, which messages would repeat.
+  const { pathname, search, hash } = new URL(url)
+  if (hash || `${pathname}${search}`.includes('@')) {
+    return "expected amqp://user:password@host:port, found an '@' or '#' behind the host. Percent-encode special characters in the password"
+  }
+  if (!new URL(url).hostname) return 'expected amqp://user:password@host:port, found one without a host'
+  return undefined
+}
+
+function listOf(value: string | undefined): string[] {
+  return (value ?? '')
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean)
+}

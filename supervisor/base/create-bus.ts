@@ -1,0 +1,63 @@
+import type { z } from 'zod'
+import type { Bus, SendOptions } from './bus.ts'
+import type { Address, QueueDefinition } from './definitions.ts'
+import { DURATION_FORMAT, MAX_TIMER_MS, parseDuration } from './durations.ts'
+import { ValidationError } from './errors.ts'
+import { type Envelope, REQUEST_ID_HEADER, type Transport } from './message.ts'
+import { uuidv7 } from './uuid.ts'
+import { validate } from './validate.ts'
+
+const CALL_TIMEOUT = '30s'
+
+/** A bus over any transport; what it sends carries the request's id, where there is one. */
+export function createBus(transport: Transport, { requestId }: { requestId?: string | undefined } = {}): Bus {
+  const headers = requestId === undefined ? {} : { [REQUEST_ID_HEADER]: requestId }
+
+  // The data is checked against its schema but sent as it was given: transforms run once, at the handler.
+  async function envelope(
+    address: Address,
+    data: unknown,
+    options: SendOptions,
+    mandatory: boolean,
+  ): Promise<Envelope> {
+    await validate(address.data, data, `The data for ${address.kind} '${address.name}'`)
+    const { kind, name } = address
+    const id = options.id ?? uuidv7()
+    if (typeof id !== 'string' || id === '' || Buffer.byteLength(id) > 255) {
+      throw new ValidationError(`The id for ${kind} '${name}'`, [
+        { path: 'id', message: 'expected 1 to 255 bytes of text' },
+      ])
+    }
+    return { id, address: { kind, name }, body: Buffer.from(JSON.stringify(data)), headers, mandatory }
+  }
+
+  return {
+    async send(queue, data, options = {}) {
+      const message = await envelope(queue, data, options, true)
+      await transport.deliver(message)
+      return { id: message.id }
+    },
+
+    async publish(fanout, data, options = {}) {
+      const message = await envelope(fanout, data, options, options.mandatory ?? true)
+      await transport.deliver(message)
+      return { id: message.id }
+    },
+
+    async call<D extends z.ZodType, R extends z.ZodType>(
+      queue: QueueDefinition<D, R>,
+      data: z.input<D>,
+      options: SendOptions & { timeout?: number | string } = {},
+    ) {
+      const what = `The call of queue '${queue.name}'`
+      const timeout = parseDuration(options.timeout ?? CALL_TIMEOUT)
+      if (timeout === undefined || timeout < 1 || timeout > MAX_TIMER_MS) {
+        throw new ValidationError(what, [{ path: 'timeout', message: `expected ${DURATION_FORMAT}` }])
+      }
+      if (!queue.result)
+        throw new ValidationError(what, [{ path: 'result', message: 'expected a queue with a result schema' }])
+      const reply = await transport.request(await envelope(queue, data, options, true), timeout)
+      return validate(queue.result, JSON.parse(Buffer.from(reply).toString()), `The result of queue '${queue.name}'`)
+    },
+  }
+}

@@ -1,0 +1,251 @@
+import { z } from 'zod'
+import type { Bus } from './bus.ts'
+import { DURATION_FORMAT, type Duration, MAX_TIMER_MS, parseDuration } from './durations.ts'
+import { DefinitionError } from './errors.ts'
+import type { Logger } from './log.ts'
+import { didYouMean } from './suggest.ts'
+
+/** A single-recipient address: each message is handled by one of the competing instances. */
+export interface QueueDefinition<
+  D extends z.ZodType = z.ZodType,
+  R extends z.ZodType | undefined = z.ZodType | undefined,
+> {
+  readonly kind: 'queue'
+  readonly name: string
+  readonly data: D
+  readonly result: R
+}
+
+/** A multiple-recipient address: every subscribed worker gets its own copy. */
+export interface FanoutDefinition<D extends z.ZodType = z.ZodType> {
+  readonly kind: 'fanout'
+  readonly name: string
+  readonly data: D
+}
+
+export type Address = QueueDefinition | FanoutDefinition
+
+/** What a handler gets besides its data. */
+export interface Context {
+  /** The message's id: the same at every attempt, so that a handler can tell what it has done already. */
+  readonly id: string
+  /** Which run of the handler for this message it is, counted from 1. */
+  readonly attempt: number
+  /** How many attempts the message gets in all. */
+  readonly attempts: number
+  /** The worker's name. */
+  readonly worker: string
+  /** Aborted at the timeout and at the end of a drain. */
+  readonly signal: AbortSignal
+  /** Logs with the worker's name, the message's id and its attempt. */
+  readonly log: Logger
+  readonly bus: Bus
+  /** Milliseconds until the timeout. */
+  remainingMs(): number
+}
+
+export interface WorkerOptions<Data = unknown, Result = unknown> {
+  /** What runs for each message. Its return is success, and the result of a call; its throw is a failed attempt. */
+  handler: (data: Data, context: Context) => Result | Promise<Result>
+  /**
+   * How many handlers run at once in one instance; also the broker's prefetch.
+   * @default 10, or `threads` where that is set: a thread runs one handler at a time
+   */
+  concurrency?: number
+  /**
+   * How many threads run the handler, for work that keeps a CPU busy. 0: it runs in the process's own event loop.
+   * @default 0
+   */
+  threads?: number
+  /**
+   * How long one attempt may take, counted from the handler's start. A thread that runs over is killed.
+   * @default '60s'
+   */
+  timeout?: Duration
+  /**
+   * Megabytes of JavaScript heap that a thread may use before it is killed (V8's old generation; a Buffer's bytes
+   * are outside it). Only with `threads`.
+   * @default 256
+   */
+  memoryLimitMb?: number
+}
+
+export interface SubscriberOptions<Data = unknown> extends WorkerOptions<Data> {
+  /**
+   * Who shares a copy of the fanout: all instances of the worker (`group`, durable), or each process for itself
+   * (`instance`; it sees only what is published while it runs).
+   * @default 'group'
+   */
+  subscription?: 'group' | 'instance'
+}
+
+/** A worker's definition with every option settled: the default export of a file in `workers/`. */
+export interface WorkerDefinition<A extends Address = Address> {
+  readonly kind: 'worker'
+  readonly address: A
+  readonly handler: (data: never, context: Context) => unknown
+  readonly concurrency: number
+  readonly threads: number
+  /** Milliseconds. */
+  readonly timeout: number
+  readonly memoryLimitMb: number
+  readonly subscription: 'group' | 'instance'
+}
+
+const DEFAULTS = { concurrency: 10, threads: 0, timeout: '60s', memoryLimitMb: 256, subscription: 'group' } as const
+
+/** Letters, digits, `-` and `_`: dots separate a fanout from its subscriptions and an address from its dead letters. */
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/
+
+/** What a name may look like, for error messages. */
+export const NAME_FORMAT = "1 to 100 letters, digits, '-' or '_', the first a letter or digit"
+
+export function isName(value: unknown): value is string {
+  return typeof value === 'string' && NAME.test(value)
+}
+
+/**
+ * Defines a queue and its contract.
+ * @param options.data the schema of its messages
+ * @param options.result the schema of its handler's result, for `bus.call`
+ * @throws DefinitionError
+ */
+export function defineQueue<D extends z.ZodType>(name: string, options: { data: D }): QueueDefinition<D, undefined>
+export function defineQueue<D extends z.ZodType, R extends z.ZodType>(
+  name: string,
+  options: { data: D; result: R },
+): QueueDefinition<D, R>
+export function defineQueue(name: string, options: { data: z.ZodType; result?: z.ZodType }): QueueDefinition {
+  const problems = addressProblems(name, options, ['data', 'result'])
+  if (options?.result !== undefined) problems.push(...schemaProblems('result', options.result))
+  if (problems.length > 0) throw new DefinitionError(`defineQueue('${name}')`, problems)
+  return Object.freeze({ kind: 'queue', name, data: options.data, result: options.result })
+}
+
+/**
+ * Defines a fanout and its contract.
+ * @param options.data the schema of its messages
+ * @throws DefinitionError
+ */
+export function defineFanout<D extends z.ZodType>(name: string, options: { data: D }): FanoutDefinition<D> {
+  const problems = addressProblems(name, options, ['data'])
+  if (problems.length > 0) throw new DefinitionError(`defineFanout('${name}')`, problems)
+  return Object.freeze({ kind: 'fanout', name, data: options.data })
+}
+
+/**
+ * Defines the worker of a queue or a subscriber of a fanout; the file that exports it as its default gives its name.
+ * @throws DefinitionError
+ */
+export function defineWorker<D extends z.ZodType, R extends z.ZodType>(
+  address: QueueDefinition<D, R>,
+  options: WorkerOptions<z.output<D>, z.input<R>>,
+): WorkerDefinition<QueueDefinition<D, R>>
+export function defineWorker<D extends z.ZodType>(
+  address: QueueDefinition<D, undefined>,
+  options: WorkerOptions<z.output<D>>,
+): WorkerDefinition<QueueDefinition<D, undefined>>
+export function defineWorker<D extends z.ZodType>(
+  address: FanoutDefinition<D>,
+  options: SubscriberOptions<z.output<D>>,
+): WorkerDefinition<FanoutDefinition<D>>
+export function defineWorker(address: Address, options: SubscriberOptions<never>): WorkerDefinition {
+  const problems: string[] = []
+  if (address?.kind !== 'queue' && address?.kind !== 'fanout') {
+    problems.push(`expected a queue or a fanout as the first argument, found ${show(address)}`)
+  }
+  const given: Record<string, unknown> = isObject(options) ? { ...options } : {}
+  if (!isObject(options)) problems.push(`expected an object of options as the second argument, found ${show(options)}`)
+
+  const known = ['handler', ...Object.keys(DEFAULTS)]
+  for (const name of Object.keys(given)) {
+    if (!known.includes(name))
+      problems.push(`unknown option '${name}'${didYouMean(name, known)}; known are ${known.join(', ')}`)
+  }
+  if (isObject(options) && typeof given.handler !== 'function') {
+    problems.push(`handler: expected a function, found ${show(given.handler)}`)
+  }
+
+  const whole = (name: 'concurrency' | 'threads' | 'memoryLimitMb', min: number, max: number) => {
+    const value = given[name] ?? DEFAULTS[name]
+    if (Number.isInteger(value) && (value as number) >= min && (value as number) <= max) return value as number
+    problems.push(`${name}: expected a whole number from ${min} to ${max}, found ${show(value)}`)
+    return DEFAULTS[name]
+  }
+  const threads = whole('threads', 0, 256)
+  // The broker's prefetch count is a 16-bit number (AMQP 0-9-1, basic.qos).
+  const concurrency = given.concurrency === undefined && threads > 0 ? threads : whole('concurrency', 1, 65_535)
+  if (threads > 0 && concurrency !== threads) {
+    problems.push(`concurrency: expected ${threads}, the number of threads, or nothing; found ${show(concurrency)}`)
+  }
+  // A thread needs some twenty for itself: Node, this code, zod.
+  const memoryLimitMb = whole('memoryLimitMb', 64, 1_048_576)
+  if (given.memoryLimitMb !== undefined && threads === 0) {
+    problems.push("memoryLimitMb: expected only with 'threads', because a limit can't hold inside the event loop")
+  }
+
+  const timeout = parseDuration(given.timeout ?? DEFAULTS.timeout)
+  if (timeout === undefined || timeout < 1 || timeout > MAX_TIMER_MS) {
+    problems.push(`timeout: expected ${DURATION_FORMAT}, from 1 ms to 24 days; found ${show(given.timeout)}`)
+  }
+  const subscription = given.subscription ?? DEFAULTS.subscription
+  if (subscription !== 'group' && subscription !== 'instance') {
+    problems.push(`subscription: expected 'group' or 'instance', found ${show(subscription)}`)
+  } else if (given.subscription !== undefined && address?.kind === 'queue') {
+    problems.push("subscription: expected only on a fanout's worker; the instances of a queue's worker compete")
+  }
+
+  if (problems.length > 0)
+    throw new DefinitionError(`defineWorker(${address?.name ? `'${address.name}'` : '…'})`, problems)
+  return Object.freeze({
+    kind: 'worker',
+    address,
+    handler: options.handler,
+    concurrency,
+    threads,
+    timeout: timeout as number,
+    memoryLimitMb,
+    subscription: subscription as 'group' | 'instance',
+  })
+}
+
+/** Whether a value is what `defineWorker` returned. */
+export function isWorkerDefinition(value: unknown): value is WorkerDefinition {
+  return isObject(value) && value.kind === 'worker' && isObject(value.address) && typeof value.handler === 'function'
+}
+
+function addressProblems(name: unknown, options: unknown, known: string[]): string[] {
+  const problems: string[] = []
+  if (!isName(name)) problems.push(`name: expected ${NAME_FORMAT}; found ${show(name)}`)
+  if (!isObject(options))
+    return [...problems, `expected { ${known.join(', ')} } as the second argument, found ${show(options)}`]
+  for (const key of Object.keys(options)) {
+    if (!known.includes(key))
+      problems.push(`unknown option '${key}'${didYouMean(key, known)}; known are ${known.join(', ')}`)
+  }
+  problems.push(...schemaProblems('data', options.data))
+  return problems
+}
+
+// A schema that JSON can't carry (a Date, a Map, a bigint) would pass at the sender and fail at the handler.
+function schemaProblems(name: string, schema: unknown): string[] {
+  if (!(schema instanceof z.ZodType)) return [`${name}: expected a zod schema, found ${show(schema)}`]
+  try {
+    z.toJSONSchema(schema, { io: 'input' })
+    return []
+  } catch (error) {
+    return [`${name}: expected a schema of what JSON can carry, found one that it can't: ${(error as Error).message}`]
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return `'${value}'`
+  if (typeof value === 'function') return 'a function'
+  if (Array.isArray(value)) return 'an array'
+  if (value !== null && typeof value === 'object') return 'an object'
+  return value === undefined ? 'nothing' : String(value)
+}

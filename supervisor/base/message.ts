@@ -1,0 +1,47 @@
+// What travels between the parts: messages on their way in and out, free of any broker library's types.
+import type { Address } from './definitions.ts'
+
+export type Headers = Readonly<Record<string, unknown>>
+
+/** A header of ours on the wire. */
+export const ATTEMPT_HEADER = 'x-attempt'
+export const REQUEST_ID_HEADER = 'x-request-id'
+/** On a failed call's reply: the error's name; the body is its message, as JSON. */
+export const ERROR_HEADER = 'x-error'
+
+/** A message as a bus hands it over: validated and encoded. */
+export interface Envelope {
+  readonly id: string
+  readonly address: Pick<Address, 'kind' | 'name'>
+  readonly body: Uint8Array
+  readonly headers: Headers
+  /** Whether it is an error when no queue takes it. */
+  readonly mandatory: boolean
+}
+
+/** What carries a bus's messages: the broker's connection, or a thread's port to it. */
+export interface Transport {
+  /** Resolves when the broker has confirmed the message. */
+  deliver(envelope: Envelope): Promise<void>
+  /** Resolves with the reply's body. */
+  request(envelope: Envelope, timeoutMs: number): Promise<Uint8Array>
+}
+
+/** A message as it came from a queue. It is settled exactly once, by `ack` or `requeue`. */
+export interface Incoming {
+  /** The queue that keeps its dead letters. */
+  readonly deadLetters: string
+  readonly id: string
+  /** Counted from 1. */
+  readonly attempt: number
+  readonly requestId: string | undefined
+  readonly body: Buffer
+  /** As they came, for passing them on; the names are AMQP 0-9-1's, in camel case. */
+  readonly properties: { readonly headers: Headers; readonly [name: string]: unknown }
+  /** Where the caller of a call waits for the result. */
+  readonly reply: { readonly to: string; readonly correlationId: string } | undefined
+  /** Aborted when the connection it came by is gone: the broker will deliver it again, whatever happens here. */
+  readonly lost: AbortSignal
+  ack(): void
+  requeue(): void
+}

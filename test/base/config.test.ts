@@ -1,0 +1,72 @@
+import t from 'tap'
+import { brokerName, parseConfig } from '../../supervisor/base/config.ts'
+import { ConfigError } from '../../supervisor/base/errors.ts'
+
+const AMQP_URL = 'amqp://user:secret@localhost:5672'
+
+function problemsOf(env: NodeJS.ProcessEnv): readonly string[] {
+  try {
+    parseConfig(env, '/project')
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems
+  }
+  return []
+}
+
+t.test('defaults', async (t) => {
+  t.strictSame(parseConfig({ AMQP_URL }, '/project'), {
+    amqpUrls: [AMQP_URL],
+    port: 4000,
+    host: '127.0.0.1',
+    apiKeys: [],
+    logLevel: 'info',
+    dataDir: '/project/data',
+    databaseUrl: undefined,
+    shutdownTimeout: 30_000,
+  })
+})
+
+t.test('lists are split at commas, empty values are unset', async (t) => {
+  const config = parseConfig(
+    { AMQP_URL: `${AMQP_URL}, amqps://other`, API_KEYS: 'a, b,', PORT: ' ', HOST: '0.0.0.0' },
+    '/p',
+  )
+  t.strictSame(config.amqpUrls, [AMQP_URL, 'amqps://other'])
+  t.strictSame(config.apiKeys, ['a', 'b'])
+  t.equal(config.port, 4000)
+})
+
+t.test('every mistake is listed at once, with what was expected and found', async (t) => {
+  const problems = problemsOf({
+    PORT: '70000',
+    HOST: '0.0.0.0',
+    LOG_LEVEL: 'loud',
+    SHUTDOWN_TIMEOUT: 'soon',
+    DATABASE_URL: 'x:y',
+  })
+  t.match(problems, [
+    /^PORT: expected a port number .*, found '70000'$/,
+    /^HOST: expected a loopback address .*API_KEYS.*, found '0\.0\.0\.0'$/,
+    /^LOG_LEVEL: expected one of trace, .*, found 'loud'$/,
+    /^SHUTDOWN_TIMEOUT: expected .*, found 'soon'$/,
+    /^DATABASE_URL: expected/,
+    /^AMQP_URL: expected amqp:\/\/.*, found nothing\. `docker compose/,
+  ])
+})
+
+t.test('a password is never repeated', async (t) => {
+  for (const url of [
+    'http://u:secret@host',
+    'amqp://u:secret@:5672',
+    'amqp://u:sec%ret@ho st',
+    'u:secret@host',
+    'amqp://app:2024/sec@host:5672',
+    'amqp://app:2024#sec@host',
+  ]) {
+    const problems = problemsOf({ AMQP_URL: url })
+    t.equal(problems.length, 1, url)
+    t.notMatch(problems.join(), /sec/)
+  }
+  t.equal(brokerName('amqp://u:secret@host/vhost?heartbeat=1'), 'amqp://host:5672/vhost')
+  t.equal(brokerName('amqps://host'), 'amqps://host:5671')
+})
