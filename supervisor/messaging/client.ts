@@ -1,0 +1,221 @@
+import { randomUUID } from 'node:crypto'
+import type { ConfirmChannel } from 'amqplib'
+import { aborted } from '../base/aborted.ts'
+import type { Bus } from '../base/bus.ts'
+import { createBus } from '../base/create-bus.ts'
+import {
+  BrokerUnavailableError,
+  MessageTooLargeError,
+  reasonOf,
+  TopologyError,
+  UnroutableError,
+} from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
+import {
+  ATTEMPT_HEADER,
+  type Envelope,
+  ERROR_HEADER,
+  type Headers,
+  type Incoming,
+  type Transport,
+} from '../base/message.ts'
+import { createCalls, REPLY_TO } from './calls.ts'
+import { declare } from './declare.ts'
+import { codeOf, type Link } from './link.ts'
+import { createPublisher, type Outgoing } from './publisher.ts'
+import { openSession, type SessionState } from './session.ts'
+import { addressTopology, deadLetterTopology } from './topology.ts'
+
+/** RabbitMQ 4's default `max_message_size`; a larger message costs the channel there. */
+const MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+
+export interface ClientOptions {
+  urls: readonly string[]
+  /** The process's name, shown in logs and in the broker's list of connections. */
+  name: string
+  log: Logger
+}
+
+/** A process's way to send: one session for all that it publishes. */
+export interface Client {
+  readonly state: SessionState
+  onState(listener: (state: SessionState) => void): void
+  /** A bus whose messages carry the request's id. */
+  bus(headers?: { requestId?: string | undefined }): Bus
+  /** What a bus in a thread sends its messages through. */
+  readonly transport: Transport
+  /**
+   * Moves a message to its queue of dead letters, as it came but for the headers that are added.
+   * @param options.bare without the headers that it came with: all headers together have 64 KiB
+   */
+  deadLetter(incoming: Incoming, headers: Headers, options: { bare: boolean }): Promise<void>
+  /** Answers a call; whoever called may have gone. */
+  reply(to: NonNullable<Incoming['reply']>, body: Buffer, errorName?: string): Promise<void>
+  /** Waits for the confirms of what was sent, until the deadline, and closes. */
+  close(deadline?: AbortSignal): Promise<void>
+}
+
+/** Connects in the background, and for as long as it takes; meanwhile, sending rejects at once. */
+export function openClient({ urls, name, log }: ClientOptions): Client {
+  const listeners: ((state: SessionState) => void)[] = []
+  const publisher = createPublisher(() => session.state.reason ?? session.state.status)
+  const calls = createCalls()
+  /** Addresses that were declared on the present connection. */
+  const declared = new Map<string, Promise<void>>()
+  let current: { link: Link; channel: ConfirmChannel } | undefined
+  const session = openSession({ urls, name: `${name} publish`, log, setup, onState })
+
+  async function setup(link: Link): Promise<void> {
+    declared.clear()
+    const channel = await publisher.attach(link)
+    current = { link, channel }
+    link.lost.addEventListener('abort', () => {
+      current = undefined
+      calls.dropAll(reasonOf(link.lost.reason))
+    })
+  }
+
+  function onState(state: SessionState): void {
+    publisher.block(state.status === 'blocked' ? (state.reason ?? '') : undefined)
+    for (const listener of listeners) listener(state)
+  }
+
+  function connected() {
+    if (!current) throw new BrokerUnavailableError(session.state.reason ?? session.state.status)
+    return current
+  }
+
+  // A sender declares what it sends to, so that a message that comes before the first worker finds a queue.
+  function ensure(address: Envelope['address']): Promise<void> {
+    const { link } = connected()
+    const known = declared.get(keyOf(address))
+    if (known) return known
+    const declaring = declare(link, addressTopology(address)).catch(function forget(error: unknown) {
+      declared.delete(keyOf(address))
+      if (link.lost.aborted) throw new BrokerUnavailableError(reasonOf(link.lost.reason), { cause: error })
+      throw codeOf(error) ? new TopologyError(describe(address), reasonOf(error), { cause: error }) : error
+    })
+    declared.set(keyOf(address), declaring)
+    return declaring
+  }
+
+  async function publish(envelope: Envelope, extra: Partial<Outgoing['properties']> = {}): Promise<void> {
+    const { length } = envelope.body
+    if (length > MAX_MESSAGE_BYTES)
+      throw new MessageTooLargeError(describe(envelope.address), length, MAX_MESSAGE_BYTES)
+    await ensure(envelope.address)
+    try {
+      await publisher.publish(outgoing(envelope, extra))
+    } catch (error) {
+      // Somebody deleted the queue: the next message declares it again.
+      const isQueue = envelope.address.kind === 'queue'
+      if (error instanceof UnroutableError && isQueue) declared.delete(keyOf(envelope.address))
+      throw error
+    }
+  }
+
+  async function request(envelope: Envelope, timeoutMs: number): Promise<Uint8Array> {
+    const { link, channel } = connected()
+    await link.orLost(calls.listen(channel)).catch((error: unknown) => {
+      throw new BrokerUnavailableError(reasonOf(link.lost.aborted ? link.lost.reason : error), { cause: error })
+    })
+    const correlationId = randomUUID()
+    const replied = calls.reply({ correlationId, address: describe(envelope.address), timeoutMs })
+    publish(envelope, { replyTo: REPLY_TO, correlationId, expiration: Math.ceil(timeoutMs) }).catch((error) =>
+      calls.drop(correlationId, error),
+    )
+    return replied
+  }
+
+  function reply(to: NonNullable<Incoming['reply']>, body: Buffer, errorName?: string): Promise<void> {
+    if (body.length > MAX_MESSAGE_BYTES) {
+      const { name, message } = new MessageTooLargeError('a reply', body.length, MAX_MESSAGE_BYTES)
+      return reply(to, Buffer.from(message), name)
+    }
+    const headers = errorName === undefined ? {} : { [ERROR_HEADER]: errorName }
+    const { correlationId } = to
+    const properties = { messageId: correlationId, correlationId, contentType: 'application/json', headers }
+    return publisher.publish({ exchange: '', routingKey: to.to, body, properties, address: 'a caller' })
+  }
+
+  const transport: Transport = { deliver: (envelope) => publish(envelope), request }
+
+  return {
+    get state() {
+      return session.state
+    },
+    onState(listener) {
+      listeners.push(listener)
+    },
+    bus: (headers) => createBus(transport, headers),
+    transport,
+
+    async deadLetter({ deadLetters, id, body, properties }, headers, { bare }) {
+      const before = bare ? {} : kept(properties.headers)
+      const message: Outgoing = {
+        exchange: '',
+        routingKey: deadLetters,
+        body,
+        properties: { ...kept(properties), messageId: id, headers: { ...before, ...headers } },
+        address: `queue '${deadLetters}'`,
+        unroutable: 'It was deleted meanwhile.',
+      }
+      try {
+        await publisher.publish(message)
+      } catch (error) {
+        if (!(error instanceof UnroutableError)) throw error
+        await declare(connected().link, [deadLetterTopology(deadLetters)])
+        await publisher.publish(message)
+      }
+    },
+
+    reply,
+
+    async close(deadline) {
+      if (session.state.status === 'ready') await Promise.race([publisher.flush(), aborted(deadline)])
+      calls.dropAll('this process is stopping')
+      await session.close()
+    },
+  }
+}
+
+function outgoing(
+  { id, address, body, headers, mandatory }: Envelope,
+  extra: Partial<Outgoing['properties']>,
+): Outgoing {
+  const toQueue = address.kind === 'queue'
+  const hint = toQueue
+    ? 'It was deleted meanwhile: send again, which declares it.'
+    : 'Nobody subscribes to it: add a worker for it, or publish with { mandatory: false } if that is as it should be.'
+  return {
+    exchange: toQueue ? '' : address.name,
+    routingKey: toQueue ? address.name : '',
+    body: Buffer.from(body.buffer, body.byteOffset, body.byteLength),
+    properties: {
+      contentType: 'application/json',
+      messageId: id,
+      timestamp: Math.floor(Date.now() / 1000),
+      type: address.name,
+      appId: 'warren',
+      headers: { [ATTEMPT_HEADER]: 1, ...headers },
+      ...extra,
+    },
+    address: describe(address),
+    ...(mandatory && { unroutable: hint }),
+  }
+}
+
+/** Properties and headers that would make a copy expire, be refused, answered or sent elsewhere; and brokers' own notes. */
+const NOT_KEPT = /^(expiration|userId|replyTo|deliveryMode|CC|BCC|x-death|x-(first|last)-death-.*|x-delivery-count)$/
+
+function kept(properties: Headers): Headers {
+  return Object.fromEntries(Object.entries(properties).filter(([name]) => !NOT_KEPT.test(name)))
+}
+
+function keyOf({ kind, name }: Envelope['address']): string {
+  return `${kind} ${name}`
+}
+
+function describe({ kind, name }: Envelope['address']): string {
+  return `${kind} '${name}'`
+}

@@ -1,0 +1,199 @@
+import type { ConfirmChannel, Message, Options } from 'amqplib'
+import {
+  BrokerBlockedError,
+  BrokerUnavailableError,
+  ConfirmLostError,
+  PublishOverflowError,
+  PublishRefusedError,
+  reasonOf,
+  UnroutableError,
+} from '../base/errors.ts'
+import type { Link } from './link.ts'
+
+/** One message to publish, ready for the wire. */
+export interface Outgoing {
+  exchange: string
+  routingKey: string
+  body: Buffer
+  properties: Options.Publish & { messageId: string }
+  /** What errors call the destination: `queue 'thumbnail'`. */
+  address: string
+  /** What to do where the broker has no queue for it; absent: the message may go nowhere. */
+  unroutable?: string
+}
+
+/** Messages on the wire without a confirm: enough to keep a broker busy, few enough to lose little time on a loss. */
+const MAX_IN_FLIGHT = 1_000
+/** Bytes of messages that may wait for a place in flight. */
+const MAX_WAITING_BYTES = 64 * 1024 * 1024
+/** Bytes that a message costs beside its body. */
+const OVERHEAD = 512
+/** Milliseconds that messages in flight get when an alarm blocks the connection: most were taken before it. */
+const BLOCKED_GRACE = 500
+/** Milliseconds after which a broker that does not confirm is taken for lost. */
+const CONFIRM_TIMEOUT = 30_000
+
+export interface Publisher {
+  /** Resolves when the broker has confirmed the message. */
+  publish(message: Outgoing): Promise<void>
+  /** Publishes over a new link from now on; what was in flight on the old one has been rejected. */
+  attach(link: Link): Promise<ConfirmChannel>
+  /** Tells that the broker takes no messages, or that it does again. */
+  block(reason: string | undefined): void
+  /** Resolves when nothing is waiting or in flight. */
+  flush(): Promise<void>
+}
+
+interface Pending extends Outgoing {
+  sentAt: number
+  resolve(): void
+  reject(error: Error): void
+}
+
+/**
+ * Publishes with confirms, many at a time and never more than memory should hold: messages wait for a place in flight,
+ * and every one of them is settled, by the broker or by a named error.
+ * @param unavailable why there is no connection, for the errors while there is none
+ */
+export function createPublisher(unavailable: () => string): Publisher {
+  const waiting: Pending[] = []
+  const inFlight = new Set<Pending>()
+  /** Returned by the broker, not yet confirmed: a return comes before its confirm. */
+  const returned = new Map<string, number>()
+  let waitingBytes = 0
+  let channel: ConfirmChannel | undefined
+  let writable = true
+  let blocked: string | undefined
+  let idle: (() => void)[] = []
+
+  function publish(message: Outgoing): Promise<void> {
+    return new Promise(function admit(resolve, reject) {
+      const { length } = message.body
+      if (!channel) return reject(new BrokerUnavailableError(unavailable()))
+      if (blocked !== undefined) return reject(new BrokerBlockedError(blocked))
+      if (waitingBytes + length + OVERHEAD > MAX_WAITING_BYTES) return reject(new PublishOverflowError(waitingBytes))
+      waiting.push({ ...message, sentAt: 0, resolve, reject })
+      waitingBytes += length + OVERHEAD
+      pump()
+    })
+  }
+
+  function pump(): void {
+    while (channel && writable && waiting.length > 0 && inFlight.size < MAX_IN_FLIGHT) {
+      const message = waiting.shift() as Pending
+      waitingBytes -= message.body.length + OVERHEAD
+      write(channel, message)
+    }
+    if (waiting.length === 0 && inFlight.size === 0) {
+      for (const resolve of idle) resolve()
+      idle = []
+    }
+  }
+
+  function write(on: ConfirmChannel, message: Pending): void {
+    inFlight.add(message)
+    message.sentAt = Date.now()
+    const options = { ...message.properties, mandatory: message.unroutable !== undefined, persistent: true }
+    try {
+      writable = on.publish(message.exchange, message.routingKey, message.body, options, (error) =>
+        settle(message, error),
+      )
+    } catch (error) {
+      // Properties that can't be encoded, such as headers over the frame's size; or a channel that has just gone.
+      inFlight.delete(message)
+      message.reject(error as Error)
+    }
+  }
+
+  function settle(message: Pending, error: Error | null): void {
+    // A channel's end is told by the link, with its reason; only a nack is an answer.
+    if (error && error.message !== 'message nacked') return
+    if (!inFlight.delete(message)) return
+    if (error) message.reject(new PublishRefusedError(message.address))
+    else if (takeReturn(message)) message.reject(new UnroutableError(message.address, message.unroutable ?? ''))
+    else message.resolve()
+    pump()
+  }
+
+  function takeReturn(message: Outgoing): boolean {
+    if (returned.size === 0 || message.unroutable === undefined) return false
+    const key = returnKey(message.exchange, message.routingKey, message.properties.messageId)
+    const count = returned.get(key)
+    if (count === undefined) return false
+    if (count === 1) returned.delete(key)
+    else returned.set(key, count - 1)
+    return true
+  }
+
+  function detach(reason: string): void {
+    channel = undefined
+    returned.clear()
+    const lost = [...inFlight]
+    inFlight.clear()
+    for (const message of lost) message.reject(new ConfirmLostError(message.address, reason))
+    rejectWaiting(() => new BrokerUnavailableError(reason))
+    pump()
+  }
+
+  function rejectWaiting(error: () => Error): void {
+    waitingBytes = 0
+    for (const message of waiting.splice(0)) message.reject(error())
+  }
+
+  return {
+    publish,
+
+    async attach(link) {
+      const opened = await link.confirmChannel()
+      opened.on('return', ({ fields, properties }: Message) => {
+        if (link.lost.aborted) return
+        const key = returnKey(fields.exchange, fields.routingKey, String(properties.messageId))
+        returned.set(key, (returned.get(key) ?? 0) + 1)
+      })
+      opened.on('drain', () => {
+        if (link.lost.aborted) return
+        writable = true
+        pump()
+      })
+      link.lost.throwIfAborted()
+      const watch = setInterval(function watchConfirms() {
+        const [oldest] = inFlight
+        if (!oldest || blocked !== undefined || Date.now() - oldest.sentAt < CONFIRM_TIMEOUT) return
+        link.fail(new Error(`the broker has confirmed nothing for ${CONFIRM_TIMEOUT} ms`))
+      }, CONFIRM_TIMEOUT / 10)
+      link.lost.addEventListener('abort', () => {
+        clearInterval(watch)
+        detach(reasonOf(link.lost.reason))
+      })
+      writable = true
+      blocked = undefined
+      channel = opened
+      return opened
+    },
+
+    block(reason) {
+      blocked = reason
+      if (reason === undefined) {
+        // The time of the alarm is not the broker's to answer for.
+        for (const message of inFlight) message.sentAt = Date.now()
+        return
+      }
+      rejectWaiting(() => new BrokerBlockedError(reason))
+      setTimeout(function rejectUnconfirmed() {
+        if (blocked === undefined) return
+        for (const message of inFlight) message.reject(new BrokerBlockedError(blocked))
+      }, BLOCKED_GRACE)
+    },
+
+    flush() {
+      return new Promise((resolve) => {
+        idle.push(resolve)
+        pump()
+      })
+    },
+  }
+}
+
+function returnKey(exchange: string, routingKey: string, messageId: string): string {
+  return `${exchange}\n${routingKey}\n${messageId}`
+}

@@ -1,0 +1,79 @@
+import type { Options } from 'amqplib'
+import type { Address, WorkerDefinition } from '../base/definitions.ts'
+
+/** What exists on the broker for an address: pure data, the same for senders and workers. */
+export type Declaration =
+  | { kind: 'queue'; name: string; options: Options.AssertQueue }
+  | { kind: 'exchange'; name: string; type: 'fanout'; options: Options.AssertExchange }
+  | { kind: 'binding'; queue: string; exchange: string }
+
+/**
+ * Deliveries after which the broker itself dead-letters a message: RabbitMQ 4's default, set for older ones too. It is
+ * the last stop for a message that ends its process at every attempt.
+ */
+const DELIVERY_LIMIT = 20
+
+/** The queue of dead letters of a queue or subscription. */
+export function deadLetterQueue(queue: string): string {
+  return `${queue}.dead`
+}
+
+/** The queue that a worker consumes, or undefined where each of its processes has one of its own. */
+export function workQueue(
+  worker: string,
+  { address, subscription }: Pick<WorkerDefinition, 'address' | 'subscription'>,
+) {
+  if (address.kind === 'queue') return address.name
+  return subscription === 'group' ? `${address.name}.${worker}` : undefined
+}
+
+/** What must exist before an address can be sent to. */
+export function addressTopology(address: Pick<Address, 'kind' | 'name'>): Declaration[] {
+  return address.kind === 'queue'
+    ? workQueueTopology(address.name)
+    : [{ kind: 'exchange', name: address.name, type: 'fanout', options: { durable: true } }]
+}
+
+/** What must exist before a worker can consume: its address, and its own copy of a fanout. */
+export function workerTopology(
+  worker: string,
+  definition: Pick<WorkerDefinition, 'address' | 'subscription'>,
+): Declaration[] {
+  const { address } = definition
+  const queue = workQueue(worker, definition)
+  const own = addressTopology(address)
+  if (address.kind === 'queue') return own
+  if (queue === undefined) return [...own, deadLetterTopology(deadLetterQueue(`${address.name}.${worker}`))]
+  return [...own, ...workQueueTopology(queue), { kind: 'binding', queue, exchange: address.name }]
+}
+
+// Quorum: replicated, synced before a confirm, counts deliveries. At-least-once dead-lettering needs reject-publish.
+function workQueueTopology(queue: string): Declaration[] {
+  return [
+    deadLetterTopology(deadLetterQueue(queue)),
+    {
+      kind: 'queue',
+      name: queue,
+      options: {
+        durable: true,
+        arguments: {
+          'x-queue-type': 'quorum',
+          'x-delivery-limit': DELIVERY_LIMIT,
+          'x-dead-letter-exchange': '',
+          'x-dead-letter-routing-key': deadLetterQueue(queue),
+          'x-dead-letter-strategy': 'at-least-once',
+          'x-overflow': 'reject-publish',
+        },
+      },
+    },
+  ]
+}
+
+/** A queue of dead letters. Without limits: a maximum length on it would block the queue whose dead letters it takes. */
+export function deadLetterTopology(deadLetters: string): Declaration {
+  return {
+    kind: 'queue',
+    name: deadLetters,
+    options: { durable: true, arguments: { 'x-queue-type': 'quorum' } },
+  }
+}

@@ -1,0 +1,15 @@
+import { noPrivateNode } from '../helpers/broker.ts'
+import { type Broker, startRabbitmq } from '../helpers/rabbitmq.ts'
+import type { Teardown } from '../helpers/tmp.ts'
+
+/** A kind of broker that the contract holds for. */
+export interface BrokerKind {
+  readonly name: string
+  /** Why it can't be tested here, or false. */
+  readonly skip: string | false
+  /** Starts one that nobody else uses; it ends with the test. */
+  start(t: Teardown): Promise<Broker>
+}
+
+/** Every kind of broker that Warren runs on. */
+export const brokers: readonly BrokerKind[] = [{ name: 'RabbitMQ', skip: noPrivateNode, start: startRabbitmq }]

@@ -1,0 +1,17 @@
+import t from 'tap'
+import { brokers } from './brokers.ts'
+import { calls } from './calls.ts'
+import { contract } from './contract.ts'
+import { deadLetters } from './dead-letters.ts'
+import { outage } from './outage.ts'
+
+for (const { name, skip, start } of brokers) {
+  t.test(`the contract on ${name}`, { skip }, async (t) => {
+    t.setTimeout(180_000)
+    const broker = await start(t)
+    await t.test('messaging', (t) => contract(t, broker.url))
+    await t.test('calls', (t) => calls(t, broker.url))
+    await t.test('dead letters', (t) => deadLetters(t, broker.url))
+    await t.test('outages', (t) => outage(t, broker))
+  })
+}

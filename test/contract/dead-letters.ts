@@ -1,0 +1,65 @@
+import type { Test } from 'tap'
+import { deadLetterHeaders } from '../../supervisor/execution/settlement.ts'
+import { aQueue, bench } from '../helpers/messaging.ts'
+
+/** What a dead letter is on any broker. */
+export async function deadLetters(t: Test, url: string): Promise<void> {
+  t.test('a dead letter keeps its body and headers, gets the reason, and never expires', async (t) => {
+    const { client, consumer, channel } = bench(t, url)
+    const queue = aQueue()
+    const worker = await consumer({ address: queue })
+    const raw = await channel()
+    const headers = { colour: 'green', CC: ['elsewhere'], 'x-death': 'nonsense' }
+    raw.sendToQueue(queue.name, Buffer.from('not JSON'), { messageId: 'm-1', expiration: 60_000, headers, type: 'odd' })
+    const [incoming] = await worker.received.reach(1)
+    if (!incoming) return t.fail('expected a message')
+    const facts = {
+      reason: 'invalid',
+      error: new TypeError('no'),
+      attempts: 1,
+      worker: 'w',
+      host: 'h',
+      at: new Date(),
+    } as const
+    await (await client()).deadLetter(incoming, deadLetterHeaders({ ...facts, before: {} }), { bare: false })
+    incoming.ack()
+    await worker.close()
+
+    const dead = await raw.get(`${queue.name}.dead`, { noAck: true })
+    if (!dead) return t.fail('expected a dead letter')
+    t.equal(dead.content.toString(), 'not JSON')
+    t.match(dead.properties, { messageId: 'm-1', type: 'odd', deliveryMode: 2, expiration: undefined })
+    t.match(dead.properties.headers, {
+      colour: 'green',
+      'x-dead-reason': 'invalid',
+      'x-dead-error': 'TypeError',
+      'x-dead-message': 'no',
+      'x-dead-stack': /^TypeError: no\n/,
+      'x-dead-attempts': 1,
+      'x-dead-worker': 'w',
+      'x-dead-host': 'h',
+    })
+    t.notOk(dead.properties.headers?.CC, 'it is not sent elsewhere once more')
+    t.equal((await raw.checkQueue(queue.name)).messageCount, 0)
+  })
+
+  t.test('its queue is declared again where somebody deleted it; headers that do not fit are left out', async (t) => {
+    const { client, consumer, channel } = bench(t, url)
+    const queue = aQueue()
+    const worker = await consumer({ address: queue })
+    const raw = await channel()
+    await raw.deleteQueue(`${queue.name}.dead`)
+    const headers = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`h${i}`, 'x'.repeat(1_000)]))
+    raw.sendToQueue(queue.name, Buffer.from('{}'), { messageId: 'm-1', headers })
+    const [incoming] = await worker.received.reach(1)
+    if (!incoming) return t.fail('expected a message')
+    const { deadLetter } = await client()
+    const added = { 'x-dead-reason': 'failed', 'x-dead-stack': 'x'.repeat(8_000) }
+    await t.rejects(deadLetter(incoming, added, { bare: false }), RangeError)
+    await deadLetter(incoming, added, { bare: true })
+    const dead = await raw.get(`${queue.name}.dead`, { noAck: true })
+    t.match(dead || undefined, {
+      properties: { messageId: 'm-1', headers: { 'x-dead-reason': 'failed', h0: undefined } },
+    })
+  })
+}
