@@ -1,0 +1,56 @@
+import type { Bus } from '../base/bus.ts'
+import type { WorkerDefinition } from '../base/definitions.ts'
+import { HandlerTimeoutError } from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
+import type { Runner } from './attempt.ts'
+import { createContext } from './context.ts'
+import { perform } from './perform.ts'
+
+export interface InlineOptions {
+  worker: string
+  definition: WorkerDefinition
+  log: Logger
+  bus: (headers: { requestId: string | undefined }) => Bus
+}
+
+/**
+ * Runs handlers in this process's event loop. Nothing can stop a handler that ignores its signal: at the timeout the
+ * attempt has failed and whatever the handler still returns is thrown away.
+ */
+export function createInlineRunner({ worker, definition, log, bus }: InlineOptions): Runner {
+  const { timeout } = definition
+
+  async function run(attempt: Parameters<Runner['run']>[0], stop: AbortSignal): Promise<string | undefined> {
+    const ended = new AbortController()
+    const timer = setTimeout(() => ended.abort(new HandlerTimeoutError(worker, timeout)), timeout)
+    const onStop = () => ended.abort(stop.reason)
+    stop.addEventListener('abort', onStop, { once: true })
+    const context = createContext({ attempt, worker, timeout, signal: ended.signal, log, bus: bus(attempt) })
+    const started = performance.now()
+    const performing = perform(definition, attempt.body, context)
+    try {
+      return await Promise.race([performing, untilAborted(ended.signal)])
+    } catch (error) {
+      if (!ended.signal.aborted) throw error
+      // Whatever the handler makes of its abort, the abort is why the attempt failed.
+      const tellLate = () => {
+        const tookMs = Math.round(performance.now() - started)
+        context.log.warn(
+          { tookMs, timeoutMs: timeout },
+          'a handler ended after its attempt had: its outcome is dropped',
+        )
+      }
+      performing.then(tellLate, tellLate)
+      throw ended.signal.reason
+    } finally {
+      clearTimeout(timer)
+      stop.removeEventListener('abort', onStop)
+    }
+  }
+
+  return { run, close: async () => {} }
+}
+
+function untilAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
+}

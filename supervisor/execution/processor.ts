@@ -1,0 +1,166 @@
+import { setMaxListeners } from 'node:events'
+import { hostname } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
+import { aborted } from '../base/aborted.ts'
+import { reasonOf, ThreadStartError, UnavailableError, WarrenError } from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
+import type { Headers, Incoming } from '../base/message.ts'
+import { toError } from '../base/thrown.ts'
+import { attemptOf, type Runner } from './attempt.ts'
+import { deadLetterHeaders, decide, type Outcome, type Settlement } from './settlement.ts'
+
+export interface ProcessorOptions {
+  worker: string
+  /** How many attempts run at once; more messages wait here, which a lost connection's redeliveries can cause. */
+  concurrency: number
+  runner: Runner
+  log: Logger
+  /** `bare`: without the headers that the message came with. */
+  deadLetter: (incoming: Incoming, headers: Headers, options: { bare: boolean }) => Promise<void>
+  reply: (to: NonNullable<Incoming['reply']>, body: Buffer, errorName?: string) => Promise<void>
+}
+
+export interface Processor {
+  /** Takes a message to its end: run, decide, settle. */
+  handle(incoming: Incoming): void
+  readonly running: number
+  /**
+   * Gives back what has not started and waits for what runs; at the deadline the rest is aborted and given back.
+   * Messages that still arrive are given back too.
+   */
+  drain(deadline: AbortSignal): Promise<void>
+}
+
+/** Milliseconds between tries to move a dead letter while the broker is away: the message stays unacked meanwhile. */
+const DEAD_LETTER_RETRY = 1_000
+/** Milliseconds that handlers get to end after the drain's deadline aborted their signal. */
+const ABORT_GRACE = 500
+
+export function createProcessor({ worker, concurrency, runner, log, deadLetter, reply }: ProcessorOptions): Processor {
+  const waiting: Incoming[] = []
+  const running = new Set<Promise<void>>()
+  const stop = new AbortController()
+  // Every running attempt listens, however many there are: no leak to warn of.
+  setMaxListeners(0, stop.signal)
+  let draining = false
+
+  function handle(incoming: Incoming): void {
+    if (draining) incoming.requeue()
+    else if (running.size >= concurrency) waiting.push(incoming)
+    else start(incoming)
+  }
+
+  function start(incoming: Incoming): void {
+    const done = process(incoming)
+      .catch((error) => giveBack(incoming, error))
+      .finally(function next() {
+        running.delete(done)
+        // What came over a connection that is gone will come again: it is not worth an attempt.
+        let following = waiting.shift()
+        while (following?.lost.aborted) following = waiting.shift()
+        if (following) start(following)
+      })
+    running.add(done)
+  }
+
+  // Whatever goes wrong here, the message is not lost, and its neighbours go on.
+  function giveBack(incoming: Incoming, error: unknown): void {
+    log.error({ err: error, id: incoming.id }, 'a message could not be settled: it goes back to its queue')
+    incoming.requeue()
+  }
+
+  async function process(incoming: Incoming): Promise<void> {
+    const started = performance.now()
+    const outcome = await attempt(incoming)
+    const settlement = decide(outcome)
+    if (settlement.action === 'dead-letter') tellFailure(incoming, settlement)
+    else tellEnd(incoming, settlement, Math.round(performance.now() - started))
+    if (incoming.reply) await answer(incoming.reply, outcome)
+    await settle(incoming, settlement)
+  }
+
+  async function attempt(incoming: Incoming): Promise<Outcome> {
+    try {
+      return { status: 'done', result: await runner.run(attemptOf(incoming), stop.signal) }
+    } catch (error) {
+      if (stop.signal.aborted && error === stop.signal.reason) return { status: 'stopped' }
+      // The message is not to blame: the process is about to be replaced.
+      if (error instanceof ThreadStartError) return { status: 'stopped' }
+      return { status: 'failed', error: toError(error) }
+    }
+  }
+
+  async function settle(incoming: Incoming, settlement: Settlement): Promise<void> {
+    if (settlement.action === 'requeue') return incoming.requeue()
+    if (settlement.action === 'dead-letter') {
+      const { reason, error } = settlement
+      const facts = { reason, error, attempts: incoming.attempt, worker, host: hostname(), at: new Date() }
+      const moved = await move(incoming, deadLetterHeaders({ ...facts, before: incoming.properties.headers }))
+      if (!moved) return incoming.requeue()
+    }
+    // Only now: up to the confirm of its copy, the message itself is the one that counts.
+    incoming.ack()
+  }
+
+  // Tries until the broker has confirmed the dead letter, or the message is no longer ours to settle.
+  async function move(incoming: Incoming, headers: Headers): Promise<boolean> {
+    let bare = false
+    for (;;) {
+      try {
+        await deadLetter(incoming, headers, { bare })
+        return true
+      } catch (error) {
+        if (incoming.lost.aborted || stop.signal.aborted) return false
+        const details = { id: incoming.id, reason: reasonOf(error) }
+        if (error instanceof UnavailableError) log.debug(details, 'a dead letter waits for the broker')
+        else log.error(details, 'a dead letter could not be stored; trying again')
+        // What can't be encoded never will be: headers have 64 KiB, and the sender's may fill them.
+        bare ||= !(error instanceof WarrenError)
+        const given = AbortSignal.any([incoming.lost, stop.signal])
+        await delay(DEAD_LETTER_RETRY, undefined, { signal: given }).catch(() => {})
+      }
+    }
+  }
+
+  // Replies are at most once, by direct reply-to's nature: a lost one ends as its caller's timeout.
+  async function answer(to: NonNullable<Incoming['reply']>, outcome: Outcome): Promise<void> {
+    if (outcome.status === 'stopped') return
+    const [body, errorName] =
+      outcome.status === 'done' ? [outcome.result ?? 'null'] : [outcome.error.message, outcome.error.name]
+    await reply(to, Buffer.from(body), errorName).catch((error) =>
+      log.debug({ reason: reasonOf(error) }, 'a reply could not be sent'),
+    )
+  }
+
+  function tellEnd({ id, attempt, requestId }: Incoming, { action }: Settlement, ms: number): void {
+    log.debug({ id, attempt, ...(requestId && { requestId }), ms }, action === 'ack' ? 'handled' : 'given back')
+  }
+
+  function tellFailure(
+    { id, attempt, requestId, deadLetters }: Incoming,
+    { reason, error }: Settlement & { error: Error; reason: string },
+  ) {
+    log.error({ err: error, id, attempt, ...(requestId && { requestId }), reason, queue: deadLetters }, 'dead letter')
+  }
+
+  return {
+    handle,
+    get running() {
+      return running.size
+    },
+    async drain(deadline) {
+      draining = true
+      for (const incoming of waiting.splice(0)) incoming.requeue()
+      const finished = allOf(running)
+      await Promise.race([finished, aborted(deadline)])
+      if (running.size === 0) return
+      log.warn({ running: running.size }, 'the shutdown timeout is over: aborting what still runs, and giving it back')
+      stop.abort(new Error('the process is stopping'))
+      await Promise.race([finished, delay(ABORT_GRACE)])
+    },
+  }
+}
+
+async function allOf(running: ReadonlySet<Promise<void>>): Promise<void> {
+  while (running.size > 0) await Promise.allSettled(running)
+}

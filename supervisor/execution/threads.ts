@@ -1,0 +1,154 @@
+import { availableParallelism } from 'node:os'
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import { Piscina } from 'piscina'
+import type { WorkerDefinition } from '../base/definitions.ts'
+import {
+  HandlerExitError,
+  HandlerMemoryError,
+  HandlerTimeoutError,
+  reasonOf,
+  StartupError,
+  ThreadStartError,
+} from '../base/errors.ts'
+import type { Logger } from '../base/log.ts'
+import type { Transport } from '../base/message.ts'
+import { reviveError, toPlain } from '../base/revive-error.ts'
+import type { Attempt, Runner } from './attempt.ts'
+import type { FromThread, ThreadData, ThreadResult, ThreadTask, ToThread } from './thread-protocol.ts'
+
+export interface ThreadsOptions extends ThreadData {
+  definition: WorkerDefinition
+  /** The compiled entry that runs in each thread. */
+  filename: string
+  log: Logger
+  /** What the handlers' buses send through, with the id of the request they work for. */
+  transport: Transport
+  /** Called when threads can't run the worker's file any more: the process should be replaced. */
+  onBroken: (error: Error) => void
+}
+
+/** Milliseconds that an idle thread is kept: long enough for a lull, short enough to give its memory back. */
+const IDLE_TIMEOUT = 60_000
+/** Milliseconds that a handler gets to clean up after its signal was aborted, until its thread is killed. */
+const KILL_GRACE = 100
+
+/**
+ * Runs handlers in threads under limits that hold: at the timeout a thread is told by its signal and then killed, busy
+ * loop or not; over the memory limit V8 kills it. The process, its event loop and the other threads go on.
+ */
+export function createThreadRunner(options: ThreadsOptions): Runner {
+  const { worker, root, logLevel, definition, filename, log, transport, onBroken } = options
+  const { threads, timeout, memoryLimitMb } = definition
+  const pool = new Piscina({
+    filename,
+    minThreads: 0,
+    maxThreads: threads,
+    idleTimeout: IDLE_TIMEOUT,
+    // Between tasks a thread must go on with what its modules do, so it may not sleep in Atomics.wait.
+    atomics: 'disabled',
+    workerData: { worker, root, logLevel } satisfies ThreadData,
+    resourceLimits: { maxOldGenerationSizeMb: memoryLimitMb },
+    recordTiming: false,
+  })
+  /** Attempts that wait for a thread. Piscina keeps them waiting when the thread dies before it takes them. */
+  const starting = new Set<(error: Error) => void>()
+  pool.on('error', function onThreadError(error: Error) {
+    log.warn({ err: error }, 'a thread failed outside of any handler')
+    for (const noThread of starting) noThread(error)
+  })
+  if (threads > availableParallelism()) {
+    log.warn({ threads, cores: availableParallelism() }, 'more threads than cores: CPU-bound handlers will share them')
+  }
+
+  async function run({ body, ...attempt }: Attempt, stop: AbortSignal): Promise<string | undefined> {
+    const { port1: port, port2: theirs } = new MessageChannel()
+    const kill = new AbortController()
+    const timers: NodeJS.Timeout[] = []
+    let ending: Error | undefined
+
+    function end(reason: Error): void {
+      if (ending) return
+      ending = reason
+      post(port, { type: 'abort', error: toPlain(reason) })
+      timers.push(setTimeout(() => kill.abort(), KILL_GRACE))
+    }
+    function onStop(): void {
+      end(stop.reason)
+    }
+    function noThread(error: Error): void {
+      end(new ThreadStartError(worker, reasonOf(error), { cause: error }))
+    }
+    function onMessage(message: FromThread): void {
+      if (message.type !== 'started') {
+        void relay(message, port, transport)
+        return
+      }
+      // The clock starts with the handler: loading its file, or waiting for a thread, is not its fault.
+      starting.delete(noThread)
+      timers.push(setTimeout(() => end(new HandlerTimeoutError(worker, timeout)), timeout))
+    }
+
+    starting.add(noThread)
+    port.on('message', onMessage)
+    stop.addEventListener('abort', onStop, { once: true })
+    try {
+      // A copy of its own: a Buffer may be a view of a larger one, all of which would travel.
+      const bytes = new Uint8Array(body)
+      const task: ThreadTask = { attempt: { ...attempt, body: bytes }, port: theirs }
+      const result: ThreadResult = await pool.run(task, { signal: kill.signal, transferList: [theirs, bytes.buffer] })
+      if (ending) throw ending
+      if (!result.ok) throw reviveError(result.error)
+      return result.result
+    } catch (error) {
+      throw reported(ending ?? explain(error as NodeJS.ErrnoException))
+    } finally {
+      starting.delete(noThread)
+      for (const timer of timers) clearTimeout(timer)
+      stop.removeEventListener('abort', onStop)
+      port.close()
+    }
+  }
+
+  // The file that the process itself could import, a thread can't: dist/ is being written, or memory is short.
+  function reported(error: Error): Error {
+    const broken =
+      error instanceof StartupError ? new ThreadStartError(worker, reasonOf(error), { cause: error }) : error
+    if (broken instanceof ThreadStartError) onBroken(broken)
+    return broken
+  }
+
+  function explain(error: NodeJS.ErrnoException): Error {
+    if (error.code === 'ERR_WORKER_OUT_OF_MEMORY') return new HandlerMemoryError(worker, memoryLimitMb)
+    if (/^worker exited with code/.test(error.message)) return new HandlerExitError(worker, error.message)
+    return error
+  }
+
+  return {
+    run,
+    async close() {
+      await pool.destroy().catch((error) => log.debug({ reason: reasonOf(error) }, 'threads ended'))
+    },
+  }
+}
+
+/** Does what a thread's bus asks for, over the process's own connection. */
+async function relay(
+  message: Exclude<FromThread, { type: 'started' }>,
+  port: MessagePort,
+  transport: Transport,
+): Promise<void> {
+  const { call, envelope } = message
+  try {
+    const body =
+      message.type === 'request'
+        ? await transport.request(envelope, message.timeoutMs)
+        : await transport.deliver(envelope)
+    post(port, { type: 'answer', call, body: body ?? undefined })
+  } catch (error) {
+    post(port, { type: 'refused', call, error: toPlain(error) })
+  }
+}
+
+function post(port: MessagePort, message: ToThread): void {
+  port.postMessage(message)
+}

@@ -1,0 +1,78 @@
+import { once } from 'node:events'
+import t from 'tap'
+import type { Bus } from '../../supervisor/base/bus.ts'
+import { type Context, defineWorker } from '../../supervisor/base/definitions.ts'
+import { HandlerTimeoutError, InvalidMessageError } from '../../supervisor/base/errors.ts'
+import { createInlineRunner } from '../../supervisor/execution/inline.ts'
+import { aQueue, testLog } from '../helpers/messaging.ts'
+
+const never = new AbortController().signal
+
+function runnerOf(handler: (data: { n: number }, context: Context) => unknown, timeout = 5_000) {
+  const { log, lines } = testLog()
+  const definition = defineWorker(aQueue(), { handler: handler as () => { sum: number }, timeout })
+  const requests: (string | undefined)[] = []
+  const bus = ({ requestId }: { requestId: string | undefined }) => {
+    requests.push(requestId)
+    return {} as Bus
+  }
+  const runner = createInlineRunner({ worker: 'w', definition, log, bus })
+  const run = (body: unknown, stop = never) => {
+    const text = typeof body === 'string' ? body : JSON.stringify(body)
+    return runner.run({ id: 'id-1', attempt: 2, attempts: 5, requestId: 'r-1', body: Buffer.from(text) }, stop)
+  }
+  return { run, lines, requests }
+}
+
+t.test('the handler gets parsed data and its context; its result is checked and returned as JSON', async (t) => {
+  let context: Context | undefined
+  const { run, lines, requests } = runnerOf(({ n }, given) => {
+    context = given
+    given.log.info('hello')
+    return { sum: n + 1 }
+  })
+  t.equal(await run({ n: 1 }), '{"sum":2}')
+  t.match(context, { id: 'id-1', attempt: 2, attempts: 5, worker: 'w' })
+  t.ok((context?.remainingMs() ?? 0) > 4_000)
+  t.notOk(context?.signal.aborted)
+  t.match(lines.items[0], { msg: 'hello', worker: 'w', id: 'id-1', attempt: 2, requestId: 'r-1' })
+  t.strictSame(requests, ['r-1'])
+})
+
+t.test('bad input never reaches the handler, and tells the path of the fault', async (t) => {
+  const { run } = runnerOf(() => t.fail('the handler ran'))
+  await t.rejects(run('not JSON'), InvalidMessageError)
+  await t.rejects(run(''), /expected JSON/)
+  await t.rejects(run({ n: 'x' }), { code: 'WARREN_VALIDATION', issues: [{ path: 'n' }] })
+})
+
+t.test("a wrong result is the handler's error, not the message's", async (t) => {
+  const { run } = runnerOf(() => ({ sum: 'much' }))
+  await t.rejects(run({ n: 1 }), { name: 'TypeError', message: /returned a wrong result: sum: / })
+})
+
+t.test('at the timeout the signal is aborted and the attempt has failed; what comes later is dropped', async (t) => {
+  let end = (_: unknown) => {}
+  let signal: AbortSignal | undefined
+  const { run, lines } = runnerOf((_, context) => {
+    signal = context.signal
+    return new Promise((resolve) => {
+      end = resolve
+    })
+  }, 50)
+  await t.rejects(run({ n: 1 }), new HandlerTimeoutError('w', 50))
+  t.ok(signal?.reason instanceof HandlerTimeoutError)
+  t.equal(lines.items.length, 0)
+  end({ sum: 1 })
+  const [line] = await lines.reach(1)
+  t.match(line, { level: 'warn', msg: /dropped/, id: 'id-1', timeoutMs: 50 })
+})
+
+t.test('a stop aborts the signal with its reason', async (t) => {
+  const stop = new AbortController()
+  const reason = new Error('stopping')
+  const { run } = runnerOf((_, { signal }) => once(signal, 'abort').then(() => Promise.reject(new Error('cleaned up'))))
+  const running = run({ n: 1 }, stop.signal)
+  stop.abort(reason)
+  await t.rejects(running, reason)
+})

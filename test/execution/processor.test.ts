@@ -1,0 +1,180 @@
+import t from 'tap'
+import { BrokerUnavailableError, ThreadStartError, UnrecoverableError } from '../../supervisor/base/errors.ts'
+import type { Headers, Incoming } from '../../supervisor/base/message.ts'
+import type { Runner } from '../../supervisor/execution/attempt.ts'
+import { createProcessor } from '../../supervisor/execution/processor.ts'
+import { collect } from '../helpers/collect.ts'
+import { testLog } from '../helpers/messaging.ts'
+
+/** A processor whose handlers the test ends, and whose settlements it sees. */
+function stage({
+  concurrency = 10,
+  deadLetter = async () => {},
+}: {
+  concurrency?: number
+  deadLetter?: (bare: boolean) => Promise<void>
+} = {}) {
+  const started = collect<{ id: string; end(result?: string): void; fail(error: unknown): void }>('started handlers')
+  const settled = collect<string>('settlements')
+  const letters: Headers[] = []
+  const replies: unknown[][] = []
+  const runner: Runner = {
+    run: ({ id }, stop) =>
+      new Promise((resolve, reject) => {
+        stop.addEventListener('abort', () => reject(stop.reason))
+        started.push({ id, end: resolve, fail: reject })
+      }),
+    close: async () => {},
+  }
+  const processor = createProcessor({
+    worker: 'w',
+    concurrency,
+    runner,
+    log: testLog().log,
+    async deadLetter(_, headers, { bare }) {
+      await deadLetter(bare)
+      letters.push(headers)
+    },
+    async reply(to, body, errorName) {
+      replies.push([to.to, body.toString(), errorName])
+    },
+  })
+  const lost = new AbortController()
+  const message = (id: string, reply?: Incoming['reply']): Incoming => ({
+    deadLetters: 'q.dead',
+    id,
+    attempt: 1,
+    requestId: undefined,
+    body: Buffer.from('{}'),
+    properties: { headers: {} },
+    reply,
+    lost: lost.signal,
+    ack: () => settled.push(`ack ${id}`),
+    requeue: () => settled.push(`requeue ${id}`),
+  })
+  return { processor, started, settled, letters, replies, message, lost }
+}
+
+t.test('a message is acked once its handler has returned', async (t) => {
+  const { processor, started, settled, message } = stage()
+  processor.handle(message('a'))
+  const [run] = await started.reach(1)
+  t.equal(settled.items.length, 0)
+  run?.end()
+  t.strictSame(await settled.reach(1), ['ack a'])
+})
+
+t.test('no more handlers than the concurrency run at once', async (t) => {
+  const { processor, started, settled, message } = stage({ concurrency: 2 })
+  for (const id of ['a', 'b', 'c', 'd']) processor.handle(message(id))
+  await started.reach(2)
+  t.equal(processor.running, 2)
+  started.items[0]?.end()
+  await started.reach(3)
+  t.strictSame(settled.items, ['ack a'])
+  t.equal(processor.running, 2)
+})
+
+t.test('what waits on a lost connection is not handled: it comes again', async (t) => {
+  const { processor, started, settled, message, lost } = stage({ concurrency: 1 })
+  processor.handle(message('a'))
+  processor.handle(message('b'))
+  lost.abort(new Error('gone'))
+  started.items[0]?.end()
+  await settled.reach(1)
+  t.equal(started.items.length, 1)
+})
+
+t.test('a failure is acked only after its dead letter is confirmed, however long the broker is away', async (t) => {
+  let tries = 0
+  const { processor, started, settled, letters, message } = stage({
+    async deadLetter() {
+      if (++tries === 1) throw new BrokerUnavailableError('away')
+      t.equal(settled.items.length, 0)
+    },
+  })
+  processor.handle(message('a'))
+  started.items[0]?.fail(new UnrecoverableError('no way'))
+  t.strictSame(await settled.reach(1), ['ack a'])
+  t.equal(tries, 2)
+  t.match(letters, [{ 'x-dead-reason': 'unrecoverable', 'x-dead-message': 'no way', 'x-dead-worker': 'w' }])
+})
+
+t.test('anything may be thrown', async (t) => {
+  const { processor, started, settled, letters, message } = stage()
+  processor.handle(message('a'))
+  started.items[0]?.fail('a string')
+  await settled.reach(1)
+  t.match(letters, [{ 'x-dead-message': "a handler threw 'a string'" }])
+  const odd = [
+    Object.assign(new Error('x'), { message: { not: 'a text' } }),
+    Object.create(null),
+    new Error('n'.repeat(9)),
+  ]
+  for (const [i, error] of odd.entries()) {
+    processor.handle(message(`odd ${i}`))
+    started.items.at(-1)?.fail(error)
+    await settled.reach(2 + i)
+  }
+  t.equal(letters.length, 4)
+  t.ok(letters.every((headers) => typeof headers['x-dead-message'] === 'string'))
+})
+
+t.test('a dead letter that can not be encoded is tried without the headers that came with it', async (t) => {
+  const tries: boolean[] = []
+  const { processor, started, settled, message } = stage({
+    async deadLetter(bare) {
+      tries.push(bare)
+      if (!bare) throw new RangeError('too large')
+    },
+  })
+  processor.handle(message('a'))
+  started.items[0]?.fail(new Error('x'))
+  t.strictSame(await settled.reach(1), ['ack a'])
+  t.strictSame(tries, [false, true])
+})
+
+t.test("threads that can't start send the message back", async (t) => {
+  const { processor, started, settled, letters, message } = stage()
+  processor.handle(message('a'))
+  started.items[0]?.fail(new ThreadStartError('w', 'no memory'))
+  t.strictSame(await settled.reach(1), ['requeue a'])
+  t.strictSame(letters, [])
+})
+
+t.test('a call is answered with the result or the error', async (t) => {
+  const { processor, started, settled, replies, message } = stage()
+  processor.handle(message('a', { to: 'caller', correlationId: '1' }))
+  processor.handle(message('b', { to: 'caller', correlationId: '2' }))
+  started.items[0]?.end('{"sum":1}')
+  await settled.reach(1)
+  started.items[1]?.fail(new RangeError('too far'))
+  await settled.reach(2)
+  t.strictSame(replies, [
+    ['caller', '{"sum":1}', undefined],
+    ['caller', 'too far', 'RangeError'],
+  ])
+})
+
+t.test('a drain gives back what has not started and waits for what runs', async (t) => {
+  const { processor, started, settled, message } = stage({ concurrency: 1 })
+  processor.handle(message('a'))
+  processor.handle(message('b'))
+  const drained = processor.drain(new AbortController().signal)
+  processor.handle(message('late'))
+  t.strictSame(settled.items, ['requeue b', 'requeue late'])
+  started.items[0]?.end()
+  await drained
+  t.strictSame(settled.items, ['requeue b', 'requeue late', 'ack a'])
+})
+
+t.test('at the deadline what still runs is aborted and given back', async (t) => {
+  const { processor, settled, letters, message } = stage()
+  processor.handle(message('a'))
+  const deadline = new AbortController()
+  const drained = processor.drain(deadline.signal)
+  deadline.abort()
+  await drained
+  t.strictSame(settled.items, ['requeue a'])
+  t.strictSame(letters, [])
+})

@@ -1,0 +1,160 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { loadWorker } from '../../supervisor/base/discovery.ts'
+import {
+  BrokerUnavailableError,
+  HandlerExitError,
+  HandlerMemoryError,
+  HandlerTimeoutError,
+  ThreadStartError,
+  UnrecoverableError,
+  ValidationError,
+} from '../../supervisor/base/errors.ts'
+import type { Envelope, Transport } from '../../supervisor/base/message.ts'
+import { createThreadRunner } from '../../supervisor/execution/threads.ts'
+import { compiledProject } from '../helpers/compiled-project.ts'
+import { testLog } from '../helpers/messaging.ts'
+import { until } from '../helpers/until.ts'
+
+/** A worker whose messages say what its handler does. */
+const scripted = `
+import { defineQueue, defineWorker, UnavailableError, UnrecoverableError } from 'warren'
+import { isMainThread } from 'node:worker_threads'
+import { z } from 'zod'
+export const queue = defineQueue('scripted', { data: z.object({ do: z.string() }), result: z.unknown() })
+const other = defineQueue('other', { data: z.object({ n: z.int() }), result: z.object({ sum: z.int() }) })
+const acts = {
+  context: (c) => ({ ...c, log: typeof c.log.info, signal: c.signal.aborted, bus: Object.keys(c.bus), isMainThread, remaining: c.remainingMs() > 0 }),
+  throw: () => { throw new RangeError('thrown') },
+  unrecoverable: () => { throw new UnrecoverableError('never') },
+  loop: () => { for (;;); },
+  wait: (c) => new Promise((_, reject) => c.signal.addEventListener('abort', () => reject(c.signal.reason))),
+  exit: () => process.exit(7),
+  memory: () => { const all = []; for (;;) all.push(new Array(100_000).fill(all.length)) },
+  send: (c) => c.bus.send(other, { n: 1 }, { id: 'sent' }),
+  call: (c) => c.bus.call(other, { n: 1 }, { timeout: '1s' }),
+  refused: (c) => c.bus.send(other, { n: 13 }).catch((e) => [e instanceof UnavailableError, e.code]),
+  foreign: () => { class ValidationError extends Error { name = 'ValidationError' } throw new ValidationError('of another library') },
+  subclass: () => { class Gone extends UnrecoverableError {} throw Object.assign(new Gone('gone'), { detail: 1, code: () => {} }) },
+  odd: () => { throw { toString() { throw new Error('no') } } },
+  invalid: (c) => c.bus.send(other, { n: 'x' }).catch((e) => e.code),
+}
+export default defineWorker(queue, {
+  threads: 2, timeout: '300ms', memoryLimitMb: 96,
+  handler: (data, context) => acts[data.do](context),
+})
+`
+
+async function threads(t: Test, { timeout = '300ms' } = {}) {
+  const root = compiledProject(t, { 'workers/scripted.ts': scripted.replace('300ms', timeout) })
+  const { definition } = await loadWorker(root, 'scripted')
+  const sent: Envelope[] = []
+  const transport: Transport = {
+    async deliver(envelope) {
+      if (Buffer.from(envelope.body).toString() === '{"n":13}') throw new BrokerUnavailableError('away')
+      sent.push(envelope)
+    },
+    async request(envelope, timeoutMs) {
+      return Buffer.from(JSON.stringify({ sum: timeoutMs + envelope.body.length }))
+    },
+  }
+  const { log } = testLog()
+  const filename = join(process.cwd(), 'dist/supervisor/thread.js')
+  const data = { worker: 'scripted', root, logLevel: 'info' }
+  const broken: Error[] = []
+  const onBroken = (error: Error) => void broken.push(error)
+  const runner = createThreadRunner({ ...data, definition, filename, log, transport, onBroken })
+  t.teardown(() => runner.close())
+  const never = new AbortController().signal
+  const run = (act: string, stop = never) => {
+    const body = Buffer.from(JSON.stringify({ do: act }))
+    return runner.run({ id: 'id-1', attempt: 1, attempts: 5, requestId: 'r-1', body }, stop)
+  }
+  return { run, sent, broken, root }
+}
+
+t.test('a handler in a thread gets the same context', async (t) => {
+  const { run } = await threads(t)
+  t.match(JSON.parse((await run('context')) ?? ''), {
+    id: 'id-1',
+    attempt: 1,
+    attempts: 5,
+    worker: 'scripted',
+    log: 'function',
+    signal: false,
+    bus: ['send', 'publish', 'call'],
+    isMainThread: false,
+    remaining: true,
+  })
+})
+
+t.test('its bus sends through the process, errors included', async (t) => {
+  const { run, sent } = await threads(t)
+  t.equal(await run('send'), '{"id":"sent"}')
+  t.match(sent, [{ id: 'sent', address: { kind: 'queue', name: 'other' }, headers: { 'x-request-id': 'r-1' } }])
+  t.equal(await run('call'), '{"sum":1007}')
+  t.equal(await run('refused'), '[true,"WARREN_BROKER_UNAVAILABLE"]')
+  t.equal(await run('invalid'), '"WARREN_VALIDATION"')
+})
+
+t.test('errors keep their name, class, message and stack', async (t) => {
+  const { run } = await threads(t)
+  await t.rejects(run('throw'), { name: 'RangeError', message: 'thrown', stack: /scripted\.js/ })
+  await t.rejects(run('unrecoverable'), { name: 'UnrecoverableError', code: 'WARREN_UNRECOVERABLE' })
+  await t.rejects(run('unknown'), { name: 'TypeError' })
+  await t.rejects(run('odd'), { name: 'Error', message: /^a handler threw/ })
+  const foreign = await run('foreign').catch((error) => error)
+  t.match(foreign, { name: 'ValidationError', message: 'of another library' })
+  t.notOk(foreign instanceof ValidationError, "another library's error of the same name")
+  const subclass = await run('subclass').catch((error) => error)
+  t.ok(subclass instanceof UnrecoverableError)
+  t.match(subclass, { name: 'Gone', detail: 1 })
+})
+
+t.test('the timeout holds, against busy loops too, and the next message is handled', async (t) => {
+  const { run } = await threads(t)
+  for (const act of ['loop', 'wait']) {
+    // A thread of its own, running already: what is measured is the end, not the start.
+    await run('context')
+    const started = performance.now()
+    await t.rejects(run(act), HandlerTimeoutError)
+    const took = performance.now() - started
+    t.ok(took >= 300 && took < 1_500, `${act} was ended after ${Math.round(took)} ms`)
+  }
+  t.ok(await run('context'))
+})
+
+t.test('the memory limit holds; the process and the neighbour go on', async (t) => {
+  // V8 collects garbage for a while before it gives up.
+  const { run } = await threads(t, { timeout: '20s' })
+  const [memory, neighbour] = await Promise.allSettled([run('memory'), run('context')])
+  t.match(memory, { status: 'rejected', reason: HandlerMemoryError })
+  t.match(neighbour, { status: 'fulfilled' })
+  t.ok(await run('context'))
+})
+
+t.test('a handler that ends its thread fails alone', async (t) => {
+  const { run } = await threads(t)
+  const [exit, neighbour] = await Promise.allSettled([run('exit'), run('context')])
+  t.match(exit, { status: 'rejected', reason: HandlerExitError })
+  t.match(neighbour, { status: 'fulfilled' })
+})
+
+t.test('a stop aborts the signal with its reason, and then the thread', async (t) => {
+  const { run } = await threads(t)
+  await run('context')
+  const stop = new AbortController()
+  const reason = new Error('stopping')
+  const running = Promise.allSettled([run('wait', stop.signal), run('loop', stop.signal)])
+  await until(() => true, { what: 'a turn of the event loop' })
+  stop.abort(reason)
+  for (const result of await running) t.match(result, { status: 'rejected', reason })
+})
+
+t.test("a thread that can't load the worker's file is not the message's fault", async (t) => {
+  const { run, broken, root } = await threads(t)
+  writeFileSync(join(root, 'dist/workers/scripted.js'), 'export default (')
+  await t.rejects(run('context'), ThreadStartError)
+  t.match(broken, [ThreadStartError])
+})
