@@ -1,0 +1,142 @@
+import { relative } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Config, loadConfig } from '../base/config.ts'
+import { MAX_TIMER_MS } from '../base/durations.ts'
+import { EXIT_CONFIG, reasonOf, StartupError, WarrenError } from '../base/errors.ts'
+import { createLogger, type Logger } from '../base/log.ts'
+import { watchOwnFiles } from './reload.ts'
+import { openReport, type Report } from './report.ts'
+
+/** Milliseconds after the drain's deadline until the process exits, whatever still hangs; pm2 kills it a second later. */
+const LAST_RESORT = 4_000
+/** Milliseconds for the daemon to take a state message. */
+const TOLD_TIMEOUT = 500
+
+export interface ProcessContext {
+  readonly config: Config
+  readonly log: Logger
+  readonly report: Report
+  /** The project's folder: that of `workers/`, `routes/` and `dist/`. */
+  readonly root: string
+  /** Ends the process for an error that came after the start: logged, reported, drained, exit code 1. */
+  fail(error: unknown): void
+}
+
+export interface Service {
+  /** Takes nothing new, finishes what runs while `deadline` is not aborted, and closes. Called once. */
+  stop(deadline: AbortSignal): Promise<void>
+}
+
+export interface ProcessOptions {
+  /** The compiled files that the process imports by a computed name; for live reload. */
+  loads?: (root: string) => readonly string[]
+}
+
+/**
+ * What every process does: read the configuration, start, and stop well. SIGINT, SIGTERM, pm2's `shutdown` message, a
+ * lost pm2 daemon and an uncaught exception all drain within SHUTDOWN_TIMEOUT; a second signal exits at once.
+ *
+ * Exit codes: 0 after a drain, 1 after an error, EXIT_CONFIG after one that no restart mends.
+ *
+ * With WARREN_DEV=1 a change to one of the process's own files drains it as well, so that pm2 starts it with the new
+ * code, and a start that fails leaves the process waiting for that change.
+ */
+export async function main(
+  name: string,
+  start: (context: ProcessContext) => Promise<Service>,
+  { loads = () => [] }: ProcessOptions = {},
+): Promise<void> {
+  const report = openReport()
+  let log = createLogger(name, 'info')
+  let service: Service | undefined
+  let timeout = 0
+  let stopping = false
+
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => requestStop(signal))
+  process.on('message', (message) => {
+    if (message === 'shutdown') requestStop('shutdown message')
+  })
+  // Under a daemon that was killed, a process that lived on would be a second set beside the next daemon's.
+  process.on('disconnect', () => void stop('the pm2 daemon is gone', 0))
+  // It may have been killed before this line; pm2 sets `pm_id`.
+  if (process.env.pm_id !== undefined && !process.connected) return stop('the pm2 daemon is gone', 0)
+  process.on('uncaughtException', fail)
+  const reloads = process.env.WARREN_DEV === '1'
+  if (reloads) reloadOnChange()
+
+  function reloadOnChange(): void {
+    // pm2 runs the entry through a container of its own, which is what argv has.
+    const entry = process.env.pm_exec_path ?? (process.argv[1] as string)
+    watchOwnFiles(
+      [entry, ...loadsOf(process.cwd())],
+      (file) => void stop(`${relative(process.cwd(), file)} changed`, 0),
+      {
+        root: process.cwd(),
+        poll: process.env.WATCH_POLL === '1',
+      },
+    )
+  }
+
+  // What is wrong with the sources is the start's to tell.
+  function loadsOf(root: string): readonly string[] {
+    try {
+      return loads(root)
+    } catch {
+      return []
+    }
+  }
+
+  function requestStop(cause: string): void {
+    if (stopping) {
+      log.warn({ cause }, 'told to stop twice: exiting at once')
+      process.exit(1)
+    }
+    void stop(cause, 0)
+  }
+
+  function fail(error: unknown): void {
+    log.fatal({ err: error }, `stopping after an error: ${reasonOf(error)}`)
+    void stop('an error', 1, { reason: reasonOf(error), ...codeOf(error) })
+  }
+
+  async function stop(cause: string, exitCode: number, failure?: { reason: string; code?: string }): Promise<void> {
+    if (stopping) return
+    stopping = true
+    log.info({ cause, timeoutMs: timeout }, 'draining')
+    // A daemon that does not read its messages must not hold up the drain, nor may anything else for ever.
+    const told = report.set(failure ? { status: 'failed', ...failure } : { status: 'draining' })
+    await Promise.race([told, delay(TOLD_TIMEOUT)])
+    setTimeout(() => process.exit(exitCode || 1), Math.min(timeout + LAST_RESORT, MAX_TIMER_MS))
+    try {
+      // Before the start has ended nothing has been taken, so there is nothing to finish.
+      await service?.stop(AbortSignal.timeout(timeout))
+      log.info('stopped')
+    } catch (error) {
+      log.error({ err: error }, 'the drain failed')
+      exitCode ||= 1
+    }
+    process.exit(exitCode)
+  }
+
+  try {
+    const root = process.cwd()
+    const config = loadConfig(root)
+    timeout = config.shutdownTimeout
+    log = createLogger(name, config.logLevel)
+    service = await start({ config, log, report, root, fail })
+  } catch (error) {
+    if (stopping) return
+    stopping = !reloads
+    const permanent = error instanceof StartupError
+    // A mistake of the user's is told in a sentence; a stack would only hide it.
+    log.fatal(permanent ? { code: error.code } : { err: error }, reasonOf(error))
+    await report.set({ status: 'failed', reason: reasonOf(error), ...codeOf(error) })
+    if (reloads) log.info('waiting for a change of the code')
+    else process.exit(permanent ? EXIT_CONFIG : 1)
+  }
+}
+
+function codeOf(error: unknown): { code?: string } {
+  const code = error instanceof WarrenError ? error.code : (error as NodeJS.ErrnoException | null)?.code
+  return code === undefined ? {} : { code }
+}

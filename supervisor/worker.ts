@@ -1,0 +1,67 @@
+// The entry of a worker's process: `node dist/supervisor/worker.js NAME`, as pm2 runs it, once per instance.
+import { fileURLToPath } from 'node:url'
+import { listSources, loadWorker } from './base/discovery.ts'
+import { DiscoveryError } from './base/errors.ts'
+import { createInlineRunner } from './execution/inline.ts'
+import { createProcessor } from './execution/processor.ts'
+import { createThreadRunner } from './execution/threads.ts'
+import { openClient } from './messaging/client.ts'
+import { openConsumer } from './messaging/consumer.ts'
+import { main, type ProcessContext, type Service } from './process/main.ts'
+
+const name = process.argv[2]
+
+await main(
+  name ?? 'worker',
+  async function startWorker({ config, log, report, root, fail }: ProcessContext): Promise<Service> {
+    if (!name) throw new DiscoveryError("expected a worker's name as the argument, found nothing: worker.js NAME")
+    const { definition } = await loadWorker(root, name)
+    const urls = config.amqpUrls
+    const client = openClient({ urls, name, log })
+    const { bus, transport } = client
+
+    const runner =
+      definition.threads > 0
+        ? createThreadRunner({
+            worker: name,
+            root,
+            logLevel: config.logLevel,
+            definition,
+            filename: fileURLToPath(new URL('./thread.js', import.meta.url)),
+            log,
+            transport,
+            onBroken: fail,
+          })
+        : createInlineRunner({ worker: name, definition, log, bus })
+
+    const processor = createProcessor({
+      worker: name,
+      concurrency: definition.concurrency,
+      runner,
+      log,
+      deadLetter: client.deadLetter,
+      reply: client.reply,
+    })
+    const consumer = openConsumer({ urls, worker: name, definition, log, onMessage: processor.handle, onState: tell })
+    let stopping = false
+    client.onState(tell)
+
+    // Ready to handle messages, and to send what handlers send. While the broker is away, why.
+    function tell(): void {
+      const state = consumer.state.status === 'ready' ? client.state : consumer.state
+      const { status, ...why } = state
+      if (!stopping) void report.set({ status: status === 'ready' ? 'ready' : 'waiting', ...why })
+    }
+
+    return {
+      async stop(deadline) {
+        stopping = true
+        await consumer.quiet()
+        await processor.drain(deadline)
+        await Promise.all([consumer.close(), client.close(deadline)])
+        await runner.close()
+      },
+    }
+  },
+  { loads: (root) => listSources(root, 'workers').flatMap((s) => (s.name === name ? [s.compiled] : [])) },
+)

@@ -1,0 +1,160 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import t, { type Test } from 'tap'
+
+const MAIN = new URL('../../supervisor/process/main.js', import.meta.url).href
+const ERRORS = new URL('../../supervisor/base/errors.js', import.meta.url).href
+
+interface Ended {
+  code: number | null
+  output: string
+  states: { status: string; reason?: string; code?: string }[]
+  messages: unknown[]
+}
+
+/** Runs a process whose start is the given code, with an IPC channel as under pm2. */
+function run(
+  t: Test,
+  start: string,
+  env: NodeJS.ProcessEnv = {},
+): { child: ChildProcess; ended: Promise<Ended>; ready: Promise<void> } {
+  const folder = mkdtempSync(join(tmpdir(), 'w-main-'))
+  const file = join(folder, 'process.mjs')
+  writeFileSync(
+    file,
+    `import { main } from '${MAIN}'
+     import { ConfigError } from '${ERRORS}'
+     void ConfigError
+     await main('test', async ({ report, fail, log }) => { void fail; void log
+       const timer = setInterval(() => {}, 1_000); void timer
+       ${start}
+     })`,
+  )
+  const child = fork(file, {
+    cwd: folder,
+    env: { PATH: process.env.PATH, AMQP_URL: 'amqp://localhost', SHUTDOWN_TIMEOUT: '500ms', ...env },
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  })
+  const messages: unknown[] = []
+  let output = ''
+  child.stdout?.on('data', (chunk) => (output += chunk))
+  child.stderr?.on('data', (chunk) => (output += chunk))
+  const ready = new Promise<void>((resolve) => {
+    child.on('message', (message) => {
+      messages.push(message)
+      if (message === 'ready') resolve()
+    })
+  })
+  // Not the child's own 'close', which never comes once the channel was disconnected from here.
+  const streams = [child.stdout, child.stderr].map((stream) => once(stream as Readable, 'close'))
+  const ended: Promise<Ended> = Promise.all([once(child, 'exit'), ...streams]).then(([[code]]) => ({
+    code: code as number | null,
+    output,
+    messages,
+    states: messages.flatMap((m) =>
+      (m as { type?: string }).type === 'warren:state' ? [(m as { data: never }).data] : [],
+    ),
+  }))
+  t.teardown(() => {
+    child.kill('SIGKILL')
+    rmSync(folder, { recursive: true, force: true })
+  })
+  return { child, ended, ready }
+}
+
+const READY = "await report.set({ status: 'ready' })"
+const DRAIN = "return { stop: async () => { console.log('drained') } }"
+const HANG = "return { stop: (deadline) => new Promise((r) => deadline.addEventListener('abort', r)) }"
+
+for (const [cause, end] of [
+  ['SIGINT', (child: ChildProcess) => child.kill('SIGINT')],
+  ['SIGTERM', (child: ChildProcess) => child.kill('SIGTERM')],
+  ["pm2's shutdown message", (child: ChildProcess) => child.send('shutdown')],
+  ['a lost daemon', (child: ChildProcess) => child.disconnect()],
+] as const) {
+  t.test(`${cause} drains`, async (t) => {
+    const { child, ended, ready } = run(t, `${READY}; ${DRAIN}`)
+    await ready
+    end(child)
+    const { code, output } = await ended
+    t.equal(code, 0)
+    t.match(output, 'drained')
+  })
+}
+
+t.test('a drain ends at SHUTDOWN_TIMEOUT', async (t) => {
+  const { child, ended, ready } = run(t, `${READY}; ${HANG}`)
+  await ready
+  const began = Date.now()
+  child.kill('SIGINT')
+  const { code } = await ended
+  t.equal(code, 0)
+  t.ok(Date.now() - began >= 490, 'not before')
+})
+
+t.test('a second signal exits at once', async (t) => {
+  const { child, ended, ready } = run(t, `${READY}; ${HANG}`, { SHUTDOWN_TIMEOUT: '60s' })
+  await ready
+  child.kill('SIGINT')
+  const draining = new Promise<void>((resolve) => {
+    child.on('message', (m) => (m as { data?: { status?: string } }).data?.status === 'draining' && resolve())
+  })
+  await draining
+  child.kill('SIGTERM')
+  t.equal((await ended).code, 1)
+})
+
+t.test("the user's mistakes end with EXIT_CONFIG and without a stack", async (t) => {
+  const { code, output, states } = await run(t, "throw new ConfigError(['X: expected 1'])").ended
+  t.equal(code, 78)
+  t.match(states.at(-1), { status: 'failed', reason: /X: expected 1/, code: 'WARREN_CONFIG' })
+  t.notMatch(output, /\bat /)
+})
+
+t.test('the configuration is checked first', async (t) => {
+  const { code, states } = await run(t, READY, { PORT: 'x' }).ended
+  t.equal(code, 78)
+  t.match(states.at(-1), { status: 'failed', reason: /PORT/ })
+})
+
+t.test('other errors of the start, and later ones, exit with 1', async (t) => {
+  const start = await run(t, "throw new Error('disk full')").ended
+  t.equal(start.code, 1)
+  t.match(start.states.at(-1), { status: 'failed', reason: 'disk full' })
+
+  const later = await run(t, `${READY}; setTimeout(() => { throw new Error('late') }, 20); ${DRAIN}`).ended
+  t.equal(later.code, 1)
+  t.match(later.output, 'drained')
+  t.match(later.states.at(-1), { status: 'failed', reason: 'late' })
+
+  const told = await run(t, `${READY}; setTimeout(() => fail(new Error('told')), 20); ${DRAIN}`).ended
+  t.equal(told.code, 1)
+  t.match(told.states.at(-1), { status: 'failed', reason: 'told' })
+})
+
+t.test('it says ready once, and its state again when asked', async (t) => {
+  const { child, ended, ready } = run(
+    t,
+    `${READY}; await report.set({ status: 'waiting', reason: 'w' }); ${READY}; ${DRAIN}`,
+  )
+  await ready
+  child.send({ topic: 'warren:state', type: 'warren:state', data: {}, id: 0 })
+  const answered = new Promise<void>((resolve) => {
+    let count = 0
+    child.on('message', (m) => (m as { data?: { status?: string } }).data?.status === 'ready' && ++count && resolve())
+  })
+  await answered
+  child.kill('SIGINT')
+  const { messages } = await ended
+  t.equal(messages.filter((m) => m === 'ready').length, 1)
+})
+
+t.test('a process whose daemon ended while it was loading ends as well', async (t) => {
+  const { child, ended } = run(t, `${READY}; ${DRAIN}`, { pm_id: '0' })
+  child.disconnect()
+  t.equal((await ended).code, 0)
+})
