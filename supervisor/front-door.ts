@@ -1,0 +1,40 @@
+// The entry of the front door's process: `node dist/supervisor/front-door.js`, as pm2 runs it.
+import { listSources } from './base/discovery.ts'
+import { createApp } from './http/app.ts'
+import { loadRoutes } from './http/routes.ts'
+import { serve } from './http/server.ts'
+import { projectId } from './http/share-port.ts'
+import { openClient } from './messaging/client.ts'
+import { main, type ProcessContext, type Service } from './process/main.ts'
+
+const NAME = 'front-door'
+
+await main(NAME, startFrontDoor, { loads: (root) => listSources(root, 'routes').map(({ compiled }) => compiled) })
+
+async function startFrontDoor({ config, log, report, root }: ProcessContext): Promise<Service> {
+  const routes = await loadRoutes(root)
+  const client = openClient({ urls: config.amqpUrls, name: NAME, log })
+  const project = projectId(root)
+  const app = createApp({ config, log, client, project, routes })
+  const server = await serve(app, config, project)
+  log.info({ host: server.host, port: server.port, routes: routes.map(({ file }) => file) }, 'listening')
+
+  let stopping = false
+  client.onState(tell)
+  tell()
+
+  // It listens already; ready it is while messages can be sent as well. Until then those requests get a 503.
+  function tell(): void {
+    const { status, ...why } = client.state
+    if (!stopping) void report.set({ status: status === 'ready' ? 'ready' : 'waiting', ...why })
+  }
+
+  return {
+    // The requests in flight may still send: the client goes last.
+    async stop(deadline) {
+      stopping = true
+      await server.stop(deadline)
+      await client.close(deadline)
+    },
+  }
+}

@@ -1,0 +1,36 @@
+import { Hono } from 'hono'
+import type { Config } from '../base/config.ts'
+import type { FrontDoor, FrontDoorClient } from '../base/front-door.ts'
+import type { Logger } from '../base/log.ts'
+import { auth } from './auth.ts'
+import { limitBody } from './body-limit.ts'
+import { health } from './health.ts'
+import { answerNotFound } from './not-found.ts'
+import { answerError } from './problem.ts'
+import { requestContext } from './request-context.ts'
+import { responseHeaders } from './response-headers.ts'
+import type { Mount } from './routes.ts'
+
+export interface AppOptions {
+  config: Pick<Config, 'apiKeys'>
+  log: Logger
+  client: FrontDoorClient
+  /** What `projectId` makes of the project's folder. */
+  project: string
+  /** The user's routes, as `loadRoutes` found them. */
+  routes: readonly Mount[]
+}
+
+/** The front door: what every request passes, in this order, then Warren's own routes, then the user's. */
+export function createApp({ config, log, client, project, routes }: AppOptions): Hono<FrontDoor> {
+  const app = new Hono<FrontDoor>()
+    .use(requestContext(log, client))
+    .use(responseHeaders())
+    .use(auth(config.apiKeys))
+    .use(limitBody())
+    .route('/', health(client, project))
+
+  for (const { path, app: routed } of routes) app.route(path, routed)
+
+  return app.notFound(answerNotFound(app)).onError(answerError)
+}

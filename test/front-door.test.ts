@@ -1,0 +1,56 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { resolve } from 'node:path'
+import t from 'tap'
+import { freePort } from './helpers/ports.ts'
+import { type Running, run } from './helpers/process.ts'
+import { type Teardown, temporaryFolder } from './helpers/tmp.ts'
+
+const entry = resolve('dist/supervisor/front-door.js')
+
+function start(t: Teardown, env: Record<string, string>): Running {
+  const settings = { PORT: '0', HOST: '127.0.0.1', API_KEYS: '', LOG_LEVEL: 'info', DATA_DIR: temporaryFolder(t) }
+  const running = run(process.execPath, [entry], { env: { ...process.env, ...settings, ...env } })
+  t.teardown(() => running.end())
+  return running
+}
+
+async function urlOf(running: Running): Promise<string> {
+  const [, port] = await running.outputs(/"port":(\d+).*"listening"/)
+  return `http://127.0.0.1:${port}`
+}
+
+t.test('without a broker it serves what needs none, says 503 to the rest, and stops well', async (t) => {
+  const running = start(t, { AMQP_URL: `amqp://localhost:${await freePort()}` })
+  const url = await urlOf(running)
+
+  t.equal((await fetch(`${url}/healthz`)).status, 200)
+  const ready = await fetch(`${url}/readyz`)
+  t.equal(ready.status, 503)
+  t.match(await ready.json(), { title: 'Not ready', detail: String })
+
+  const before = performance.now()
+  const video = await fetch(`${url}/video`)
+  t.equal(video.status, 503)
+  t.equal(video.headers.get('retry-after'), '1')
+  t.ok(performance.now() - before < 1_000, 'within a second')
+  await video.text()
+
+  const headers = { 'content-type': 'application/json' }
+  const viewed = await fetch(`${url}/viewed`, { method: 'POST', headers, body: '{"videoPath":"a.mp4"}' })
+  t.equal(viewed.status, 201)
+  t.match(await (await fetch(`${url}/history`)).json(), { history: [{ videoPath: 'a.mp4' }] })
+
+  t.same(await running.end('SIGTERM'), { code: 0, signal: null }, running.output)
+})
+
+t.test('a port in use ends it with a sentence', async (t) => {
+  const other = createServer().listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  t.teardown(() => other.close())
+  const { port } = other.address() as AddressInfo
+  const running = start(t, { PORT: String(port), AMQP_URL: 'amqp://localhost:1' })
+  t.same(await running.exited, { code: 1, signal: null })
+  t.match(running.output, `Port ${port} on 127.0.0.1 is in use by another process. Stop it, or set PORT.`)
+})

@@ -1,0 +1,124 @@
+import { request } from 'node:http'
+import { Hono } from 'hono'
+import t from 'tap'
+import { z } from 'zod'
+import type { FrontDoor } from '../../supervisor/base/front-door.ts'
+import { BODY_LIMIT, JSON_LIMIT } from '../../supervisor/http/body-limit.ts'
+import { body, param, query } from '../../supervisor/http/validate.ts'
+import { startFrontDoor } from '../helpers/front-door.ts'
+
+const order = z.object({ name: z.string().min(1), lines: z.array(z.object({ count: z.int() })) })
+const routes = new Hono<FrontDoor>()
+  .post('/orders', body(order), (c) => c.json({ name: c.req.valid('json').name }))
+  .get('/orders', query(z.object({ limit: z.coerce.number().int().max(100), kind: z.enum(['a', 'b']) })), (c) =>
+    c.json(c.req.valid('query')),
+  )
+  .get('/orders/:id', param(z.object({ id: z.uuid() })), (c) => c.json(c.req.valid('param')))
+  .post('/raw', async (c) => c.json({ bytes: (await c.req.arrayBuffer()).byteLength }))
+
+const json = { 'content-type': 'application/json' }
+
+t.test('JSON bodies', async (t) => {
+  const { url } = await startFrontDoor(t, { routes })
+  const post = (text: string, headers: Record<string, string> = json) =>
+    fetch(`${url}/orders`, { method: 'POST', body: text, headers })
+
+  const good = await post('{"name":"x","lines":[]}')
+  t.same(await good.json(), { name: 'x' })
+  t.equal(
+    (await post('{"name":"x","lines":[]}', { 'content-type': 'application/vnd.x+json; charset=utf-8' })).status,
+    200,
+  )
+
+  const cases: [string, Response, number, RegExp][] = [
+    ['bad JSON', await post('{"name":'), 400, /Bad JSON/],
+    ['an empty body', await post(''), 400, /Bad JSON/],
+    ['another type', await post('a=1', { 'content-type': 'text/plain' }), 415, /text\/plain/],
+    ['over the limit', await post(`{"name":"${'x'.repeat(JSON_LIMIT)}"}`), 413, /1048576 bytes/],
+  ]
+  for (const [what, response, status, text] of cases) {
+    t.equal(response.status, status, what)
+    t.equal(response.headers.get('content-type'), 'application/problem+json')
+    t.match(await response.text(), text, what)
+  }
+
+  const misses = await post('{"name":"","lines":[{"count":1},{"count":"two"}]}')
+  t.equal(misses.status, 422)
+  t.match(await misses.json(), {
+    errors: [
+      { path: 'name', message: String },
+      { path: 'lines.1.count', message: /number/ },
+    ],
+  })
+})
+
+t.test('queries and parameters', async (t) => {
+  const { url } = await startFrontDoor(t, { routes })
+  t.same(await (await fetch(`${url}/orders?limit=5&kind=a`)).json(), { limit: 5, kind: 'a' })
+  const misses = await fetch(`${url}/orders?limit=5&limit=6`)
+  t.equal(misses.status, 422)
+  t.match(await misses.json(), { errors: [{ path: 'limit' }, { path: 'kind' }] })
+  const bad = await fetch(`${url}/orders/7`)
+  t.equal(bad.status, 422)
+  t.match(await bad.json(), { errors: [{ path: 'id' }] })
+})
+
+/** Sends until it is answered; undefined instead of a length: chunked. */
+function upload(url: string, bytes: number, length?: number): Promise<{ status: number; body: string; sent: number }> {
+  return new Promise((resolve, reject) => {
+    const headers = length === undefined ? {} : { 'content-length': String(length) }
+    const outgoing = request(url, { method: 'POST', headers })
+    let sent = 0
+    let answered = false
+    outgoing.on('response', (response) => {
+      answered = true
+      let body = ''
+      response.setEncoding('utf8').on('data', (text) => {
+        body += text
+      })
+      response.on('end', () => {
+        resolve({ status: response.statusCode as number, body, sent })
+        outgoing.destroy()
+      })
+    })
+    // Refused, the server stops reading at some point.
+    outgoing.on('error', (error) => answered || reject(error))
+    const chunk = Buffer.alloc(64 * 1024)
+    function send(): void {
+      while (!answered && sent < bytes) {
+        sent += chunk.length
+        if (!outgoing.write(chunk)) return void outgoing.once('drain', send)
+      }
+      if (!answered) outgoing.end()
+    }
+    send()
+  })
+}
+
+t.test('bodies over the limit', async (t) => {
+  const { url } = await startFrontDoor(t, { routes })
+
+  const announced = await upload(`${url}/raw`, 64 * 1024, BODY_LIMIT + 1)
+  t.equal(announced.status, 413, 'by its length alone')
+  t.match(JSON.parse(announced.body), { status: 413, title: 'Body too large' })
+
+  const chunked = await upload(`${url}/raw`, BODY_LIMIT + 1024 * 1024)
+  t.equal(chunked.status, 413, 'chunked: once it is over')
+  t.match(JSON.parse(chunked.body), { status: 413 })
+
+  const fits = await upload(`${url}/raw`, 1024 * 1024)
+  t.equal(fits.status, 200)
+  t.same(JSON.parse(fits.body), { bytes: 1024 * 1024 })
+})
+
+t.test('a chunked JSON body has the limit of JSON', async (t) => {
+  const { url } = await startFrontDoor(t, { routes })
+  const text = new Blob([`{"name":"${'x'.repeat(JSON_LIMIT)}"}`]).stream()
+  const response = await fetch(`${url}/orders`, {
+    method: 'POST',
+    body: text,
+    headers: json,
+    duplex: 'half',
+  } as RequestInit)
+  t.equal(response.status, 413)
+})
