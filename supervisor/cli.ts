@@ -1,0 +1,192 @@
+#!/usr/bin/env node
+// The command line: `npm start` and its kin, or `warren start` where Warren is installed as a package.
+import { spawn } from 'node:child_process'
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { closureOf } from './base/closure.ts'
+import { type Config, parseConfig } from './base/config.ts'
+import { listSources, loadWorker, loadWorkers } from './base/discovery.ts'
+import { parseDuration } from './base/durations.ts'
+import { reasonOf, StartupError } from './base/errors.ts'
+import { withLock } from './base/lock.ts'
+import { didYouMean } from './base/suggest.ts'
+import type { StartResult } from './scaling/start.ts'
+
+const USAGE = `Usage: warren COMMAND
+
+  start [--timeout 60s]             start everything and wait until it is ready
+  dev [--timeout 60s]               the same with live reload
+  stop                              stop what start has started, after a drain
+  status                            what runs, and how it is
+  logs [NAME] [--lines 30] [--nostream]
+  check                             import every worker and route, and list what is wrong`
+
+const root = process.cwd()
+
+// `npm start | head` closes the pipe early, which is no reason to leave a start half done.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+})
+
+/** Each resolves with the exit code, or with nothing if it goes on. */
+const COMMANDS: Record<string, () => Promise<number | undefined>> = { start, dev, stop, status, logs, check }
+
+try {
+  const name = process.argv[2] ?? 'help'
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  exit(command ? await command() : help(name))
+} catch (error) {
+  // A mistake of the user's is told in a sentence; a stack would only hide it.
+  const expected = error instanceof StartupError || (error as Error).name === 'BuildError' || isArgsError(error)
+  console.error(expected ? reasonOf(error) : error)
+  exit(1)
+}
+
+// pm2's client reconnects for ever to a daemon that has ended, so the process would never end by itself.
+function exit(code: number | undefined): void {
+  if (code !== undefined) process.stdout.write('', () => process.exit(code))
+}
+
+async function start(dev = false): Promise<number> {
+  const { values } = parseArgs({ args: process.argv.slice(3), options: { timeout: { type: 'string' } } })
+  const timeoutMs = parseDuration(values.timeout ?? '60s')
+  if (!timeoutMs)
+    throw new StartupError('WARREN_USAGE', `--timeout: expected '60s' or alike, found '${values.timeout}'`)
+  if (dev) process.env.WARREN_DEV = '1'
+  else delete process.env.WARREN_DEV
+
+  const { projectEnv } = await import('./scaling/project.ts')
+  const config = parseConfig(projectEnv(root), root)
+  await checkInChild()
+  const { startProject } = await import('./scaling/start.ts')
+  const result = await withLock(
+    resolve(root, 'dist/.start-lock'),
+    () => startProject({ root, dev, timeoutMs, filesOf, print }),
+    () => print('another start is at it: waiting for it to end'),
+  )
+  console.log(welcome(config, result, dev))
+  return 0
+}
+
+function dev(): Promise<number> {
+  return start(true)
+}
+
+async function stop(): Promise<number> {
+  const { stopProject } = await import('./scaling/stop.ts')
+  const stopped = await stopProject(root, print)
+  console.log(stopped.length > 0 ? 'Stopped.' : 'Nothing is running.')
+  return 0
+}
+
+async function status(): Promise<number> {
+  const { projectStatus } = await import('./scaling/status.ts')
+  console.log((await projectStatus(root)) ?? 'Nothing is running.')
+  return 0
+}
+
+async function logs(): Promise<number | undefined> {
+  const options = { lines: { type: 'string' }, nostream: { type: 'boolean' } } as const
+  const { values, positionals } = parseArgs({ args: process.argv.slice(3), options, allowPositionals: true })
+  const { readLogs } = await import('./scaling/logs.ts')
+  const { default: pretty } = await import('pino-pretty')
+  const out = pretty({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l', sync: true, destination: 1 })
+  const lines = Number(values.lines ?? 30)
+  if (!Number.isInteger(lines) || lines < 0) {
+    throw new StartupError('WARREN_USAGE', `--lines: expected a number, found '${values.lines}'`)
+  }
+  const follow = !values.nostream
+  const write = (line: string) => void out.write(`${line}\n`)
+  const found = await readLogs({ root, name: positionals[0], lines, follow, write })
+  if (!found) console.log('Nothing is running.')
+  return found && follow ? undefined : 0
+}
+
+/** Imports everything of the user's, so that all mistakes are told at once and before anything is stopped. */
+async function check(): Promise<number> {
+  const { loadRoutes } = await import('./http/routes.ts')
+  const problems: string[] = []
+  const attempt = <T>(step: () => Promise<T>) =>
+    step().catch((error: unknown) => {
+      problems.push(error instanceof StartupError ? reasonOf(error) : String((error as Error)?.stack ?? error))
+      return undefined
+    })
+
+  const sources = (await attempt(async () => listSources(root, 'workers'))) ?? []
+  const workers = await Promise.all(sources.map(({ name }) => attempt(() => loadWorker(root, name))))
+  // What the workers are to each other can only be told once each of them is one.
+  if (problems.length === 0) await attempt(() => loadWorkers(root))
+
+  const routes = (await attempt(() => loadRoutes(root))) ?? []
+
+  for (const worker of workers) {
+    if (worker) console.log(`${worker.file}: ${worker.definition.address.kind} ${worker.definition.address.name}`)
+  }
+  for (const { file, path } of routes) console.log(`${file}: ${path}`)
+  for (const problem of problems) console.error(problem)
+  // What the files have opened would keep the process alive.
+  process.exit(problems.length > 0 ? 1 : 0)
+}
+
+/** A process of its own: this one stays clean of whatever the user's files do when they are imported. */
+async function checkInChild(): Promise<void> {
+  const { projectEnv } = await import('./scaling/project.ts')
+  const child = spawn(process.execPath, ['--enable-source-maps', fileURLToPath(import.meta.url), 'check'], {
+    cwd: root,
+    env: projectEnv(root),
+    stdio: ['ignore', 'ignore', 'pipe'],
+    timeout: 60_000,
+  })
+  let said = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said += text
+  })
+  const [code, signal] = await new Promise<[number | null, string | null]>((resolve, reject) => {
+    child.on('error', reject).on('close', (...end) => resolve(end))
+  })
+  if (code === 0) return
+  throw new StartupError(
+    'WARREN_CHECK',
+    said.trim() || `Importing the workers and routes ended with ${signal ?? `code ${code}`}: a file ends the process.`,
+  )
+}
+
+/** What an app's process loads; for what no longer is among the sources, its entry. */
+function filesOf({ name, script, args = [] }: { name: string; script: string; args?: string[] }): Set<string> {
+  const folder = name === 'front-door' ? 'routes' : 'workers'
+  const loads = listSources(root, folder).filter((source) => folder === 'routes' || args.includes(source.name))
+  return closureOf([resolve(root, script), ...loads.map(({ compiled }) => compiled)], root)
+}
+
+function print(line: string): void {
+  console.log(`  ${line}`)
+}
+
+function welcome({ host, port, apiKeys }: Config, { changed, workers }: StartResult, dev: boolean): string {
+  const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host
+  const url = `http://${name}:${port}`
+  const key = apiKeys.length > 0 ? ' -H "authorization: Bearer $API_KEY"' : ''
+  // The example application's video, or what every front door has.
+  const example = workers.includes('history')
+  return `
+Warren is ${changed ? 'ready' : 'already running'} at ${url}${dev ? ', with live reload' : ''}. Try:
+
+  curl -s${example ? `${key} ${url}/video -o video.mp4` : ` ${url}/readyz`}
+  npx pm2 scale ${example ? 'history' : (workers[0] ?? 'NAME')} 4
+  npm run logs
+`
+}
+
+function help(name: string): number {
+  if (['help', '--help', '-h'].includes(name)) {
+    console.log(USAGE)
+    return 0
+  }
+  console.error(`Expected a command, found '${name}'${didYouMean(name, Object.keys(COMMANDS))}.\n\n${USAGE}`)
+  return 1
+}
+
+function isArgsError(error: unknown): boolean {
+  return String((error as NodeJS.ErrnoException).code).startsWith('ERR_PARSE_ARGS')
+}

@@ -1,0 +1,195 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { withLock } from '../base/lock.ts'
+import { type ProcessState, STATE_TOPIC } from '../base/state.ts'
+
+/** How long a daemon that has been told to end is waited for. */
+const DAEMON_END_MS = 5_000
+
+/** One process as pm2 lists it. */
+export interface Instance {
+  /** pm2's number for it; stays the same over restarts. */
+  id: number
+  name: string
+  namespace: string
+  /** The folder it was started from. */
+  folder: string
+  pid: number
+  /** pm2's word: online, launching, stopping, stopped, errored, waiting restart. */
+  status: string
+  /** When its process started, in milliseconds since 1970. */
+  startedAt: number
+  restarts: number
+  cpu: number
+  memory: number
+  env: Record<string, string | undefined>
+  logFiles: string[]
+}
+
+/** What pm2 tells of a process of ours. */
+export type Pm2Event =
+  | { kind: 'state'; id: number; name: string; state: ProcessState }
+  /** `startedAt` is when the process that ended had started, in milliseconds since 1970. */
+  | { kind: 'exit'; id: number; name: string; code: number; startedAt: number }
+  | { kind: 'log'; id: number; name: string; stream: 'out' | 'err'; text: string }
+
+export interface Pm2 {
+  list(): Promise<Instance[]>
+  /** Starts apps as the ecosystem file describes them; resolves when pm2 has done so, ready or not. */
+  start(apps: readonly App[]): Promise<void>
+  /** Stops a process, waits until it has ended, and forgets it; one that is gone already is fine. */
+  remove(id: number): Promise<void>
+  /** Passes on what happens from now on. */
+  listen(onEvent: (event: Pm2Event) => void): Promise<void>
+  /** Asks a process for its state, which comes as an event. */
+  askState(id: number): Promise<void>
+  /** Ends the daemon and whatever runs in it; resolves when its process has ended. */
+  kill(): Promise<void>
+  disconnect(): Promise<void>
+}
+
+/** An entry of the ecosystem file. */
+export interface App {
+  name: string
+  namespace: string
+  autorestart?: boolean
+  script: string
+  instances: number
+  args?: string[]
+  [option: string]: unknown
+}
+
+/**
+ * Connects to the pm2 daemon of PM2_HOME.
+ * @param options.launch start one if none runs; otherwise the result is undefined then
+ */
+export async function connectPm2(options: { launch: true }): Promise<Pm2>
+export async function connectPm2(options: { launch: false }): Promise<Pm2 | undefined>
+export async function connectPm2({ launch }: { launch: boolean }): Promise<Pm2 | undefined> {
+  // All apps of a start come up together. pm2's default of two at a time would have the third wait while the first
+  // two wait for a broker.
+  process.env.PM2_CONCURRENT_ACTIONS ??= '32'
+  // Imported here, because the import alone creates PM2_HOME.
+  const { default: pm2 } = (await import('pm2')) as unknown as { default: Pm2Module }
+  const call = <T>(method: keyof Pm2Module) =>
+    promisify(pm2[method] as never).bind(pm2) as (...args: unknown[]) => Promise<T>
+
+  if (!launch && !(await new Promise<boolean>((resolve) => pm2.Client.pingDaemon(resolve)))) return undefined
+  // Two clients that each start a daemon leave one of them waiting for ever for the daemon that lost.
+  if (launch) await withLock(join(pm2Home(), 'warren.lock'), () => call('connect')())
+  else await call('connect')()
+
+  return {
+    async list() {
+      return (await call<Raw[]>('list')()).map(instanceOf)
+    },
+    async start(apps) {
+      // pm2 writes into what it is given.
+      await call('start')({ apps: structuredClone(apps) })
+    },
+    async remove(id) {
+      await call('delete')(id).catch((error: unknown) => {
+        if (!/not found|unknown/i.test(String((error as Error)?.message ?? error))) throw error
+      })
+    },
+    async listen(onEvent) {
+      const bus = await call<BusEmitter>('launchBus')()
+      bus.on(STATE_TOPIC, ({ process: { pm_id: id, name }, data }) =>
+        onEvent({ kind: 'state', id, name, state: data as ProcessState }),
+      )
+      bus.on('process:event', ({ event, process: { pm_id: id, name, exit_code: code, pm_uptime } }) => {
+        if (event === 'exit') onEvent({ kind: 'exit', id, name, code: code ?? 0, startedAt: pm_uptime ?? 0 })
+      })
+      for (const stream of ['out', 'err'] as const) {
+        bus.on(`log:${stream}`, ({ process: { pm_id: id, name }, data }) =>
+          onEvent({ kind: 'log', id, name, stream, text: String(data) }),
+        )
+      }
+    },
+    async askState(id) {
+      // A process that has just ended can't answer, which its exit tells better than an error here.
+      await call('sendDataToProcessId')(id, { type: STATE_TOPIC, topic: STATE_TOPIC, data: {} }).catch(() => {})
+    },
+    async kill() {
+      const file = join(pm2Home(), 'pm2.pid')
+      const pid = existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0
+      await call('killDaemon')()
+      // It answers a moment before it ends, and the next start should not meet it in between.
+      for (let waited = 0; isAlive(pid) && waited < DAEMON_END_MS; waited += 10) await sleep(10)
+    },
+    async disconnect() {
+      await call('disconnect')().catch(() => {})
+    },
+  }
+}
+
+/** Whether a process of that id is there; pm2 gives 0 for what does not run. */
+export function isAlive(pid: number): boolean {
+  if (!pid) return false
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function pm2Home(): string {
+  return process.env.PM2_HOME || join(homedir(), '.pm2')
+}
+
+interface Raw {
+  pid: number
+  pm_id: number
+  name: string
+  monit?: { cpu: number; memory: number }
+  pm2_env: {
+    namespace: string
+    pm_cwd: string
+    status: string
+    pm_uptime: number
+    restart_time: number
+    env: Record<string, string>
+    pm_out_log_path: string
+    pm_err_log_path: string
+  }
+}
+
+// What is missing from pm2's own types, or wrong there.
+interface Pm2Module extends Record<'connect' | 'list' | 'start' | 'delete' | 'launchBus', unknown> {
+  sendDataToProcessId: unknown
+  killDaemon: unknown
+  disconnect: unknown
+  Client: { pingDaemon(callback: (alive: boolean) => void): void }
+}
+
+interface BusEmitter {
+  on(
+    topic: string,
+    listener: (packet: {
+      process: { pm_id: number; name: string; exit_code?: number; pm_uptime?: number }
+      event?: string
+      data?: unknown
+    }) => void,
+  ): void
+}
+
+function instanceOf({ pid, pm_id, name, monit, pm2_env: env }: Raw): Instance {
+  return {
+    id: pm_id,
+    name,
+    namespace: env.namespace,
+    folder: env.pm_cwd,
+    pid,
+    status: env.status,
+    startedAt: env.pm_uptime,
+    restarts: env.restart_time,
+    cpu: monit?.cpu ?? 0,
+    memory: monit?.memory ?? 0,
+    env: env.env,
+    logFiles: [env.pm_out_log_path, env.pm_err_log_path],
+  }
+}

@@ -1,0 +1,140 @@
+import { StartupError } from '../base/errors.ts'
+import type { ProcessState } from '../base/state.ts'
+import type { Pm2Event } from './pm2.ts'
+
+/** Answers of the broker that no waiting changes: a wrong password, no such vhost, a queue declared otherwise. */
+const PERMANENT = new Set(['ACCESS_REFUSED', 'NOT_ALLOWED', 'PRECONDITION_FAILED', 'WARREN_TOPOLOGY'])
+
+/**
+ * After one failure the others' reasons arrive within moments; the message names them together. Shorter than the
+ * delay after which pm2 restarts a process: deleting an app in the middle of that leaves the new process behind.
+ */
+const GATHER_MS = 200
+
+/** How much of what a process that crashed wrote to standard error is repeated. */
+const TAIL_LINES = 15
+
+export interface Readiness {
+  onEvent(event: Pm2Event): void
+  /**
+   * Waits until each app has that many ready instances.
+   * @param since in milliseconds since 1970; a process that had started before, and ends, is not one of them. pm2
+   * tells of an end through another socket than it answers through, so the end of a process that was removed before
+   * can be heard of after its successor was started.
+   * @throws StartupError as soon as one of them fails, and at the timeout
+   */
+  until(expected: ReadonlyMap<string, number>, timeoutMs: number, since?: number): Promise<void>
+  /** Ends the wait with an error. */
+  abort(reason: string): void
+}
+
+/**
+ * Follows how processes come up.
+ * @param print gets one line per reason to wait
+ * @param exitsAreFine in dev a process ends with code 0 whenever its code changes
+ */
+export function trackReadiness(print: (line: string) => void, exitsAreFine: boolean): Readiness {
+  const states = new Map<number, ProcessState & { name: string }>()
+  const failures = new Map<string, string>()
+  const exits = new Map<string, number>()
+  const errors = new Map<string, string>()
+  const printed = new Set<string>()
+  let wait: { expected: ReadonlyMap<string, number>; since: number; settle: (error?: StartupError) => void } | undefined
+  let gathering: NodeJS.Timeout | undefined
+
+  function onEvent(event: Pm2Event): void {
+    if (!wait?.expected.has(event.name)) return
+    if (event.kind === 'state') onState(event.id, event.name, event.state)
+    else if (event.kind === 'exit') {
+      if (event.startedAt >= wait.since) onExit(event.id, event.name, event.code)
+    } else if (event.stream === 'err') {
+      const lines = `${errors.get(event.name) ?? ''}${event.text}`.split('\n')
+      errors.set(event.name, lines.slice(-TAIL_LINES - 1).join('\n'))
+    }
+  }
+
+  function onState(id: number, name: string, state: ProcessState): void {
+    states.set(id, { ...state, name })
+    if (state.status === 'failed' || (state.status === 'waiting' && PERMANENT.has(state.code ?? ''))) {
+      failures.set(name, state.reason ?? 'it gave no reason')
+      gather()
+    } else if (state.status === 'waiting' && state.reason && !printed.has(state.reason)) {
+      // All processes wait for the same broker: once is enough.
+      printed.add(state.reason)
+      print(`waiting: ${state.reason}`)
+    }
+    if (isComplete()) wait?.settle()
+  }
+
+  function onExit(id: number, name: string, code: number): void {
+    states.delete(id)
+    if (code === 0 && exitsAreFine) return
+    exits.set(name, code)
+    gather()
+  }
+
+  function gather(): void {
+    gathering ??= setTimeout(() => {
+      gathering = undefined
+      for (const [name, code] of exits) {
+        if (failures.has(name)) continue
+        const said = errors.get(name)?.trim()
+        failures.set(name, `it ended with code ${code} before it was ready${said ? `:\n${said}` : ''}`)
+      }
+      wait?.settle(failure())
+    }, GATHER_MS)
+  }
+
+  function failure(): StartupError {
+    return new StartupError('WARREN_START', byReason(failures))
+  }
+
+  function missing(): string[] {
+    const ready = (name: string) => [...states.values()].filter((s) => s.name === name && s.status === 'ready').length
+    return [...(wait?.expected ?? [])].filter(([name, count]) => ready(name) < count).map(([name]) => name)
+  }
+
+  function isComplete(): boolean {
+    return wait !== undefined && failures.size === 0 && exits.size === 0 && missing().length === 0
+  }
+
+  function overdue(timeoutMs: number): StartupError {
+    const reasons = missing().map((name) => {
+      const reason = [...states.values()].find((state) => state.name === name && state.reason)?.reason
+      return [name, `not ready after ${timeoutMs / 1000} s${reason ? `, ${reason}` : ''}`] as const
+    })
+    return new StartupError('WARREN_START', byReason(reasons))
+  }
+
+  return {
+    onEvent,
+    async until(expected, timeoutMs, since = 0) {
+      failures.clear()
+      exits.clear()
+      errors.clear()
+      let timer: NodeJS.Timeout | undefined
+      try {
+        await new Promise<void>((resolve, reject) => {
+          wait = { expected, since, settle: (error) => (error ? reject(error) : resolve()) }
+          timer = setTimeout(() => reject(overdue(timeoutMs)), timeoutMs)
+          if (isComplete()) resolve()
+        })
+      } finally {
+        clearTimeout(timer)
+        clearTimeout(gathering)
+        gathering = undefined
+        wait = undefined
+      }
+    },
+    abort(reason) {
+      wait?.settle(new StartupError('WARREN_START', reason))
+    },
+  }
+}
+
+/** A line a reason, with the names of all apps that have it. */
+function byReason(reasons: Iterable<readonly [name: string, reason: string]>): string {
+  const names = new Map<string, string[]>()
+  for (const [name, reason] of reasons) names.set(reason, [...(names.get(reason) ?? []), name])
+  return [...names].map(([reason, apps]) => `${apps.sort().join(', ')}: ${reason}`).join('\n')
+}

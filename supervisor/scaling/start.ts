@@ -1,0 +1,148 @@
+import { StartupError } from '../base/errors.ts'
+import { type App, connectPm2, type Instance, type Pm2 } from './pm2.ts'
+import { COMPILER, isUpToDate, ownInstances, readEcosystem } from './project.ts'
+import { type Readiness, trackReadiness } from './readiness.ts'
+
+export interface StartOptions {
+  root: string
+  dev: boolean
+  timeoutMs: number
+  /** The files that an app's process loads: when one is newer than the process, the app is restarted. */
+  filesOf(app: App): Iterable<string>
+  print(line: string): void
+}
+
+export interface StartResult {
+  /** Whether there was anything to do. */
+  changed: boolean
+  /** The workers' names. */
+  workers: string[]
+}
+
+/** What a start has to do about each app. */
+interface Plan {
+  fresh: App[]
+  /** With the instances that run now. */
+  outdated: { app: App; instances: Instance[] }[]
+  untouched: { app: App; instances: Instance[] }[]
+  /** Apps whose worker's file is gone. */
+  gone: Instance[]
+}
+
+/**
+ * Starts the project's apps in pm2 and waits until all are ready. Apps that run already and have not changed are left
+ * alone; changed ones are restarted one after the other, so that a mistake stops the first and spares the others.
+ * @throws StartupError; what was not running before is ended then
+ */
+export async function startProject(options: StartOptions): Promise<StartResult> {
+  const { root, dev, print } = options
+  const apps = readEcosystem(root)
+  const pm2 = await connectPm2({ launch: true })
+  const readiness = trackReadiness(print, dev)
+  const interrupt = () => readiness.abort('Interrupted.')
+  const started = new Set<string>()
+  try {
+    const all = await pm2.list()
+    const plan = planStart(apps, all, options)
+    process.once('SIGINT', interrupt)
+    process.once('SIGTERM', interrupt)
+    await pm2.listen(readiness.onEvent)
+    await carryOut(plan, pm2, readiness, started, options)
+    return {
+      changed: plan.fresh.length + plan.outdated.length + plan.gone.length > 0,
+      workers: apps.flatMap((app) => (app.args ? app.name : [])),
+    }
+  } catch (error) {
+    await undo(pm2, root, started)
+    throw error
+  } finally {
+    process.off('SIGINT', interrupt)
+    process.off('SIGTERM', interrupt)
+    await pm2.disconnect()
+  }
+}
+
+function planStart(apps: readonly App[], all: readonly Instance[], { root, filesOf }: StartOptions): Plan {
+  const own = ownInstances(all, root)
+  const names = new Set(apps.map((app) => app.name))
+  const foreign = all.filter((instance) => names.has(instance.name) && !own.includes(instance))
+  if (foreign.length > 0) {
+    const list = [...new Set(foreign.map((f) => `'${f.name}', started from ${f.folder}`))].join('; ')
+    throw new StartupError(
+      'WARREN_NAME_TAKEN',
+      `pm2 already runs apps of the same names: ${list}. Run \`npm stop\` there, rename the worker, or set PM2_HOME ` +
+        'to another folder for a pm2 of its own.',
+    )
+  }
+
+  const plan: Plan = { fresh: [], outdated: [], untouched: [], gone: own.filter((i) => !names.has(i.name)) }
+  for (const app of apps) {
+    const instances = own.filter((instance) => instance.name === app.name)
+    if (instances.length === 0) plan.fresh.push(app)
+    else if (instances.every((i) => isUpToDate(i, filesOf(app), root))) plan.untouched.push({ app, instances })
+    else plan.outdated.push({ app, instances })
+  }
+  return plan
+}
+
+async function carryOut(
+  plan: Plan,
+  pm2: Pm2,
+  readiness: Readiness,
+  started: Set<string>,
+  { timeoutMs, print }: StartOptions,
+): Promise<void> {
+  if (plan.gone.length > 0) {
+    const files = plan.gone.filter((instance) => instance.name !== COMPILER)
+    if (files.length > 0) print(`removing ${namesOf(files)}: no longer part of the project`)
+    if (files.length < plan.gone.length) print('ending live reload')
+    await Promise.all(plan.gone.map((instance) => pm2.remove(instance.id)))
+  }
+
+  if (plan.fresh.length > 0) {
+    print(`starting ${plan.fresh.map((app) => app.name).join(', ')}`)
+    for (const app of plan.fresh) started.add(app.name)
+    await launch(plan.fresh)
+  }
+  for (const { app, instances } of plan.outdated) {
+    print(`restarting ${app.name}: its code or its environment has changed, or it was down`)
+    await Promise.all(instances.map((instance) => pm2.remove(instance.id)))
+    await launch([{ ...app, instances: instances.length }])
+  }
+  // They may run and still wait for the broker.
+  const running = plan.untouched.filter(({ app }) => app.name !== COMPILER)
+  const ready = readiness.until(new Map(running.map(({ app, instances }) => [app.name, instances.length])), timeoutMs)
+  for (const { instances } of running) for (const instance of instances) void pm2.askState(instance.id)
+  await ready
+
+  async function launch(apps: App[]): Promise<void> {
+    const expected = apps.filter((app) => app.name !== COMPILER).map((app) => [app.name, app.instances] as const)
+    const ready = readiness.until(new Map(expected), timeoutMs, Date.now())
+    const launched = pm2.start(apps)
+    try {
+      await Promise.race([ready, launched.then(() => ready)])
+    } catch (error) {
+      await remove(new Set(apps.map((app) => app.name)))
+      // pm2 starts an app's instances one by one: the next of them may have come meanwhile.
+      await launched.catch(() => {})
+      throw error
+    }
+    await launched
+  }
+
+  async function remove(names: ReadonlySet<string>): Promise<void> {
+    const instances = (await pm2.list()).filter((instance) => names.has(instance.name))
+    await Promise.all(instances.map((instance) => pm2.remove(instance.id)))
+  }
+}
+
+/** Ends what was started, and the daemon if nothing else runs in it. */
+async function undo(pm2: Pm2, root: string, started: ReadonlySet<string>): Promise<void> {
+  const own = ownInstances(await pm2.list(), root).filter((instance) => started.has(instance.name))
+  await Promise.all(own.map((instance) => pm2.remove(instance.id)))
+  if ((await pm2.list()).length === 0) await pm2.kill()
+}
+
+function namesOf(instances: readonly Instance[]): string {
+  return [...new Set(instances.map((instance) => instance.name))].join(', ')
+}

@@ -1,0 +1,37 @@
+import t from 'tap'
+import { trackReadiness } from '../../supervisor/scaling/readiness.ts'
+
+const ready = { kind: 'state', name: 'history', state: { status: 'ready' } } as const
+const exit = { kind: 'exit', name: 'history', code: 0 } as const
+
+t.test('the end of a process that was removed is not the end of its successor', async (t) => {
+  const readiness = trackReadiness(() => {}, false)
+  const done = readiness.until(new Map([['history', 1]]), 10_000, 1_000)
+  // As pm2 may tell it: after the successor's start, under the same id when the list was empty between.
+  readiness.onEvent({ ...exit, id: 0, startedAt: 999 })
+  readiness.onEvent({ ...ready, id: 0 })
+  await t.resolves(done)
+})
+
+t.test('the end of one that was started for it is', async (t) => {
+  const readiness = trackReadiness(() => {}, false)
+  const done = readiness.until(new Map([['history', 1]]), 10_000, 1_000)
+  readiness.onEvent({ ...exit, id: 0, code: 3, startedAt: 1_000 })
+  readiness.onEvent({ ...ready, id: 0 })
+  await t.rejects(done, { code: 'WARREN_START', message: /history: it ended with code 3 before it was ready/ })
+})
+
+t.test('ready is when all are, and only then', async (t) => {
+  const readiness = trackReadiness(() => {}, false)
+  let settled = false
+  const done = readiness.until(new Map([['history', 2]]), 10_000).finally(() => {
+    settled = true
+  })
+  readiness.onEvent({ ...ready, id: 0 })
+  readiness.onEvent({ ...ready, id: 0 })
+  readiness.onEvent({ ...ready, id: 7, name: 'another' })
+  await new Promise(setImmediate)
+  t.notOk(settled, 'one instance that tells it twice is not two')
+  readiness.onEvent({ ...ready, id: 1 })
+  await done
+})
