@@ -1,0 +1,134 @@
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { connect } from 'amqplib'
+import t, { type Test } from 'tap'
+import { testBroker } from '../helpers/broker.ts'
+import { createProject } from '../helpers/project.ts'
+
+t.setTimeout(110_000)
+
+const broker = await testBroker(t)
+const project = await createProject(t, {}, { real: true })
+project.env.AMQP_URL = broker.url
+
+const HISTORY = readFileSync('workers/history.ts', 'utf8')
+const { PORT } = project.env
+
+interface Failure {
+  /** Files of the project that only this case has. */
+  files?: Record<string, string>
+  env?: NodeJS.ProcessEnv
+  /** All that is on standard error, but for spaces at its ends. */
+  message: string | RegExp
+}
+
+/** That `npm start` fails within seconds, says why in one message, ends with code 1 and leaves nothing running. */
+function fails(name: string, { files = {}, env = {}, message }: Failure, during = async (_t: Test) => {}): void {
+  t.test(name, async (t) => {
+    for (const [file, text] of Object.entries(files)) project.write(file, text)
+    await during(t)
+    const started = performance.now()
+    const { code, stdout, stderr } = await project.npm('start', [], env)
+    const seconds = (performance.now() - started) / 1_000
+    for (const file of Object.keys(files)) {
+      if (file === 'workers/history.ts') project.write(file, HISTORY)
+      else project.remove(file)
+    }
+    t.equal(code, 1, stdout)
+    if (typeof message === 'string') t.equal(stderr.trim(), message)
+    else t.match(stderr.trim(), message)
+    t.ok(seconds < 15, `after ${seconds.toFixed(1)} s`)
+    t.notMatch(stderr, /\n\s+at .*:\d+:\d+/, 'without a stack')
+    t.notMatch(stdout + stderr, 'sesame', 'without the password')
+    t.same(project.processes(), [], 'nothing is left running')
+  })
+}
+
+fails('an option that the compiler knows to be wrong', {
+  files: { 'workers/history.ts': HISTORY.replace('concurrency: 50', 'concurency: 50') },
+  message:
+    /^The sources do not compile:\nworkers\/history\.ts\(7,3\): (.*\n)+.*'concurency' does not exist in type .*$/,
+})
+
+fails('an option that only Warren knows to be wrong', {
+  files: { 'workers/history.ts': HISTORY.replace('concurrency: 50', '...JSON.parse(\'{"concurency":50}\')') },
+  message:
+    "workers/history.ts: expected a file that can be imported, found DefinitionError: defineWorker('viewed') is not valid: " +
+    "unknown option 'concurency' (did you mean 'concurrency'?); known are handler, concurrency, threads, timeout, " +
+    'memoryLimitMb, subscription',
+})
+
+fails('two files of one name', {
+  files: { 'workers/history.mts': HISTORY },
+  message: 'workers/history.mts and workers/history.ts: expected one file of a name, found two. Rename one.',
+})
+
+fails('two workers of one queue', {
+  files: { 'workers/pictures.ts': "export { default } from './thumbnail.ts'\n" },
+  message:
+    "workers/pictures.ts and workers/thumbnail.ts: expected one worker for queue 'thumbnail', found two, of which each " +
+    'would get some of its messages. Use a fanout for copies, or `pm2 scale` for more instances.',
+})
+
+fails('a file without a worker', {
+  files: { 'workers/forgotten.ts': 'export const nothing = 1\n' },
+  message:
+    'workers/forgotten.ts: expected a worker as the default export, `export default defineWorker(…)`; found no default ' +
+    'export.',
+})
+
+fails('a syntax error', {
+  files: { 'workers/history.ts': HISTORY.replace('defineWorker(viewed, {', 'defineWorker(viewed, {{') },
+  message: /^The sources do not compile:\n(workers\/history\.ts\(\d+,\d+\): error TS\d+: .*\n?)+$/,
+})
+
+fails('no broker named', {
+  env: { AMQP_URL: '' },
+  message:
+    'The configuration is not valid: AMQP_URL: expected amqp://user:password@host:port, found nothing. `docker compose ' +
+    'up -d --wait` starts a RabbitMQ for AMQP_URL=amqp://guest:guest@localhost:5672',
+})
+
+fails(
+  'a port in use',
+  { message: `front-door: Port ${PORT} on 127.0.0.1 is in use by another process. Stop it, or set PORT.` },
+  async (t) => {
+    const other = createServer().listen(Number(PORT), '127.0.0.1')
+    await once(other, 'listening')
+    t.teardown(() => other.close())
+  },
+)
+
+const address = new URL(broker.url)
+const wrong = new URL(address)
+wrong.password = 'open-sesame'
+fails('a wrong password', {
+  env: { AMQP_URL: wrong.href },
+  // Those that have heard of it within a moment; on a busy machine not all of them.
+  message: new RegExp(
+    `^[a-z-]+(, [a-z-]+)*: the broker at amqp://${address.host}${address.pathname} refused the user or password of AMQP_URL$`,
+  ),
+})
+
+fails(
+  'a queue that exists with other properties',
+  { message: /^thumbnail: .*PRECONDITION_FAILED - inequivalent arg '.*' for queue 'thumbnail' .*$/ },
+  async (t) => {
+    const connection = await connect(broker.url)
+    t.teardown(() => connection.close())
+    const channel = await connection.createChannel()
+    // The starts before this one had it made.
+    await channel.deleteQueue('thumbnail')
+    await channel.assertQueue('thumbnail', { durable: true })
+    t.teardown(() => channel.deleteQueue('thumbnail'))
+  },
+)
+
+t.test('once it is mended it starts, and stops without a trace', async (t) => {
+  const { code, stderr } = await project.npm('start')
+  t.equal(code, 0, stderr)
+  t.equal(stderr, '')
+  t.match(await project.npm('stop'), { code: 0 })
+  t.same(project.processes(), [])
+})

@@ -1,0 +1,115 @@
+import { randomUUID } from 'node:crypto'
+import type { Test } from 'tap'
+import { launchRabbitmq, rabbitmqScripts } from './rabbitmq.ts'
+import { managementAdmin, type RabbitmqAdmin, rabbitmqctlAdmin } from './rabbitmq-admin.ts'
+import { readSharedNode } from './shared-node.ts'
+import { until } from './until.ts'
+
+/** A vhost of a running RabbitMQ, for one test file or one test. */
+export interface TestBroker {
+  /** With credentials and the vhost. */
+  readonly url: string
+  readonly vhost: string
+  /** Missing only where TEST_AMQP_URL names a broker without a management page. */
+  readonly admin: RabbitmqAdmin | undefined
+}
+
+/** Why there is no broker to test on, or false: made to be tap's `skip` option. */
+export const noBroker: string | false =
+  process.env.TEST_AMQP_URL || rabbitmqScripts()
+    ? false
+    : 'The tests that need a RabbitMQ are skipped: neither is rabbitmq-server installed, nor does TEST_AMQP_URL name one.'
+
+/** Why no test can have a RabbitMQ to stop and start, or false: made to be tap's `skip` option. */
+export const noPrivateNode: string | false = rabbitmqScripts()
+  ? false
+  : 'The tests that stop and start a RabbitMQ are skipped: rabbitmq-server is not installed.'
+
+/** Whether a missing RabbitMQ is a failure instead of a skip: where CI or WARREN_REQUIRE_RABBITMQ is set. */
+export function rabbitmqRequired(): boolean {
+  return /^(1|true)$/.test(process.env.WARREN_REQUIRE_RABBITMQ ?? process.env.CI ?? '')
+}
+
+/**
+ * A vhost of its own on the run's shared node, or on the broker of TEST_AMQP_URL. At the test's end connections that are
+ * still open fail the test, and the vhost is deleted. Without any broker the test is skipped: `t` should be the file's.
+ */
+export async function testBroker(t: Test): Promise<TestBroker> {
+  if (noBroker) {
+    if (rabbitmqRequired()) throw new Error(noBroker)
+    t.plan(0, noBroker)
+    // The rest of the file can't run. tap writes the closing lines at the exit.
+    process.exit(0)
+  }
+
+  const server = await findServer(t)
+  // A broker without a management page: its own vhost has to do, and the tests' unique names have to keep them apart.
+  if (!server.admin) return { url: server.url, vhost: vhostOf(server.url), admin: undefined }
+  const { admin } = server
+
+  const vhost = `test-${randomUUID()}`
+  await admin.createVhost(vhost)
+  t.teardown(async function closeVhost() {
+    try {
+      await assertNoConnections(admin, vhost)
+    } finally {
+      await admin.deleteVhost(vhost)
+    }
+  })
+  const url = new URL(server.url)
+  url.pathname = `/${vhost}`
+  return { url: url.href, vhost, admin }
+}
+
+/** The vhost that an AMQP URL names: `/` unless it has a path. */
+export function vhostOf(url: string): string {
+  return decodeURIComponent(new URL(url).pathname.slice(1)) || '/'
+}
+
+/**
+ * The broker notices a closed socket a moment late, so connections have five seconds to go.
+ * @throws an Error that names those that are left
+ */
+export async function assertNoConnections(admin: RabbitmqAdmin, vhost: string, timeout = 5000): Promise<void> {
+  let open: string[] = []
+  const gone = async () => {
+    open = await admin.connections(vhost)
+    return open.length === 0
+  }
+  await until(gone, { what: 'the connections to close', timeout, interval: 100 }).catch((error) => {
+    if (open.length === 0) throw error
+    throw new Error(`The test left ${open.length} connections to the broker open: ${open.join(', ')}`)
+  })
+}
+
+async function findServer(t: Test): Promise<{ url: string; admin: RabbitmqAdmin | undefined }> {
+  const external = process.env.TEST_AMQP_URL
+  if (external) return { url: external, admin: await findManagement(external, t) }
+
+  const shared = readSharedNode()
+  if (shared) return { url: shared.url, admin: rabbitmqctlAdmin(shared.environment) }
+
+  // Run by hand, without tap's `--before`: the file starts a node for itself.
+  return ownNode()
+}
+
+let own: ReturnType<typeof launchRabbitmq> | undefined
+
+// Nobody closes it: it ends with this process.
+function ownNode() {
+  own ??= launchRabbitmq()
+  return own
+}
+
+/** The management page of an external broker, where its URL or TEST_MANAGEMENT_URL has one that answers. */
+async function findManagement(amqpUrl: string, t: Test): Promise<RabbitmqAdmin | undefined> {
+  const url = process.env.TEST_MANAGEMENT_URL ?? `http://${new URL(amqpUrl).hostname}:15672`
+  const admin = managementAdmin(amqpUrl, url)
+  try {
+    await admin.version()
+    return admin
+  } catch (error) {
+    t.comment(`No management page at ${url} (${error}): the test shares the vhost of TEST_AMQP_URL, leaks stay unseen.`)
+    return undefined
+  }
+}

@@ -1,0 +1,127 @@
+import { randomUUID } from 'node:crypto'
+import { type Channel, connect } from 'amqplib'
+import { type Logger, pino } from 'pino'
+import { z } from 'zod'
+import { defineFanout, defineQueue } from '../../supervisor/base/definitions.ts'
+import type { Incoming } from '../../supervisor/base/message.ts'
+import { type Client, openClient } from '../../supervisor/messaging/client.ts'
+import { type Consumer, openConsumer } from '../../supervisor/messaging/consumer.ts'
+import type { SessionState } from '../../supervisor/messaging/session.ts'
+import { type Collector, collect } from './collect.ts'
+import type { Teardown } from './tmp.ts'
+
+/** A name that no other test uses. */
+export const unique = (name: string): string => `${name}-${randomUUID().slice(0, 8)}`
+
+export const number = z.object({ n: z.int() })
+export const aQueue = (name = 'queue') =>
+  defineQueue(unique(name), { data: number, result: z.object({ sum: z.int() }) })
+export const aFanout = (name = 'fanout') => defineFanout(unique(name), { data: number })
+
+/** The number in a message's body. */
+export const numberOf = (incoming: Incoming): number => JSON.parse(incoming.body.toString()).n
+
+export interface TestLog {
+  log: Logger
+  lines: Collector<{ level: string; msg: string; [key: string]: unknown }>
+}
+
+/** A logger whose lines a test can read. */
+export function testLog(): TestLog {
+  const lines: TestLog['lines'] = collect('log lines')
+  const log = pino(
+    { level: 'debug', formatters: { level: (level) => ({ level }) } },
+    { write: (line: string) => lines.push(JSON.parse(line)) },
+  )
+  return { log, lines }
+}
+
+export interface TestConsumer extends Consumer {
+  readonly received: Collector<Incoming>
+  readonly states: Collector<SessionState>
+  /** Resolves when it is consuming, for the first time or again. */
+  ready(): Promise<void>
+}
+
+export interface Bench {
+  readonly lines: TestLog['lines']
+  client(options?: { wait?: boolean; url?: string }): Promise<Client>
+  consumer(
+    options: Parameters<typeof consumerOf>[0] & {
+      onMessage?: (incoming: Incoming) => void
+      url?: string
+      wait?: boolean
+    },
+  ): Promise<TestConsumer>
+  /** Another client's channel, to see and do what Warren's API does not offer. */
+  channel(): Promise<Channel>
+}
+
+/** Clients and consumers of one broker that close themselves at the test's end. */
+export function bench(t: Teardown, url: string): Bench {
+  const { log, lines } = testLog()
+  const closing: (() => Promise<unknown>)[] = []
+  t.teardown(async () => {
+    for (const close of closing.reverse()) await close()
+  })
+
+  return {
+    lines,
+
+    async client({ wait = true, url: other = url } = {}) {
+      const client = openClient({ urls: other.split(','), name: 'test', log })
+      closing.push(() => client.close(AbortSignal.timeout(1000)))
+      if (wait) await clientReady(client)
+      return client
+    },
+
+    async consumer({ onMessage, url: other = url, wait = true, ...options }) {
+      const received = collect<Incoming>('messages')
+      const states = collect<SessionState>('states')
+      let told = () => {}
+      const consumer = openConsumer({
+        ...consumerOf(options),
+        urls: other.split(','),
+        log,
+        onState(state) {
+          states.push(state)
+          told()
+        },
+        onMessage(incoming) {
+          received.push(incoming)
+          onMessage?.(incoming)
+        },
+      })
+      closing.push(() => consumer.close())
+      async function ready(): Promise<void> {
+        while (consumer.state.status !== 'ready') await new Promise<void>((resolve) => (told = resolve))
+      }
+      if (wait) await ready()
+      return Object.assign(consumer, { received, states, ready }) as TestConsumer
+    },
+
+    async channel() {
+      const connection = await connect(url)
+      connection.on('error', () => {})
+      closing.push(() => connection.close().catch(() => {}))
+      const channel = await connection.createConfirmChannel()
+      channel.on('error', () => {})
+      return channel
+    },
+  }
+}
+
+function consumerOf(options: {
+  address: ReturnType<typeof aQueue> | ReturnType<typeof aFanout>
+  worker?: string
+  subscription?: 'group' | 'instance'
+  concurrency?: number
+}) {
+  const { address, worker = 'worker', subscription = 'group', concurrency = 10 } = options
+  return { worker, definition: { address, subscription, concurrency } }
+}
+
+/** Resolves when a client can send. */
+export async function clientReady(client: Client): Promise<void> {
+  while (client.state.status !== 'ready') await new Promise<void>((resolve) => client.onState(() => resolve()))
+}

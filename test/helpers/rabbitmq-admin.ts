@@ -1,0 +1,149 @@
+import { join } from 'node:path'
+import { runToEnd } from './process.ts'
+
+/** What the broker knows of a queue. */
+export interface QueueState {
+  name: string
+  messages: number
+  /** Ready for delivery; the rest of `messages` is with consumers. */
+  ready: number
+  consumers: number
+}
+
+/** What tests ask of a RabbitMQ beside AMQP. Each call takes about a third of a second: use them sparingly. */
+export interface RabbitmqAdmin {
+  version(): Promise<string>
+  /** Makes a vhost that the user of the broker's URL may do everything in. */
+  createVhost(vhost: string): Promise<void>
+  deleteVhost(vhost: string): Promise<void>
+  /** Makes a user with all permissions in one vhost. */
+  createUser(user: string, password: string, vhost: string): Promise<void>
+  deleteUser(user: string): Promise<void>
+  changePassword(user: string, password: string): Promise<void>
+  queues(vhost: string): Promise<QueueState[]>
+  /** The names of the open connections to a vhost. */
+  connections(vhost: string): Promise<string[]>
+  /** Closes every connection to a vhost from the broker's side. */
+  closeConnections(vhost: string, reason: string): Promise<void>
+}
+
+/** Administrates a private node. */
+export function rabbitmqctlAdmin(environment: NodeJS.ProcessEnv): RabbitmqAdmin {
+  const command = join(environment.RABBITMQ_SCRIPTS ?? '', 'rabbitmqctl')
+
+  async function rabbitmqctl(...args: string[]): Promise<string> {
+    const { code, stdout, output } = await runToEnd(command, ['--quiet', ...args], { env: environment })
+    if (code !== 0) throw new Error(`rabbitmqctl ${args[0]} failed with code ${code}: ${output}`)
+    return stdout
+  }
+
+  return {
+    async version() {
+      return (await rabbitmqctl('version')).trim()
+    },
+    async createVhost(vhost) {
+      // rabbitmqctl takes two calls for it.
+      await rabbitmqctl(
+        'eval',
+        `ok = rabbit_vhost:add(<<"${vhost}">>, <<"test">>),
+         rabbit_auth_backend_internal:set_permissions(
+           <<"guest">>, <<"${vhost}">>, <<".*">>, <<".*">>, <<".*">>, <<"test">>).`,
+      )
+    },
+    async deleteVhost(vhost) {
+      await rabbitmqctl('delete_vhost', vhost)
+    },
+    async createUser(user, password, vhost) {
+      await rabbitmqctl('add_user', user, password)
+      await rabbitmqctl('set_permissions', '-p', vhost, user, '.*', '.*', '.*')
+    },
+    async deleteUser(user) {
+      await rabbitmqctl('delete_user', user)
+    },
+    async changePassword(user, password) {
+      await rabbitmqctl('change_password', user, password)
+    },
+    async queues(vhost) {
+      const columns = ['name', 'messages', 'messages_ready', 'consumers']
+      const listed = await rabbitmqctl('list_queues', '-p', vhost, '--formatter', 'json', ...columns)
+      return (JSON.parse(listed) as ListedQueue[]).map(queueState)
+    },
+    async connections(vhost) {
+      const listed = await rabbitmqctl('list_connections', '--formatter', 'json', 'name', 'vhost')
+      const connections = JSON.parse(listed) as { name: string; vhost: string }[]
+      return connections.filter((connection) => connection.vhost === vhost).map(({ name }) => name)
+    },
+    async closeConnections(vhost, reason) {
+      await rabbitmqctl('close_all_connections', '-p', vhost, reason)
+    },
+  }
+}
+
+interface ListedQueue {
+  name: string
+  messages: number
+  messages_ready: number
+  consumers: number
+}
+
+function queueState({ name, messages, messages_ready: ready, consumers }: ListedQueue): QueueState {
+  return { name, messages, ready, consumers }
+}
+
+/**
+ * Administrates a RabbitMQ over its management plugin's HTTP API, with the credentials of its AMQP URL.
+ * Its figures are up to five seconds old.
+ */
+export function managementAdmin(amqpUrl: string, managementUrl: string): RabbitmqAdmin {
+  const { username, password } = new URL(amqpUrl)
+  const user = decodeURIComponent(username || 'guest')
+  const authorization = `Basic ${Buffer.from(`${user}:${decodeURIComponent(password || 'guest')}`).toString('base64')}`
+
+  async function request<T>(method: string, path: string[], body?: unknown): Promise<T> {
+    const url = `${managementUrl.replace(/\/$/, '')}/api/${path.map(encodeURIComponent).join('/')}`
+    const response = await fetch(url, {
+      method,
+      headers: { authorization, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(10_000),
+    })
+    const text = await response.text()
+    if (!response.ok) throw new Error(`${method} ${url} was answered ${response.status}: ${text}`)
+    return (text ? JSON.parse(text) : undefined) as T
+  }
+
+  const everything = { configure: '.*', write: '.*', read: '.*' }
+  const connections = (vhost: string) => request<{ name: string }[]>('GET', ['vhosts', vhost, 'connections'])
+
+  return {
+    async version() {
+      return (await request<{ rabbitmq_version: string }>('GET', ['overview'])).rabbitmq_version
+    },
+    async createVhost(vhost) {
+      await request('PUT', ['vhosts', vhost], {})
+      await request('PUT', ['permissions', vhost, user], everything)
+    },
+    async deleteVhost(vhost) {
+      await request('DELETE', ['vhosts', vhost])
+    },
+    async createUser(name, secret, vhost) {
+      await request('PUT', ['users', name], { password: secret, tags: '' })
+      await request('PUT', ['permissions', vhost, name], everything)
+    },
+    async deleteUser(name) {
+      await request('DELETE', ['users', name])
+    },
+    async changePassword(name, secret) {
+      await request('PUT', ['users', name], { password: secret, tags: '' })
+    },
+    async queues(vhost) {
+      return (await request<ListedQueue[]>('GET', ['queues', vhost])).map(queueState)
+    },
+    async connections(vhost) {
+      return (await connections(vhost)).map(({ name }) => name)
+    },
+    async closeConnections(vhost) {
+      for (const { name } of await connections(vhost)) await request('DELETE', ['connections', name])
+    },
+  }
+}

@@ -1,0 +1,195 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  accessSync,
+  closeSync,
+  constants,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  writeFileSync,
+} from 'node:fs'
+import type { Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { freePort } from './ports.ts'
+import { runToEnd } from './process.ts'
+import { type RabbitmqAdmin, rabbitmqctlAdmin } from './rabbitmq-admin.ts'
+import { removeFolder, type Teardown } from './tmp.ts'
+
+/** A broker that a test may stop, start and kill, as far as every kind of broker can. */
+export interface Broker {
+  /** For test names: 'RabbitMQ 3.10.8'. */
+  readonly name: string
+  /** Where it listens, credentials included; the same after a restart. */
+  readonly url: string
+  /** Ends it in good order; its data stays. Resolves when it has ended. */
+  stop(): Promise<void>
+  /** Starts it again, with its data. Resolves when it takes connections. */
+  start(): Promise<void>
+  /** Ends it without a chance to tidy up; its data stays. Resolves when it has ended. */
+  kill(): Promise<void>
+}
+
+/** A RabbitMQ node that only its test knows of. */
+export interface RabbitmqNode extends Broker {
+  readonly port: number
+  readonly admin: RabbitmqAdmin
+  /** What `rabbitmqctlAdmin` in another process needs. */
+  readonly environment: NodeJS.ProcessEnv
+  /** Stops its process for a while without ending it: peers hear nothing, not even heartbeats. */
+  suspend(): void
+  resume(): void
+  /** Ends it and its epmd, and removes its folder. Happens also when this process ends in any way, SIGKILL included. */
+  close(): Promise<void>
+}
+
+/** The folder of RabbitMQ's own scripts on this machine, or undefined where it is not installed. */
+export function rabbitmqScripts(): string | undefined {
+  const path = (process.env.PATH ?? '').split(delimiter)
+  // Debian has it in sbin, which is not on the PATH of ordinary users.
+  for (const folder of [...path, ...path.map((folder) => folder.replace(/\/bin$/, '/sbin'))]) {
+    try {
+      const found = join(folder, 'rabbitmq-server')
+      accessSync(found, constants.X_OK)
+      // Debian's command is a wrapper that insists on user rabbitmq and its folders. The real scripts, which run as
+      // any user, are beside the wrapper; everywhere else the command is the real script.
+      return dirname(realpathSync(found))
+    } catch {
+      // Not in this folder.
+    }
+  }
+  return undefined
+}
+
+/** Starts a private node; closed when the test ends. */
+export async function startRabbitmq(t: Teardown): Promise<RabbitmqNode> {
+  const node = await launchRabbitmq()
+  t.teardown(node.close)
+  return node
+}
+
+// Reads which processes there are, the latest line counts. Its input ends when the process that writes it ends.
+const HEIR = 'while read -r line; do pids=$line; done; [ -z "$pids" ] || kill -KILL $pids; rm -rf "$0"'
+
+/**
+ * Starts a private node: a name, ports, a folder, an Erlang cookie and an epmd of its own, on loopback only, without
+ * plugins. Takes 5 to 10 seconds. The caller closes it.
+ */
+export async function launchRabbitmq(): Promise<RabbitmqNode> {
+  const scripts = rabbitmqScripts()
+  if (!scripts) throw new Error('Expected rabbitmq-server on the PATH, found none. Debian has it as rabbitmq-server.')
+
+  const folder = mkdtempSync(join(tmpdir(), 'warren-rabbitmq-'))
+  const [port, distributionPort, epmdPort] = [await freePort(), await freePort(), await freePort()]
+  const log = join(folder, 'log')
+  writeFileSync(join(folder, 'enabled_plugins'), '[].\n')
+  writeFileSync(
+    join(folder, 'rabbitmq.conf'),
+    `listeners.tcp.default = 127.0.0.1:${port}\nlog.console.level = warning\ndisk_free_limit.absolute = 50MB\n`,
+  )
+
+  const environment: NodeJS.ProcessEnv = {
+    PATH: process.env.PATH,
+    LANG: 'C.UTF-8',
+    // Erlang's cookie goes here, so that neither another user's nor the machine's own node can be reached by mistake.
+    HOME: folder,
+    ERL_EPMD_PORT: String(epmdPort),
+    ERL_EPMD_ADDRESS: '127.0.0.1',
+    RABBITMQ_SCRIPTS: scripts,
+    RABBITMQ_NODENAME: `warren-${port}@localhost`,
+    RABBITMQ_DIST_PORT: String(distributionPort),
+    RABBITMQ_MNESIA_BASE: join(folder, 'data'),
+    RABBITMQ_LOG_BASE: folder,
+    RABBITMQ_LOGS: '-',
+    RABBITMQ_ENABLED_PLUGINS_FILE: join(folder, 'enabled_plugins'),
+    RABBITMQ_CONFIG_FILE: join(folder, 'rabbitmq.conf'),
+    RABBITMQ_PID_FILE: join(folder, 'pid'),
+    // Keeps the machine's rabbitmq-env.conf out. The file need not exist.
+    RABBITMQ_CONF_ENV_FILE: join(folder, 'rabbitmq-env.conf'),
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '-kernel inet_dist_use_interface {127,0,0,1}',
+    // Makes the script become Erlang's process instead of its parent: signals reach the right one.
+    RUNNING_UNDER_SYSTEMD: 'true',
+  }
+  const admin = rabbitmqctlAdmin(environment)
+
+  let server: ChildProcess | undefined
+  // A node would start an epmd by itself, as a daemon that outlives it. This one is a child of ours.
+  const epmd = await spawnUnowned('epmd', ['-port', String(epmdPort), '-address', '127.0.0.1'])
+  // Tidies up for this process if that is killed. In a session of its own: Ctrl-C must not reach it.
+  const heir = spawn('sh', ['-c', HEIR, folder], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
+  heir.unref()
+  ;(heir.stdin as Socket).unref()
+  tellHeir()
+
+  function tellHeir(): void {
+    const living = [epmd, server].filter((child) => child !== undefined && !hasEnded(child))
+    heir.stdin.write(`${living.map((child) => child?.pid).join(' ')}\n`)
+  }
+
+  // tap ends a file when nothing keeps its event loop busy: a node that a whole file uses must not.
+  async function spawnUnowned(command: string, args: string[] = []): Promise<ChildProcess> {
+    const output = openSync(log, 'a')
+    const child = spawn(command, args, { env: environment, stdio: ['ignore', output, output] })
+    closeSync(output)
+    await once(child, 'spawn')
+    child.unref()
+    return child
+  }
+
+  async function end(child: ChildProcess | undefined, signal: NodeJS.Signals): Promise<void> {
+    if (child === undefined || hasEnded(child)) return
+    child.ref()
+    const exited = once(child, 'exit')
+    // A suspended process takes no signal but SIGKILL.
+    child.kill('SIGCONT')
+    child.kill(signal)
+    await exited
+    tellHeir()
+  }
+
+  const node: RabbitmqNode = {
+    name: 'RabbitMQ',
+    url: `amqp://guest:guest@127.0.0.1:${port}`,
+    port,
+    admin,
+    environment,
+
+    async start() {
+      if (server && !hasEnded(server)) return
+      server = await spawnUnowned(join(scripts, 'rabbitmq-server'))
+      tellHeir()
+      const wait = ['wait', '--pid', String(server.pid), '--timeout', '60']
+      const ready = await runToEnd(join(scripts, 'rabbitmqctl'), wait, { env: environment })
+      if (ready.code !== 0) {
+        await node.kill()
+        throw new Error(`RabbitMQ did not start.\n${ready.output}\nIts log:\n${readFileSync(log, 'utf8')}`)
+      }
+    },
+    // It takes SIGTERM as `rabbitmqctl stop`.
+    stop: () => end(server, 'SIGTERM'),
+    kill: () => end(server, 'SIGKILL'),
+    suspend: () => void server?.kill('SIGSTOP'),
+    resume: () => void server?.kill('SIGCONT'),
+
+    async close() {
+      await end(server, 'SIGKILL')
+      await end(epmd, 'SIGTERM')
+      heir.stdin.end()
+      removeFolder(folder)
+    },
+  }
+
+  try {
+    await node.start()
+    return Object.assign(node, { name: `RabbitMQ ${await admin.version()}` })
+  } catch (error) {
+    await node.close()
+    throw error
+  }
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null
+}

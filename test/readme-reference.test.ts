@@ -1,0 +1,167 @@
+// The README's tables against the code: what the one has, the other has.
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import * as warren from 'warren'
+import { z } from 'zod'
+import type { Bus } from '../supervisor/base/bus.ts'
+import { parseConfig } from '../supervisor/base/config.ts'
+import { createLogger } from '../supervisor/base/log.ts'
+import { createContext } from '../supervisor/execution/context.ts'
+import { deadLetterHeaders } from '../supervisor/execution/settlement.ts'
+import { RESERVED_NAMES } from '../supervisor/http/reserved.ts'
+import { REPOSITORY } from './helpers/fresh-clone.ts'
+import { codeSpans, readReadme } from './helpers/readme.ts'
+
+/** Variables that are no one's to set. */
+const INTERNAL = [
+  'WARREN_DEV', // `npm run start:dev` sets it
+  'WARREN_STARTED', // what the compiler of live reload was started with
+  'PM2_CONCURRENT_ACTIONS', // set for pm2's client
+  'NODE_APP_INSTANCE', // pm2 sets these three
+  'pm_id',
+  'pm_exec_path',
+]
+
+const readme = readReadme(join(REPOSITORY, 'README.md'))
+const source = (file: string) => readFileSync(join(REPOSITORY, file), 'utf8')
+
+function sourcesOf(...folders: string[]): string[] {
+  return folders.flatMap((folder) =>
+    readdirSync(join(REPOSITORY, folder), { recursive: true, encoding: 'utf8' })
+      .filter((file) => /\.c?[jt]s$/.test(file))
+      .map((file) => source(join(folder, file))),
+  )
+}
+
+/** The table's first column, its code spans. */
+function names(columns: string[], heading?: string): string[] {
+  return readme.table(columns, heading).flatMap(([first]) => codeSpans(first as string))
+}
+
+t.test('every environment variable, with its default', async (t) => {
+  const texts = [...sourcesOf('supervisor', 'workers', 'routes'), source('ecosystem.config.cjs')]
+  const uses = /\bprocess\.env\.(\w+)|\benv\.([A-Z][A-Z\d_]+)\b|\bvalue\('(\w+)'\)/g
+  const used = texts.flatMap((text) => [...text.matchAll(uses)].map(([, a, b, c]) => (a ?? b ?? c) as string))
+  const rows = readme.table(['variable', 'default', 'meaning'])
+  const documented = rows.map(([variable]) => codeSpans(variable as string)[0] as string)
+  t.same(documented.sort(), [...new Set(used)].filter((name) => !INTERNAL.includes(name)).sort())
+  for (const name of INTERNAL) t.ok(used.includes(name), `${name} is still there`)
+
+  const defaults = Object.fromEntries(
+    rows.map((row) => [codeSpans(row[0] as string)[0], codeSpans(row[1] as string)[0]]),
+  )
+  const said = parseConfig(
+    {
+      AMQP_URL: 'amqp://x',
+      PORT: defaults.PORT,
+      HOST: defaults.HOST,
+      LOG_LEVEL: defaults.LOG_LEVEL,
+      SHUTDOWN_TIMEOUT: defaults.SHUTDOWN_TIMEOUT,
+      DATA_DIR: defaults.DATA_DIR,
+    },
+    REPOSITORY,
+  )
+  t.same(said, parseConfig({ AMQP_URL: 'amqp://x' }, REPOSITORY))
+  for (const variable of ['TEST_AMQP_URL', 'TEST_MANAGEMENT_URL', 'WARREN_REQUIRE_RABBITMQ', 'WATCH_POLL']) {
+    t.match(readme.text, variable)
+  }
+})
+
+t.test('every npm script', async (t) => {
+  const { scripts } = JSON.parse(source('package.json')) as { scripts: Record<string, string> }
+  const documented = readme
+    .table(['command', 'does'])
+    .flatMap(([command]) => /^`npm (?:run )?([\w:]+)`$/.exec(command as string)?.[1] ?? [])
+  t.same(documented.sort(), Object.keys(scripts).sort())
+})
+
+t.test('every option of a worker, with its default', async (t) => {
+  const fanout = warren.defineFanout('f', { data: z.object({}) })
+  const handler = () => {}
+  const unknown = t.throws(() => warren.defineWorker(fanout, { handler, zzz: 1 } as { handler: typeof handler }))
+  const known = /known are (.*)$/.exec((unknown as unknown as Error).message)?.[1]?.split(', ') ?? []
+  const rows = readme.table(['option', 'default', 'meaning'])
+  t.same(names(['option', 'default', 'meaning']).sort(), known.sort())
+
+  const defaults = Object.fromEntries(rows.map((row) => row.map((cell) => codeSpans(cell)[0])))
+  const { concurrency, threads, memoryLimitMb, timeout, subscription } = defaults
+  t.match(warren.defineWorker(fanout, { handler }), {
+    concurrency: Number(concurrency),
+    threads: Number(threads),
+    memoryLimitMb: Number(memoryLimitMb),
+    timeout: warren.parseDuration(timeout as string),
+    subscription,
+  })
+})
+
+t.test('every field of the context', async (t) => {
+  const context = createContext({
+    attempt: { id: 'id', attempt: 1, attempts: 1, requestId: undefined },
+    worker: 'w',
+    timeout: 1,
+    signal: new AbortController().signal,
+    log: createLogger('w', 'silent'),
+    bus: {} as Bus,
+  })
+  t.same(names(['field', 'meaning']).sort(), Object.keys(context).sort())
+})
+
+t.test('every header of a dead letter, and every reason', async (t) => {
+  const facts = { reason: 'failed', error: new Error(), attempts: 1, worker: 'w', host: 'h', at: new Date() } as const
+  t.same(names(['header', 'meaning']).sort(), Object.keys(deadLetterHeaders({ ...facts, before: {} })).sort())
+  const [, reasons = ''] = /type DeadReason = (.*)/.exec(source('supervisor/execution/settlement.ts')) ?? []
+  const [, meaning = ''] = readme.table(['header', 'meaning'])[0] ?? []
+  t.same(codeSpans(meaning).sort(), [...reasons.matchAll(/'(\w+)'/g)].map(([, reason]) => reason).sort())
+})
+
+t.test('every error', async (t) => {
+  const exported = Object.entries(warren).flatMap(([name, value]) =>
+    typeof value === 'function' && value.prototype instanceof Error ? [name] : [],
+  )
+  t.ok(exported.length > 10)
+  const mentioned = codeSpans(readme.text).filter((code) => /^\w+Error$/.test(code))
+  t.same([...new Set(mentioned)].sort(), exported.sort())
+})
+
+t.test('every reserved path', async (t) => {
+  const [, list = ''] = /are Warren's, and([\s\S]*?)Only the first/.exec(readme.text) ?? []
+  t.same(codeSpans(list), RESERVED_NAMES)
+})
+
+t.test('the messages that troubleshooting quotes', async (t) => {
+  const written = `${sourcesOf('supervisor').join('\n')}\n${parseErrors()}`
+  const rows = readme.table(['what you see', 'what it is'])
+  const ours = [
+    'AMQP_URL: expected',
+    'nothing listens at ',
+    'refused the user or password',
+    'not ready after',
+    'pm2 already runs apps',
+    'do not compile',
+  ]
+  for (const part of [...ours, 'is in use by another process']) {
+    t.ok(
+      rows.some(([seen]) => seen?.includes(part)),
+      `'${part}' is in the README`,
+    )
+    t.ok(written.includes(part), `'${part}' is what Warren says`)
+  }
+  t.ok(parseErrors().includes(codeSpans(rows[0]?.[0] as string)[0] as string), 'the first in full')
+})
+
+t.test('links to files', async (t) => {
+  const links = [...readme.text.matchAll(/\]\((?!http)([^)#]+)\)/g)].map(([, file]) => file as string)
+  const files = codeSpans(readme.text).filter((code) => /^(test|workers|routes)\/[\w/-]+\.\w+(\.ts)?$/.test(code))
+  t.ok(links.length > 0 && files.length > 0)
+  for (const file of [...links, ...files]) t.ok(existsSync(join(REPOSITORY, file)), file)
+})
+
+function parseErrors(): string {
+  try {
+    parseConfig({}, REPOSITORY)
+    return ''
+  } catch (error) {
+    return (error as Error).message
+  }
+}
