@@ -1,0 +1,144 @@
+import { decodeHeader } from '../codec/frames.ts'
+import { encodeMethod, type Method } from '../codec/methods.ts'
+import { AmqpError } from '../errors.ts'
+import { createConsuming } from './consuming.ts'
+import type { Wire } from './context.ts'
+import { createDeclaring } from './declaring.ts'
+import { createPublishing } from './publishing.ts'
+import { createSettling, notImplemented } from './settling.ts'
+
+/** One channel of a connection. Its methods throw AmqpError for what the client did wrong. */
+export interface Channel {
+  /** The method that is being handled, for the error that it causes. */
+  onMethod(method: Method): void
+  onHeader(payload: Buffer): void
+  onBody(payload: Buffer): void
+  /** Its connection takes messages again. */
+  resume(): void
+  /** Ends its consumers, and puts back what is not acknowledged. */
+  close(): void
+}
+
+/** A message that is arriving. */
+interface Content {
+  readonly method: Method<'basic.publish'>
+  properties: Buffer
+  size: number
+  received: number
+  /** Where the parts of a body that came in several frames are put together. */
+  body: Buffer | undefined
+}
+
+const CLASS_BASIC = 60
+const NOTHING = Buffer.alloc(0)
+
+export function createChannel(number: number, wire: Wire): Channel {
+  const settling = createSettling()
+  const declaring = createDeclaring(number, wire)
+  const consuming = createConsuming(number, wire, settling)
+  const publishing = createPublishing(number, wire, () => consuming.replyToken)
+  const { messageMax } = wire.context.limits
+  let content: (Content & { hasHeader: boolean }) | undefined
+
+  function finish(): void {
+    const { method, properties, body = NOTHING } = content as Content
+    content = undefined
+    publishing.publish(method, properties, body)
+  }
+
+  return {
+    onMethod(method) {
+      if (content) throw new AmqpError(505, `expected content header for class ${CLASS_BASIC}, got method frame instead`)
+      switch (method.name) {
+        case 'basic.publish':
+          publishing.check(method)
+          content = { method, properties: NOTHING, size: 0, received: 0, body: undefined, hasHeader: false }
+          return
+        case 'basic.ack':
+          return settling.ack(method.deliveryTag, method.multiple)
+        case 'basic.nack':
+          return settling.reject(method.deliveryTag, method.multiple, method.requeue)
+        case 'basic.reject':
+          return settling.reject(method.deliveryTag, false, method.requeue)
+        case 'basic.recover':
+        case 'basic.recover-async':
+          if (!method.requeue) throw notImplemented('requeue=false')
+          settling.requeueAll()
+          if (method.name === 'basic.recover') wire.write(encodeMethod(number, { name: 'basic.recover-ok' }))
+          return
+        case 'basic.qos':
+          return consuming.qos(method)
+        case 'basic.consume':
+          return consuming.consume(method, declaring.queueName(method.queue))
+        case 'basic.cancel':
+          return consuming.cancel(method)
+        case 'basic.get':
+          return consuming.get(method, declaring.queueName(method.queue))
+        case 'confirm.select':
+          publishing.confirmSelect()
+          if (!method.noWait) wire.write(encodeMethod(number, { name: 'confirm.select-ok' }))
+          return
+        case 'channel.flow':
+          if (!method.active) throw notImplemented('active=false')
+          return wire.write(encodeMethod(number, { name: 'channel.flow-ok', active: true }))
+        case 'basic.cancel-ok':
+          // The answer to a notification of ours that asked for none; harmless.
+          return
+        case 'exchange.declare':
+        case 'exchange.delete':
+        case 'exchange.bind':
+        case 'exchange.unbind':
+        case 'queue.declare':
+        case 'queue.bind':
+        case 'queue.unbind':
+        case 'queue.purge':
+        case 'queue.delete':
+          return declaring.handle(method)
+        case 'tx.select':
+        case 'tx.commit':
+        case 'tx.rollback':
+          throw notImplemented('transactions are not supported: use publisher confirms')
+        case 'access.request':
+          return wire.write(encodeMethod(number, { name: 'access.request-ok', ticket: 1 }))
+        default:
+          throw new AmqpError(503, 'unimplemented method')
+      }
+    },
+
+    onHeader(payload) {
+      if (!content || content.hasHeader) throw new AmqpError(505, 'expected method frame, got content header instead')
+      const { classId, bodySize, properties } = decodeHeader(payload)
+      if (classId !== CLASS_BASIC) {
+        throw new AmqpError(505, `expected content header for class ${CLASS_BASIC}, got one for class ${classId} instead`)
+      }
+      if (bodySize > messageMax) {
+        throw new AmqpError(406, `message size ${bodySize} is larger than configured max size ${messageMax}`)
+      }
+      content.hasHeader = true
+      // Copied, like the body: a small message must not keep the socket's whole chunk in memory.
+      content.properties = Buffer.from(properties)
+      content.size = bodySize
+      if (bodySize === 0) finish()
+    },
+
+    onBody(payload) {
+      if (!content?.hasHeader) throw new AmqpError(505, 'expected method frame, got content body instead')
+      if (content.received + payload.length > content.size) throw new AmqpError(501, 'a body longer than its header says')
+      if (payload.length === content.size) content.body = Buffer.from(payload)
+      else {
+        content.body ??= Buffer.allocUnsafe(content.size)
+        payload.copy(content.body, content.received)
+      }
+      content.received += payload.length
+      if (content.received === content.size) finish()
+    },
+
+    resume: () => consuming.resume(),
+
+    close() {
+      content = undefined
+      consuming.close()
+      settling.requeueAll()
+    },
+  }
+}

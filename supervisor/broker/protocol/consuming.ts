@@ -1,0 +1,162 @@
+import { randomBytes } from 'node:crypto'
+import { decodeProperties, encodeProperties } from '../codec/properties.ts'
+import { encodeMethod, type Method } from '../codec/methods.ts'
+import { AmqpError, precondition, refused, VHOST } from '../errors.ts'
+import type { Queue } from '../queues/queue.ts'
+import type { Entry, Message } from '../store/log.ts'
+import { encodeContent } from './content.ts'
+import type { Wire } from './context.ts'
+import { REPLY_TO } from './reply-to.ts'
+import { type CreditedConsumer, notImplemented, type Settling } from './settling.ts'
+
+/** The part of a channel that gets messages: `basic.consume`, `cancel`, `get`, `qos`. */
+export interface Consuming {
+  qos(method: Method<'basic.qos'>): void
+  consume(method: Method<'basic.consume'>, queueName: string): void
+  cancel(method: Method<'basic.cancel'>): void
+  get(method: Method<'basic.get'>, queueName: string): void
+  /** Its connection takes messages again. */
+  resume(): void
+  /** Whether the client waits for replies, and where. */
+  readonly replyToken: string | undefined
+  close(): void
+}
+
+export function createConsuming(channel: number, wire: Wire, settling: Settling): Consuming {
+  const { vhost, replies } = wire.context
+  const consumers = new Map<string, { consumer: CreditedConsumer; queue: Queue }>()
+  let prefetch = 0
+  let reply: { token: string; tag: string } | undefined
+
+  function createConsumer(tag: string, queue: Queue, method: Method<'basic.consume'>): CreditedConsumer {
+    const { noAck, exclusive, arguments: args } = method
+    const limit = prefetch
+    const priority = args['x-priority'] ?? 0
+    if (typeof priority !== 'number' || !Number.isInteger(priority)) {
+      throw precondition(`invalid arg 'x-priority' for queue '${queue.name}' in vhost '${VHOST}'`)
+    }
+    const consumer: CreditedConsumer = {
+      tag,
+      priority,
+      exclusive,
+      unacked: 0,
+      canTake: () => (noAck || limit === 0 || consumer.unacked < limit) && !wire.isFull(),
+      deliver(entry) {
+        const deliveryTag = settling.nextTag()
+        if (!noAck) {
+          consumer.unacked++
+          settling.add(deliveryTag, { queue, entry, consumer })
+        }
+        const { redelivered } = entry
+        const { exchange, routingKey } = entry.message
+        const head = { consumerTag: tag, deliveryTag, redelivered, exchange, routingKey }
+        send(encodeMethod(channel, { name: 'basic.deliver', ...head }), entry, queue)
+        if (noAck) queue.ack(entry)
+      },
+      cancel() {
+        consumers.delete(tag)
+        if (wire.can('consumer_cancel_notify')) {
+          wire.write(encodeMethod(channel, { name: 'basic.cancel', consumerTag: tag, noWait: true }))
+        }
+      },
+    }
+    return consumer
+  }
+
+  function send(method: Buffer, entry: Entry, queue: Queue): void {
+    const { body } = entry.message
+    wire.write(encodeContent(channel, method, propertiesOf(entry, queue), body, wire.frameMax))
+  }
+
+  function consumeReplies({ consumerTag, noAck, noWait }: Method<'basic.consume'>): void {
+    if (reply) throw precondition('reply consumer already set')
+    if (!noAck) throw precondition('reply consumer cannot acknowledge')
+    const tag = consumerTag || generatedTag()
+    const token = randomBytes(18).toString('base64url')
+    reply = { token, tag }
+    replies.set(token, ({ exchange, routingKey, properties, body }) => {
+      const head = { consumerTag: tag, deliveryTag: settling.nextTag(), redelivered: false, exchange, routingKey }
+      const method = encodeMethod(channel, { name: 'basic.deliver', ...head })
+      wire.write(encodeContent(channel, method, properties, body, wire.frameMax))
+    })
+    if (!noWait) wire.write(encodeMethod(channel, { name: 'basic.consume-ok', consumerTag: tag }))
+  }
+
+  return {
+    get replyToken() {
+      return reply?.token
+    },
+
+    qos({ prefetchSize, prefetchCount, global }) {
+      if (prefetchSize !== 0) throw notImplemented(`prefetch_size!=0 (${prefetchSize})`)
+      // RabbitMQ has deprecated it, and its quorum queues refuse it: a limit is always a consumer's own.
+      if (global) throw notImplemented('global qos is not supported: set the prefetch of each consumer')
+      prefetch = prefetchCount
+      wire.write(encodeMethod(channel, { name: 'basic.qos-ok' }))
+    },
+
+    consume(method, queueName) {
+      const { exclusive, noWait } = method
+      const tag = method.consumerTag || generatedTag()
+      if (consumers.has(tag) || reply?.tag === tag) {
+        throw new AmqpError(530, `attempt to reuse consumer tag '${tag}'`)
+      }
+      if (queueName === REPLY_TO) return consumeReplies(method)
+      const queue = vhost.queue(queueName, wire.owner)
+      if (queue.consumers.hasExclusive || (exclusive && queue.consumers.size > 0)) {
+        throw refused(`queue '${queueName}' in vhost '${VHOST}' in exclusive use`)
+      }
+      const consumer = createConsumer(tag, queue, method)
+      consumers.set(tag, { consumer, queue })
+      if (!noWait) wire.write(encodeMethod(channel, { name: 'basic.consume-ok', consumerTag: tag }))
+      queue.addConsumer(consumer)
+    },
+
+    cancel({ consumerTag, noWait }) {
+      const found = consumers.get(consumerTag)
+      consumers.delete(consumerTag)
+      if (!noWait) wire.write(encodeMethod(channel, { name: 'basic.cancel-ok', consumerTag }))
+      if (reply?.tag === consumerTag) {
+        replies.delete(reply.token)
+        reply = undefined
+      }
+      found?.queue.removeConsumer(found.consumer)
+    },
+
+    get({ noAck }, queueName) {
+      const queue = vhost.queue(queueName, wire.owner)
+      if (queue.consumers.hasExclusive) throw refused(`queue '${queueName}' in vhost '${VHOST}' in exclusive use`)
+      const entry = queue.get()
+      if (!entry) return wire.write(encodeMethod(channel, { name: 'basic.get-empty' }))
+      const deliveryTag = settling.nextTag()
+      if (!noAck) settling.add(deliveryTag, { queue, entry, consumer: undefined })
+      const { redelivered, message } = entry
+      const { exchange, routingKey } = message
+      const head = { deliveryTag, redelivered, exchange, routingKey, messageCount: queue.messageCount }
+      send(encodeMethod(channel, { name: 'basic.get-ok', ...head }), entry, queue)
+      if (noAck) queue.ack(entry)
+    },
+
+    resume() {
+      for (const { queue } of consumers.values()) queue.deliver()
+    },
+
+    close() {
+      if (reply) replies.delete(reply.token)
+      const all = [...consumers.values()]
+      consumers.clear()
+      for (const { queue, consumer } of all) if (queue.isOpen()) queue.removeConsumer(consumer)
+    },
+  }
+}
+
+/** Quorum queues tell in a header how often a message has come back (RabbitMQ, "Poison Message Handling"). */
+function propertiesOf({ message, deliveryCount }: Entry, { options }: Queue): Message['properties'] {
+  if (options.type !== 'quorum' || deliveryCount === 0) return message.properties
+  const { headers, ...rest } = decodeProperties(message.properties)
+  return encodeProperties({ ...rest, headers: { ...headers, 'x-delivery-count': deliveryCount } })
+}
+
+function generatedTag(): string {
+  return `amq.ctag-${randomBytes(16).toString('base64url')}`
+}

@@ -1,0 +1,54 @@
+import type { Vhost } from '../vhost/vhost.ts'
+import type { Message } from '../store/log.ts'
+
+/** What all connections share. */
+export interface BrokerContext {
+  readonly vhost: Vhost
+  /** Resolves once everything done so far is on disk. */
+  synced(): Promise<void>
+  /** Why nothing can be stored at the moment. */
+  blockedReason(): string | undefined
+  authenticate(user: string, password: string): boolean
+  /** Where replies go, by the last part of `amq.rabbitmq.reply-to.TOKEN`. */
+  readonly replies: Map<string, (message: Message) => void>
+  readonly limits: Limits
+  readonly log: BrokerLog
+}
+
+export interface Limits {
+  readonly channelMax: number
+  /** Bytes of a frame, its head and its end included. */
+  readonly frameMax: number
+  /** Bytes of a message's body. RabbitMQ 4's default is 16 MiB. */
+  readonly messageMax: number
+  /** Seconds. */
+  readonly heartbeat: number
+  /** Milliseconds until a client must have logged in. */
+  readonly handshakeTimeout: number
+}
+
+export interface BrokerLog {
+  debug(details: object, message: string): void
+  info(details: object, message: string): void
+  warn(details: object, message: string): void
+  error(details: object, message: string): void
+}
+
+/** What a channel needs of its connection. */
+export interface Wire {
+  readonly context: BrokerContext
+  /** The connection, as the owner of exclusive queues. */
+  readonly owner: object
+  readonly user: string
+  /** Of the largest frame that the client takes. */
+  readonly frameMax: number
+  /** What the client says it understands. */
+  can(capability: string): boolean
+  write(frame: Buffer): void
+  beforeFlush(action: () => void): void
+  isFull(): boolean
+  /** Handles nothing more of this connection until the promise is settled. */
+  hold(until: Promise<void>): void
+  /** Called at each publish: accounts for bytes that are not on disk yet, and stops reading when they become many. */
+  addInFlight(bytes: number): void
+}

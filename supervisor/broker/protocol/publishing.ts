@@ -1,0 +1,125 @@
+import type { Table } from '../codec/fields.ts'
+import { encodeMethod, type Method } from '../codec/methods.ts'
+import { decodeProperties, encodeProperties, scanProperties } from '../codec/properties.ts'
+import { precondition, refused, VHOST } from '../errors.ts'
+import type { Message } from '../store/log.ts'
+import { type Confirms, createConfirms } from './confirms.ts'
+import { encodeContent } from './content.ts'
+import type { Wire } from './context.ts'
+import { REPLY_TO, replyAddress, replyToken } from './reply-to.ts'
+import { notImplemented } from './settling.ts'
+
+/** The longest time to live that RabbitMQ takes, in milliseconds. */
+const MAX_EXPIRATION = 2 ** 32 - 1
+
+// Bits of the property flags (AMQP 0-9-1, 4.2.6.1).
+const REPLY_TO_BIT = 1 << 9
+const USER_ID_BIT = 1 << 4
+
+/** The part of a channel that takes messages: `basic.publish` and `confirm.select`. */
+export interface Publishing {
+  /** @throws AmqpError if nothing can be published there: before the content comes */
+  check(method: Method<'basic.publish'>): void
+  publish(method: Method<'basic.publish'>, properties: Buffer, body: Buffer): void
+  confirmSelect(): void
+}
+
+/** @param ownReplyToken where the channel itself waits for replies */
+export function createPublishing(
+  channel: number,
+  wire: Wire,
+  ownReplyToken: () => string | undefined,
+): Publishing {
+  const { vhost, replies } = wire.context
+  let confirms: Confirms | undefined
+
+  function giveBack({ exchange, routingKey }: Method<'basic.publish'>, properties: Buffer, body: Buffer): void {
+    const why = { replyCode: 312, replyText: 'NO_ROUTE', exchange, routingKey }
+    const method = encodeMethod(channel, { name: 'basic.return', ...why })
+    wire.write(encodeContent(channel, method, properties, body, wire.frameMax))
+  }
+
+  function withReplyAddress(properties: Buffer): Buffer {
+    const decoded = decodeProperties(properties)
+    if (decoded.replyTo !== REPLY_TO) return properties
+    const token = ownReplyToken()
+    if (token === undefined) throw precondition('fast reply consumer does not exist')
+    return encodeProperties({ ...decoded, replyTo: replyAddress(token) })
+  }
+
+  function checkUser(properties: Buffer): void {
+    const { userId } = decodeProperties(properties)
+    if (userId === undefined || userId === wire.user) return
+    throw precondition(`user_id property set to '${userId}' but authenticated user was '${wire.user}'`)
+  }
+
+  return {
+    check({ exchange, immediate }) {
+      if (vhost.exchange(exchange).flags.internal) {
+        throw refused(`cannot publish to internal exchange '${exchange}' in vhost '${VHOST}'`)
+      }
+      if (immediate) throw notImplemented('immediate=true')
+    },
+
+    publish(method, received, body) {
+      const { exchange, routingKey, mandatory } = method
+      const flags = received.readUInt16BE(0)
+      if (flags & USER_ID_BIT) checkUser(received)
+      let properties = flags & REPLY_TO_BIT ? withReplyAddress(received) : received
+      const { deliveryMode, priority, expiration, hasHeaders } = scanProperties(properties)
+      const ttl = expiration === undefined ? undefined : parseExpiration(expiration)
+
+      let headers: Table | undefined
+      let routingKeys = [routingKey]
+      const decodeHeaders = () => (headers ??= hasHeaders ? decodeProperties(properties).headers : undefined)
+      if (hasHeaders && properties.includes('CC')) {
+        const { CC, BCC } = decodeHeaders() ?? {}
+        routingKeys = [routingKey, ...keysOf('CC', CC), ...keysOf('BCC', BCC)]
+        if (BCC !== undefined) properties = withoutBcc(properties)
+      }
+
+      const number = confirms?.next()
+      const token = exchange === '' ? replyToken(routingKey) : undefined
+      const reply = token === undefined ? undefined : replies.get(token)
+      const message: Message = { exchange, routingKey, properties, body, persistent: deliveryMode === 2, priority, dead: false }
+      if (reply) {
+        reply(message)
+        if (number !== undefined) confirms?.settle(number, true)
+        return
+      }
+
+      wire.addInFlight(body.length)
+      const { reached } = vhost.publish({ message, routingKeys, headers: decodeHeaders, expiration: ttl }, settled)
+      // A return comes before its confirm: confirms go out at the end of the turn at the earliest.
+      if (reached === 0 && mandatory) giveBack(method, properties, body)
+
+      function settled(accepted: boolean): void {
+        wire.addInFlight(-body.length)
+        if (number !== undefined) confirms?.settle(number, accepted)
+      }
+    },
+
+    confirmSelect() {
+      confirms ??= createConfirms(channel, wire.write, wire.beforeFlush)
+    },
+  }
+}
+
+function parseExpiration(text: string): number {
+  const value = Number(text)
+  if (/^\d+$/.test(text) && value <= MAX_EXPIRATION) return value
+  throw precondition(`invalid expiration '${text}': expected a number of milliseconds up to ${MAX_EXPIRATION}`)
+}
+
+/** Further routing keys (RabbitMQ, "Sender-selected Distribution"). */
+function keysOf(header: 'CC' | 'BCC', value: unknown): string[] {
+  if (value === undefined) return []
+  if (Array.isArray(value) && value.every((key) => typeof key === 'string')) return value
+  throw precondition(`invalid ${header} header: expected an array of strings`)
+}
+
+function withoutBcc(properties: Buffer): Buffer {
+  const { headers = {}, ...rest } = decodeProperties(properties)
+  const { BCC, ...kept } = headers
+  return encodeProperties({ ...rest, headers: kept })
+}

@@ -1,0 +1,96 @@
+import { AmqpError, precondition } from '../errors.ts'
+import type { Consumer } from '../queues/consumers.ts'
+import type { Queue } from '../queues/queue.ts'
+import type { Entry } from '../store/log.ts'
+
+/** A message that the client has and has not settled. */
+interface Unacked {
+  readonly queue: Queue
+  readonly entry: Entry
+  /** Undefined: fetched by `basic.get`. */
+  readonly consumer: CreditedConsumer | undefined
+}
+
+/** A consumer that counts what it has outstanding. */
+export interface CreditedConsumer extends Consumer {
+  unacked: number
+}
+
+/** The messages of a channel that wait for an acknowledgement, by delivery tag. */
+export interface Settling {
+  /** The next delivery tag. */
+  nextTag(): number
+  add(tag: number, unacked: Unacked): void
+  ack(tag: number, multiple: boolean): void
+  /** Back to the queue, or on to its dead letter exchange. */
+  reject(tag: number, multiple: boolean, requeue: boolean): void
+  /** Puts everything back. */
+  requeueAll(): void
+}
+
+export function createSettling(): Settling {
+  const unacked = new Map<number, Unacked>()
+  let lastTag = 0
+
+  /** Takes them out; tag 0 with `multiple` means all (AMQP 0-9-1, basic.ack). */
+  function take(tag: number, multiple: boolean): Unacked[] {
+    const single = unacked.get(tag)
+    if (!single && !(multiple && tag === 0)) throw precondition(`unknown delivery tag ${tag}`)
+    const taken: Unacked[] = []
+    if (single && !multiple) {
+      unacked.delete(tag)
+      taken.push(single)
+    } else {
+      for (const [other, item] of unacked) {
+        if (tag !== 0 && other > tag) break
+        unacked.delete(other)
+        taken.push(item)
+      }
+    }
+    for (const { consumer } of taken) if (consumer) consumer.unacked--
+    return taken
+  }
+
+  function requeue(items: readonly Unacked[]): void {
+    const byQueue = new Map<Queue, Entry[]>()
+    for (const { queue, entry } of items) {
+      const entries = byQueue.get(queue)
+      if (entries) entries.push(entry)
+      else byQueue.set(queue, [entry])
+    }
+    for (const [queue, entries] of byQueue) if (queue.isOpen()) queue.requeue(entries)
+  }
+
+  /** There is credit again. */
+  function deliverFrom(items: readonly Unacked[]): void {
+    let last: Queue | undefined
+    for (const { queue } of items) {
+      if (queue !== last && queue.isOpen()) queue.deliver()
+      last = queue
+    }
+  }
+
+  return {
+    nextTag: () => ++lastTag,
+    add: (tag, item) => void unacked.set(tag, item),
+    ack(tag, multiple) {
+      const taken = take(tag, multiple)
+      for (const { queue, entry } of taken) if (queue.isOpen()) queue.ack(entry)
+      deliverFrom(taken)
+    },
+    reject(tag, multiple, isRequeued) {
+      const taken = take(tag, multiple)
+      if (isRequeued) requeue(taken)
+      else for (const { queue, entry } of taken) if (queue.isOpen()) queue.reject(entry)
+      deliverFrom(taken)
+    },
+    requeueAll() {
+      requeue(take(0, true))
+    },
+  }
+}
+
+/** What AMQP 0-9-1 has and RabbitMQ, or this broker, has not. */
+export function notImplemented(what: string): AmqpError {
+  return new AmqpError(540, what)
+}

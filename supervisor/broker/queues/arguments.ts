@@ -1,0 +1,145 @@
+import type { FieldValue, Table } from '../codec/fields.ts'
+import { type AmqpError, precondition, VHOST } from '../errors.ts'
+import { typeName } from '../routing/values.ts'
+
+/** What a queue's arguments ask for (RabbitMQ's documentation, "Optional Queue Arguments"). */
+export interface QueueOptions {
+  readonly type: 'classic' | 'quorum'
+  /** Milliseconds that a message may stay. */
+  readonly messageTtl: number | undefined
+  /** Milliseconds that the queue may stay unused. */
+  readonly expires: number | undefined
+  /** Ready messages. */
+  readonly maxLength: number | undefined
+  /** Bytes of the bodies of ready messages. */
+  readonly maxLengthBytes: number | undefined
+  readonly overflow: 'drop-head' | 'reject-publish' | 'reject-publish-dlx'
+  readonly deadLetterExchange: string | undefined
+  readonly deadLetterRoutingKey: string | undefined
+  readonly deadLetterStrategy: 'at-most-once' | 'at-least-once'
+  /** Deliveries that may fail before the message is dead-lettered or dropped; quorum only. */
+  readonly deliveryLimit: number | undefined
+  readonly singleActiveConsumer: boolean
+  /** Highest priority that is told apart; classic only. */
+  readonly maxPriority: number
+}
+
+/** RabbitMQ 4's, where a quorum queue is declared without `x-delivery-limit`. */
+const DEFAULT_DELIVERY_LIMIT = 20
+
+/** A hundred years, in milliseconds: RabbitMQ's upper limit for times. */
+const MAX_EXPIRES = 3_153_600_000_000
+
+/** What is wrong with a value, in RabbitMQ's words, or nothing. */
+type Check = (value: FieldValue) => string | undefined
+
+const CHECKS: Record<string, Check> = {
+  'x-queue-type': oneOf((type) => `\\"unsupported queue type '${type}'\\"`, 'classic', 'quorum'),
+  'x-message-ttl': integer({ max: MAX_EXPIRES }),
+  'x-expires': integer({ positive: true, max: MAX_EXPIRES }),
+  'x-max-length': integer({}),
+  'x-max-length-bytes': integer({}),
+  'x-overflow': oneOf(() => 'invalid_overflow', 'drop-head', 'reject-publish', 'reject-publish-dlx'),
+  'x-dead-letter-exchange': string,
+  'x-dead-letter-routing-key': string,
+  'x-dead-letter-strategy': oneOf(() => 'invalid_dlx_strategy', 'at-most-once', 'at-least-once'),
+  'x-single-active-consumer': (value) => (typeof value === 'boolean' ? undefined : unacceptable(value)),
+  'x-max-priority': priority,
+  'x-queue-mode': oneOf((mode) => `\\"unsupported queue mode '${mode}'\\"`, 'default', 'lazy'),
+  'x-quorum-initial-group-size': integer({ positive: true }),
+}
+
+/** What the types have no notion of, and refuse. */
+const UNSUPPORTED = {
+  quorum: ['x-max-priority', 'x-queue-mode', 'x-queue-version', 'x-max-age'],
+  classic: ['x-delivery-limit', 'x-dead-letter-strategy', 'x-quorum-initial-group-size', 'x-max-age'],
+}
+
+export interface QueueFlags {
+  readonly durable: boolean
+  readonly exclusive: boolean
+  readonly autoDelete: boolean
+}
+
+/**
+ * Reads the arguments of a queue's declaration.
+ * @throws AmqpError 406 as RabbitMQ 4 gives it, for what is invalid or not to be had with the type
+ */
+export function parseQueueArguments(name: string, flags: QueueFlags, args: Table): QueueOptions {
+  for (const [argument, value] of Object.entries(args)) {
+    const problem = CHECKS[argument]?.(value)
+    if (problem) throw invalid(argument, name, problem)
+  }
+  const type = (args['x-queue-type'] ?? 'classic') as QueueOptions['type']
+  const unsupported = UNSUPPORTED[type].find((argument) => argument in args)
+  if (unsupported) {
+    throw precondition(
+      `invalid arg '${unsupported}' for queue '${name}' in vhost '${VHOST}' of queue type rabbit_${type}_queue`,
+    )
+  }
+  if (type === 'quorum') refuseFlags(name, flags)
+  if (args['x-dead-letter-routing-key'] !== undefined && args['x-dead-letter-exchange'] === undefined) {
+    throw invalid('x-dead-letter-routing-key', name, 'routing_key_but_no_dlx_defined')
+  }
+
+  const number = (argument: string) => (typeof args[argument] === 'number' ? (args[argument] as number) : undefined)
+  const text = (argument: string) => args[argument] as string | undefined
+  const overflow = (text('x-overflow') ?? 'drop-head') as QueueOptions['overflow']
+  const limit = number('x-delivery-limit') ?? DEFAULT_DELIVERY_LIMIT
+  const atLeastOnce = text('x-dead-letter-strategy') === 'at-least-once'
+  return {
+    type,
+    messageTtl: number('x-message-ttl'),
+    expires: number('x-expires'),
+    maxLength: number('x-max-length'),
+    maxLengthBytes: number('x-max-length-bytes'),
+    // Quorum queues take this one and do not know it: they drop the head then.
+    overflow: type === 'quorum' && overflow === 'reject-publish-dlx' ? 'drop-head' : overflow,
+    deadLetterExchange: text('x-dead-letter-exchange'),
+    deadLetterRoutingKey: text('x-dead-letter-routing-key'),
+    // It needs a source that refuses instead of dropping (RabbitMQ, "At-Least-Once Dead Lettering").
+    deadLetterStrategy: atLeastOnce && overflow === 'reject-publish' ? 'at-least-once' : 'at-most-once',
+    deliveryLimit: type === 'classic' || limit < 0 ? undefined : limit,
+    singleActiveConsumer: args['x-single-active-consumer'] === true,
+    maxPriority: number('x-max-priority') ?? 0,
+  }
+}
+
+function refuseFlags(name: string, { durable, exclusive, autoDelete }: QueueFlags): void {
+  if (name === '') throw precondition('Cannot declare a server-named queue for type rabbit_quorum_queue')
+  const property = exclusive ? 'exclusive-owner' : autoDelete ? 'auto-delete' : durable ? undefined : 'non-durable'
+  if (property) throw precondition(`invalid property '${property}' for queue '${name}' in vhost '${VHOST}'`)
+}
+
+function invalid(argument: string, name: string, problem: string): AmqpError {
+  return precondition(`invalid arg '${argument}' for queue '${name}' in vhost '${VHOST}': ${problem}`)
+}
+
+function integer({ positive = false, max = Number.POSITIVE_INFINITY }): Check {
+  return (value) => {
+    if (typeof value === 'bigint') return `{value_too_large,${value}}`
+    if (typeof value !== 'number' || !Number.isInteger(value)) return `\\"expected integer, got ${typeName(value)}\\"`
+    if (value < 0) return `{value_negative,${value}}`
+    if (positive && value === 0) return `{value_zero,${value}}`
+    return value > max ? `{value_too_large,${value}}` : undefined
+  }
+}
+
+function priority(value: FieldValue): string | undefined {
+  return integer({})(value) ?? ((value as number) > 255 ? `{max_value_exceeded,${value}}` : undefined)
+}
+
+function oneOf(unknown: (value: string) => string, ...values: string[]): Check {
+  return (value) => {
+    if (typeof value !== 'string') return unacceptable(value)
+    return values.includes(value) ? undefined : unknown(value)
+  }
+}
+
+function string(value: FieldValue): string | undefined {
+  return typeof value === 'string' ? undefined : unacceptable(value)
+}
+
+function unacceptable(value: FieldValue): string {
+  return `{unacceptable_type,${typeName(value)}}`
+}

@@ -1,0 +1,61 @@
+import type { FieldValue, Table } from '../codec/fields.ts'
+import { type AmqpError, precondition, VHOST } from '../errors.ts'
+import { isSame, typeName } from '../routing/values.ts'
+
+/** The arguments that must be the same when something is declared again. */
+const COMPARED = {
+  queue: [
+    'x-queue-type',
+    'x-dead-letter-exchange',
+    'x-dead-letter-routing-key',
+    'x-dead-letter-strategy',
+    'x-expires',
+    'x-message-ttl',
+    'x-max-length',
+    'x-max-length-bytes',
+    'x-max-priority',
+    'x-overflow',
+    'x-single-active-consumer',
+    'x-delivery-limit',
+    'x-queue-mode',
+  ],
+  exchange: ['alternate-exchange'],
+}
+
+/** A declaration: flags under the names that RabbitMQ's texts use, and arguments. */
+export interface Declaration {
+  readonly flags: Readonly<Record<string, string | boolean>>
+  readonly args: Table
+}
+
+/**
+ * Compares a second declaration with what is there.
+ * @throws AmqpError 406 for the first difference
+ */
+export function checkEquivalence(
+  kind: 'queue' | 'exchange',
+  name: string,
+  current: Declaration,
+  received: Declaration,
+): void {
+  for (const [flag, value] of Object.entries(received.flags)) {
+    const now = current.flags[flag]
+    if (value !== now) throw inequivalent(flag, `'${value}'`, `'${now}'`)
+  }
+  for (const argument of COMPARED[kind]) {
+    const [value, now] = [received.args[argument], current.args[argument]]
+    if (isSame(value, now)) continue
+    if (value === undefined || now === undefined) throw inequivalent(argument, described(value), described(now))
+    throw inequivalent(argument, `'${String(value)}'`, `'${String(now)}'`)
+  }
+
+  function inequivalent(argument: string, value: string, now: string): AmqpError {
+    return precondition(
+      `inequivalent arg '${argument}' for ${kind} '${name}' in vhost '${VHOST}': received ${value} but current is ${now}`,
+    )
+  }
+}
+
+function described(value: FieldValue | undefined): string {
+  return value === undefined ? 'none' : `the value '${String(value)}' of type '${typeName(value)}'`
+}

@@ -1,0 +1,214 @@
+import type { Table } from '../codec/fields.ts'
+import type { Entry, Message, QueueLog } from '../store/log.ts'
+import { expiryClock } from './expiry.ts'
+import type { QueueFlags, QueueOptions } from './arguments.ts'
+import { type Consumer, type ConsumerList, consumerList } from './consumers.ts'
+
+/** Why a message leaves its queue for the dead letter exchange, in RabbitMQ's words. */
+export type DeadLetterReason = 'rejected' | 'expired' | 'maxlen' | 'delivery_limit'
+
+/** A connection, as far as exclusive queues have to tell one from the other. */
+export type Owner = object
+
+export interface QueueDefinition {
+  readonly id: number
+  readonly name: string
+  readonly flags: QueueFlags
+  readonly args: Table
+  readonly options: QueueOptions
+  /** The connection that an exclusive queue belongs to. */
+  readonly owner: Owner | undefined
+}
+
+export interface QueueEvents {
+  /** Takes care of a message that is outstanding in its queue: it calls `ack` when the message is in safety elsewhere. */
+  deadLetter(queue: Queue, entry: Entry, reason: DeadLetterReason): void
+  /** It was unused for as long as `x-expires` says, or the last consumer of an auto-delete queue has gone. */
+  unused(queue: Queue): void
+}
+
+export interface Queue extends QueueDefinition {
+  /** Ready messages. */
+  readonly messageCount: number
+  readonly consumers: ConsumerList
+  /**
+   * Takes a message, and delivers it if somebody waits.
+   * @param expiration milliseconds that this message may stay; the queue's own limit holds too
+   * @param onSafe called once, later, when the message is on disk or has left the queue before
+   * @returns false if the queue is full and refuses it; `onSafe` is not called then
+   */
+  publish(message: Message, expiration?: number, onSafe?: () => void): boolean
+  /** Takes the head; the caller settles it. */
+  get(): Entry | undefined
+  ack(entry: Entry): void
+  /** Puts messages back where they were; each counts as a failed delivery. */
+  requeue(entries: readonly Entry[]): void
+  reject(entry: Entry): void
+  addConsumer(consumer: Consumer): void
+  removeConsumer(consumer: Consumer): void
+  /** Delivers what can be delivered; called when a consumer can take messages again. */
+  deliver(): void
+  /** Somebody has used it, which puts its own expiry off. */
+  touch(): void
+  purge(): number
+  /** Whether it still takes part: neither closed nor destroyed. */
+  isOpen(): boolean
+  /** Ends its timers; the messages stay. */
+  close(): void
+  /** Removes it with its messages, and tells its consumers. */
+  destroy(): void
+}
+
+export function createQueue(definition: QueueDefinition, log: QueueLog, events: QueueEvents): Queue {
+  const { options, flags } = definition
+  const consumers = consumerList(options.singleActiveConsumer)
+  const messages = expiryClock(expireHead)
+  const idle = expiryClock(() => events.unused(queue))
+  let closed = false
+
+  const queue: Queue = {
+    ...definition,
+    consumers,
+    get messageCount() {
+      return log.ready
+    },
+
+    publish(message, expiration = Number.POSITIVE_INFINITY, onSafe) {
+      if (isFull(message) && options.overflow !== 'drop-head') {
+        if (options.overflow === 'reject-publish-dlx') deadLetterNow(log.append(message, 0), 'maxlen')
+        return false
+      }
+      const ttl = Math.min(options.messageTtl ?? Number.POSITIVE_INFINITY, expiration)
+      log.append(inLane(message), Number.isFinite(ttl) ? Date.now() + ttl : 0, onSafe)
+      deliver()
+      if (ttl === 0) expireHead()
+      dropHead()
+      watchHead()
+      return true
+    },
+
+    get() {
+      touch()
+      expireHead()
+      const entry = log.take()
+      watchHead()
+      return entry
+    },
+
+    ack: (entry) => log.remove(entry),
+
+    requeue(entries) {
+      for (const entry of entries) {
+        entry.redelivered = true
+        if (options.type === 'quorum') entry.deliveryCount++
+        if (options.deliveryLimit !== undefined && entry.deliveryCount > options.deliveryLimit) {
+          events.deadLetter(queue, entry, 'delivery_limit')
+        } else log.giveBack(entry)
+      }
+      deliver()
+      dropHead()
+      watchHead()
+    },
+
+    reject: (entry) => events.deadLetter(queue, entry, 'rejected'),
+
+    addConsumer(consumer) {
+      consumers.add(consumer)
+      touch()
+      deliver()
+    },
+
+    removeConsumer(consumer) {
+      consumers.remove(consumer)
+      touch()
+      if (consumers.size === 0 && flags.autoDelete) events.unused(queue)
+      else deliver()
+    },
+
+    deliver,
+    touch,
+    purge: () => log.purge(),
+    isOpen: () => !closed,
+
+    close() {
+      closed = true
+      messages.stop()
+      idle.stop()
+    },
+
+    destroy() {
+      queue.close()
+      const waiting = consumers.all()
+      for (const consumer of waiting) {
+        consumers.remove(consumer)
+        consumer.cancel(queue)
+      }
+      log.destroy()
+    },
+  }
+  touch()
+  watchHead()
+  return queue
+
+  function deliver(): void {
+    // A consumer's delivery can end in another one here, through a connection that it breaks.
+    while (!closed && log.ready > 0) {
+      const consumer = consumers.next()
+      if (!consumer) break
+      if (log.peek()?.expiresAt) expireHead()
+      const entry = log.take()
+      if (!entry) break
+      consumer.deliver(entry)
+    }
+    watchHead()
+  }
+
+  /** Messages expire only at the head, per-message TTLs too (RabbitMQ, "Time-To-Live and Expiration"). */
+  function expireHead(): void {
+    for (let head = log.peek(); head && isExpired(head); head = log.peek()) {
+      log.take()
+      deadLetterNow(head, 'expired')
+    }
+    watchHead()
+  }
+
+  function isExpired({ expiresAt }: Entry): boolean {
+    return expiresAt > 0 && expiresAt <= Date.now()
+  }
+
+  function watchHead(): void {
+    if (closed) return
+    const expiresAt = log.ready > 0 ? log.peek()?.expiresAt : 0
+    if (expiresAt) messages.setAt(expiresAt)
+    else messages.stop()
+  }
+
+  function isFull({ body }: Message): boolean {
+    const { maxLength = Number.POSITIVE_INFINITY, maxLengthBytes = Number.POSITIVE_INFINITY } = options
+    return log.ready + 1 > maxLength || log.readyBytes + body.length > maxLengthBytes
+  }
+
+  function dropHead(): void {
+    const { maxLength = Number.POSITIVE_INFINITY, maxLengthBytes = Number.POSITIVE_INFINITY } = options
+    while (log.ready > maxLength || log.readyBytes > maxLengthBytes) {
+      const entry = log.take()
+      if (!entry) return
+      deadLetterNow(entry, 'maxlen')
+    }
+  }
+
+  function deadLetterNow(entry: Entry, reason: DeadLetterReason): void {
+    events.deadLetter(queue, entry, reason)
+  }
+
+  function inLane(message: Message): Message {
+    const priority = Math.min(message.priority, options.maxPriority)
+    return message.priority === priority ? message : { ...message, priority }
+  }
+
+  function touch(): void {
+    if (options.expires === undefined || closed) return
+    if (consumers.size === 0) idle.setAt(Date.now() + options.expires)
+    else idle.stop()
+  }
+}

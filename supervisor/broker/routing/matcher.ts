@@ -1,0 +1,68 @@
+import type { Table } from '../codec/fields.ts'
+import { headersMatcher } from './headers.ts'
+import { topicMatcher } from './topic.ts'
+
+/** What a binding leads to. */
+export interface Destination {
+  readonly kind: 'queue' | 'exchange'
+  readonly name: string
+}
+
+export interface Binding {
+  /** The exchange. */
+  readonly source: string
+  readonly destination: Destination
+  readonly routingKey: string
+  readonly arguments: Table
+}
+
+/** Finds the bindings of one exchange that a message meets. */
+export interface Matcher {
+  add(binding: Binding): void
+  remove(binding: Binding): void
+  /** @param headers decodes the message's headers, which only some types of exchanges look at */
+  match(routingKey: string, headers: () => Table | undefined): Iterable<Binding>
+}
+
+const MATCHERS = {
+  direct: directMatcher,
+  fanout: fanoutMatcher,
+  topic: topicMatcher,
+  headers: headersMatcher,
+} as const satisfies Record<string, () => Matcher>
+
+export type ExchangeType = keyof typeof MATCHERS
+
+export function isExchangeType(type: string): type is ExchangeType {
+  return Object.hasOwn(MATCHERS, type)
+}
+
+export function createMatcher(type: ExchangeType): Matcher {
+  return MATCHERS[type]()
+}
+
+function directMatcher(): Matcher {
+  const byKey = new Map<string, Set<Binding>>()
+  return {
+    add(binding) {
+      const bindings = byKey.get(binding.routingKey)
+      if (bindings) bindings.add(binding)
+      else byKey.set(binding.routingKey, new Set([binding]))
+    },
+    remove(binding) {
+      const bindings = byKey.get(binding.routingKey)
+      bindings?.delete(binding)
+      if (bindings?.size === 0) byKey.delete(binding.routingKey)
+    },
+    match: (routingKey) => byKey.get(routingKey) ?? [],
+  }
+}
+
+function fanoutMatcher(): Matcher {
+  const bindings = new Set<Binding>()
+  return {
+    add: (binding) => void bindings.add(binding),
+    remove: (binding) => void bindings.delete(binding),
+    match: () => bindings,
+  }
+}

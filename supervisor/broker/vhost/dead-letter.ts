@@ -1,0 +1,77 @@
+import type { Table } from '../codec/fields.ts'
+import { decodeProperties, encodeProperties } from '../codec/properties.ts'
+import type { DeadLetterReason, Queue } from '../queues/queue.ts'
+import type { Entry, Message } from '../store/log.ts'
+import { type Death, deathsOf, isCycle, recordDeath, withDeaths } from './deaths.ts'
+import type { Publication, Published } from './vhost.ts'
+
+/** How long a message that may not be lost waits until its dead letter exchange is asked again. RabbitMQ waits 180 s. */
+const RETRY_MS = 30_000
+
+interface Vhost {
+  exchangeExists(name: string): boolean
+  publish(publication: Publication): Published
+}
+
+/**
+ * Sends what dies in a queue on to its dead letter exchange. The arrival and the removal from the source are part of
+ * one commit, so that a crash leaves exactly one of them.
+ */
+export function deadLettering(vhost: Vhost): (queue: Queue, entry: Entry, reason: DeadLetterReason) => void {
+  return function deadLetter(queue, entry, reason) {
+    const { deadLetterExchange, deadLetterStrategy } = queue.options
+    if (deadLetterExchange === undefined) return queue.ack(entry)
+
+    const { publication, deaths } = letter(queue, entry.message, entry.deliveryCount, reason)
+    const isAllowed = (name: string) => !isCycle(deaths, name)
+    const exists = vhost.exchangeExists(deadLetterExchange)
+    const { reached, accepted } = exists ? vhost.publish({ ...publication, isAllowed }) : { reached: 0, accepted: false }
+    if (deadLetterStrategy === 'at-most-once' || (reached > 0 && accepted)) return queue.ack(entry)
+    setTimeout(() => queue.isOpen() && deadLetter(queue, entry, reason), RETRY_MS).unref()
+  }
+}
+
+/** The message as it goes on, and what it died of. */
+function letter(
+  { name, options }: Queue,
+  message: Message,
+  deliveryCount: number,
+  reason: DeadLetterReason,
+): { publication: Publication; deaths: Death[] } {
+  const { expiration, headers: found = {}, ...properties } = decodeProperties(message.properties)
+  const { CC, BCC, ...rest } = found
+  const ownKeys = [message.routingKey, ...strings(CC), ...strings(BCC)]
+  const earlier = message.dead ? deathsOf(found) : []
+  const deaths = recordDeath(earlier, {
+    reason,
+    queue: name,
+    time: Math.floor(Date.now() / 1000),
+    exchange: message.exchange,
+    routingKeys: [message.routingKey, ...strings(CC)],
+    originalExpiration: expiration,
+  })
+
+  const replaced = options.deadLetterRoutingKey
+  const routingKeys = replaced === undefined ? ownKeys : [replaced]
+  const base: Table = replaced === undefined && CC !== undefined ? { ...rest, CC } : rest
+  const headers = withDeaths(base, deaths, earlier.length === 0)
+  if (deliveryCount > 0) headers['x-delivery-count'] = deliveryCount
+  return {
+    deaths,
+    publication: {
+      message: {
+        ...message,
+        dead: true,
+        exchange: options.deadLetterExchange as string,
+        routingKey: routingKeys[0] as string,
+        properties: encodeProperties({ ...properties, headers }),
+      },
+      routingKeys,
+      headers: () => headers,
+    },
+  }
+}
+
+function strings(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : []
+}

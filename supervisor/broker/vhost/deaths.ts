@@ -1,0 +1,73 @@
+import type { FieldValue, Table } from '../codec/fields.ts'
+import type { DeadLetterReason } from '../queues/queue.ts'
+
+/** One way in which a message died, as `x-death` tells it. */
+export interface Death {
+  readonly count: number
+  readonly reason: DeadLetterReason
+  readonly queue: string
+  /** Of its first death of this kind, in seconds since 1970. */
+  readonly time: number
+  readonly exchange: string
+  readonly routingKeys: readonly string[]
+  readonly originalExpiration: string | undefined
+}
+
+export type NewDeath = Omit<Death, 'count'>
+
+/** The deaths with one more: most recent first, one entry for each queue and reason (RabbitMQ 4, "Dead-Lettered Effects"). */
+export function recordDeath(deaths: readonly Death[], death: NewDeath): Death[] {
+  const isSame = (other: Death) => other.queue === death.queue && other.reason === death.reason
+  const earlier = deaths.find(isSame)
+  const recorded = earlier ? { ...earlier, count: earlier.count + 1 } : { ...death, count: 1 }
+  return [recorded, ...deaths.filter((other) => !isSame(other))]
+}
+
+/**
+ * Whether sending a message on to the queue would go round for ever: it died there before, and nobody has rejected it
+ * since (RabbitMQ, "Dead-Lettering Cycles").
+ * @param deaths most recent first, the present one included
+ */
+export function isCycle(deaths: readonly Death[], queue: string): boolean {
+  const last = deaths.findIndex((death) => death.queue === queue)
+  return last >= 0 && deaths.slice(0, last + 1).every(({ reason }) => reason !== 'rejected')
+}
+
+/** The headers with the deaths in them. */
+export function withDeaths(headers: Table, deaths: readonly Death[], isFirst: boolean): Table {
+  const [last] = deaths
+  if (!last) return headers
+  const named = (which: 'first' | 'last') => ({
+    [`x-${which}-death-exchange`]: last.exchange,
+    [`x-${which}-death-queue`]: last.queue,
+    [`x-${which}-death-reason`]: last.reason,
+  })
+  return { ...headers, 'x-death': deaths.map(tableOf), ...(isFirst ? named('first') : {}), ...named('last') }
+}
+
+/** What `withDeaths` has written. */
+export function deathsOf(headers: Table): Death[] {
+  return ((headers['x-death'] ?? []) as Table[]).map((table) => ({
+    count: table.count as number,
+    reason: table.reason as DeadLetterReason,
+    queue: table.queue as string,
+    time: (table.time as { value: number }).value,
+    exchange: table.exchange as string,
+    routingKeys: table['routing-keys'] as string[],
+    originalExpiration: table['original-expiration'] as string | undefined,
+  }))
+}
+
+function tableOf(death: Death): Table {
+  const { count, reason, queue, time, exchange, routingKeys, originalExpiration } = death
+  const table: Record<string, FieldValue> = {
+    count,
+    reason,
+    queue,
+    time: { kind: 'timestamp', value: time },
+    exchange,
+    'routing-keys': [...routingKeys],
+  }
+  if (originalExpiration !== undefined) table['original-expiration'] = originalExpiration
+  return table
+}
