@@ -1,0 +1,112 @@
+/** Where an encoder writes; grows as needed. The write functions move `at`. */
+export interface Writer {
+  buffer: Buffer
+  at: number
+}
+
+const KEPT = 0x20000
+const scratch: Writer = { buffer: Buffer.allocUnsafeSlow(KEPT), at: 0 }
+
+/**
+ * Calls `write` with a writer and returns a copy of what it wrote. The writer is shared by all encoders, so `write`
+ * must be synchronous and must not call `encoded` itself.
+ */
+export function encoded<T>(write: (writer: Writer, value: T) => void, value: T): Buffer {
+  scratch.at = 0
+  write(scratch, value)
+  const copy = Buffer.allocUnsafe(scratch.at)
+  scratch.buffer.copy(copy, 0, 0, scratch.at)
+  // One giant table must not hold its memory for ever.
+  if (scratch.buffer.length > KEPT * 8) scratch.buffer = Buffer.allocUnsafeSlow(KEPT)
+  return copy
+}
+
+/** Makes room for `bytes` more and moves past them; returns where they start. */
+export function reserve(writer: Writer, bytes: number): number {
+  const start = writer.at
+  if (start + bytes > writer.buffer.length) {
+    const larger = Buffer.allocUnsafeSlow(Math.max(writer.buffer.length * 2, start + bytes))
+    writer.buffer.copy(larger, 0, 0, start)
+    writer.buffer = larger
+  }
+  writer.at = start + bytes
+  return start
+}
+
+export function writeOctet(writer: Writer, value: number): void {
+  const at = reserve(writer, 1)
+  writer.buffer.writeUInt8(value, at)
+}
+
+export function writeShort(writer: Writer, value: number): void {
+  const at = reserve(writer, 2)
+  writer.buffer.writeUInt16BE(value, at)
+}
+
+export function writeLong(writer: Writer, value: number): void {
+  const at = reserve(writer, 4)
+  writer.buffer.writeUInt32BE(value, at)
+}
+
+/** Writes an unsigned 64-bit integer. */
+export function writeLonglong(writer: Writer, value: number | bigint): void {
+  const at = reserve(writer, 8)
+  if (typeof value === 'bigint') {
+    writer.buffer.writeBigUInt64BE(value, at)
+    return
+  }
+  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${value} is not an unsigned 64-bit integer`)
+  writer.buffer.writeUInt32BE(Math.floor(value / 0x100000000), at)
+  writer.buffer.writeUInt32BE(value % 0x100000000, at + 4)
+}
+
+/** Writes a string of up to 255 bytes of UTF-8. A longer one is a RangeError: the caller's mistake, not a peer's. */
+export function writeShortstr(writer: Writer, text: string): void {
+  const start = reserve(writer, 1)
+  const size = writeText(writer, text)
+  if (size > 255) throw new RangeError(`a short string has at most 255 bytes, not ${size}: ${text.slice(0, 60)}…`)
+  writer.buffer[start] = size
+}
+
+/** Writes a text for people to read as a short string, cut to fit the way RabbitMQ cuts it: 252 bytes and three dots. */
+export function writeReplyText(writer: Writer, text: string): void {
+  if (text.length < 85 || Buffer.byteLength(text) <= 255) {
+    writeShortstr(writer, text)
+    return
+  }
+  const bytes = Buffer.from(text)
+  let end = 252
+  // Not in the middle of a character: its later bytes are 10xxxxxx.
+  while (((bytes[end] as number) & 0xc0) === 0x80) end--
+  writeShortstr(writer, `${bytes.toString('utf8', 0, end)}...`)
+}
+
+export function writeLongstr(writer: Writer, value: string | Uint8Array): void {
+  const start = reserve(writer, 4)
+  const size = typeof value === 'string' ? writeText(writer, value) : writeBytes(writer, value)
+  writer.buffer.writeUInt32BE(size, start)
+}
+
+/** Writes bytes as they are and returns how many. */
+export function writeBytes(writer: Writer, bytes: Uint8Array): number {
+  const start = reserve(writer, bytes.length)
+  writer.buffer.set(bytes, start)
+  return bytes.length
+}
+
+function writeText(writer: Writer, text: string): number {
+  const start = reserve(writer, text.length * 3)
+  const { buffer } = writer
+  let size = 0
+  if (text.length < 32) {
+    // Short names are nearly always ASCII, and a call out of JavaScript costs more than they do.
+    for (; size < text.length; size++) {
+      const unit = text.charCodeAt(size)
+      if (unit > 0x7f) break
+      buffer[start + size] = unit
+    }
+  }
+  if (size < text.length) size = buffer.write(text, start, 'utf8')
+  writer.at = start + size
+  return size
+}
