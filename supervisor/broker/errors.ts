@@ -48,7 +48,12 @@ export class AmqpError extends Error {
 
   get replyText(): string {
     const bytes = Buffer.from(this.message)
-    return bytes.length <= MAX_TEXT ? this.message : bytes.subarray(0, MAX_TEXT).toString('utf8').replace(/\ufffd+$/, '')
+    return bytes.length <= MAX_TEXT
+      ? this.message
+      : bytes
+          .subarray(0, MAX_TEXT)
+          .toString('utf8')
+          .replace(/\ufffd+$/, '')
   }
 }
 

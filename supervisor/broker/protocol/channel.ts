@@ -48,7 +48,12 @@ export function createChannel(number: number, wire: Wire): Channel {
 
   return {
     onMethod(method) {
-      if (content) throw new AmqpError(505, `expected content header for class ${CLASS_BASIC}, got method frame instead`)
+      if (content) {
+        const expected = content.hasHeader
+          ? 'content body, got non content body'
+          : `content header for class ${CLASS_BASIC}, got non content header`
+        throw new AmqpError(505, `expected ${expected} frame instead`)
+      }
       switch (method.name) {
         case 'basic.publish':
           publishing.check(method)
@@ -106,10 +111,13 @@ export function createChannel(number: number, wire: Wire): Channel {
     },
 
     onHeader(payload) {
-      if (!content || content.hasHeader) throw new AmqpError(505, 'expected method frame, got content header instead')
+      if (!content || content.hasHeader) throw new AmqpError(505, 'expected method frame, got non method frame instead')
       const { classId, bodySize, properties } = decodeHeader(payload)
       if (classId !== CLASS_BASIC) {
-        throw new AmqpError(505, `expected content header for class ${CLASS_BASIC}, got one for class ${classId} instead`)
+        throw new AmqpError(
+          505,
+          `expected content header for class ${CLASS_BASIC}, got one for class ${classId} instead`,
+        )
       }
       if (bodySize > messageMax) {
         throw new AmqpError(406, `message size ${bodySize} is larger than configured max size ${messageMax}`)
@@ -122,8 +130,9 @@ export function createChannel(number: number, wire: Wire): Channel {
     },
 
     onBody(payload) {
-      if (!content?.hasHeader) throw new AmqpError(505, 'expected method frame, got content body instead')
-      if (content.received + payload.length > content.size) throw new AmqpError(501, 'a body longer than its header says')
+      if (!content?.hasHeader) throw new AmqpError(505, 'expected method frame, got non method frame instead')
+      if (content.received + payload.length > content.size)
+        throw new AmqpError(501, 'a body longer than its header says')
       if (payload.length === content.size) content.body = Buffer.from(payload)
       else {
         content.body ??= Buffer.allocUnsafe(content.size)

@@ -1,5 +1,12 @@
 import type { Socket } from 'node:net'
-import { FRAME_BODY, FRAME_HEADER, FRAME_HEARTBEAT, FRAME_METHOD, type FrameReader, readFrames } from '../codec/frames.ts'
+import {
+  FRAME_BODY,
+  FRAME_HEADER,
+  FRAME_HEARTBEAT,
+  FRAME_METHOD,
+  type FrameReader,
+  readFrames,
+} from '../codec/frames.ts'
 import { CodecError, decodeMethod, encodeMethod, METHOD_IDS, type Method, type MethodName } from '../codec/methods.ts'
 import { AmqpError, type ReplyCode } from '../errors.ts'
 import { type Channel, createChannel } from './channel.ts'
@@ -22,7 +29,7 @@ export interface Connection {
 }
 
 /** Serves one client until its connection ends, whatever it sends. */
-export function serveConnection(socket: Socket, context: BrokerContext, version: string, onEnd: () => void): Connection {
+export function serveConnection(socket: Socket, context: BrokerContext, onEnd: () => void): Connection {
   const { limits, log, vhost } = context
   const owner = {}
   const channels = new Map<number, Channel>()
@@ -31,7 +38,7 @@ export function serveConnection(socket: Socket, context: BrokerContext, version:
   const output = createOutput(socket, () => {
     for (const channel of channels.values()) channel.resume()
   })
-  const handshake = createHandshake(context, version, output.write)
+  const handshake = createHandshake(context, output.write)
   const peer = `${socket.remoteAddress}:${socket.remotePort}`
   let greeting: Buffer | undefined = Buffer.alloc(0)
   let session: Session | undefined
@@ -117,7 +124,8 @@ export function serveConnection(socket: Socket, context: BrokerContext, version:
     }
     if (isClosing || closing.has(number)) return
     const channel = channels.get(number)
-    if (!channel || (type !== FRAME_HEADER && type !== FRAME_BODY)) throw new AmqpError(505, `unexpected frame of type ${type}`)
+    if (!channel || (type !== FRAME_HEADER && type !== FRAME_BODY))
+      throw new AmqpError(505, `unexpected frame of type ${type}`)
     current = { channel: number, name: 'basic.publish' }
     attempt(number, () => (type === FRAME_HEADER ? channel.onHeader(payload) : channel.onBody(payload)))
   }
@@ -126,7 +134,8 @@ export function serveConnection(socket: Socket, context: BrokerContext, version:
     if (method.name === 'connection.close') {
       isClosing = true
       output.write(encodeMethod(0, { name: 'connection.close-ok' }))
-      return output.end()
+      output.end()
+      return
     }
     if (isClosing) return void (method.name === 'connection.close-ok' && output.end())
     if (!session) {
@@ -135,7 +144,7 @@ export function serveConnection(socket: Socket, context: BrokerContext, version:
     } else if (method.name === 'connection.update-secret') {
       // Secrets that expire are not known here; the client may send one nevertheless.
       output.write(encodeMethod(0, { name: 'connection.update-secret-ok' }))
-    } else throw new AmqpError(503, 'unimplemented method')
+    } else throw new AmqpError(504, 'unexpected method in connection state running')
   }
 
   function onOpen({ frameMax, heartbeat }: Session): void {
@@ -154,14 +163,17 @@ export function serveConnection(socket: Socket, context: BrokerContext, version:
     const channel = channels.get(number)
     if (method.name === 'channel.open') {
       if (channel) throw new AmqpError(504, "second 'channel.open' seen")
-      if (number > session.channelMax) throw new AmqpError(530, `channel ${number} is over the negotiated maximum of ${session.channelMax}`)
+      if (number > session.channelMax)
+        throw new AmqpError(530, `channel ${number} is over the negotiated maximum of ${session.channelMax}`)
       channels.set(number, createChannel(number, wire))
-      return output.write(encodeMethod(number, { name: 'channel.open-ok' }))
+      output.write(encodeMethod(number, { name: 'channel.open-ok' }))
+      return
     }
     if (!channel) throw new AmqpError(504, "expected 'channel.open'")
     if (method.name === 'channel.close') {
       endChannel(number)
-      return output.write(encodeMethod(number, { name: 'channel.close-ok' }))
+      output.write(encodeMethod(number, { name: 'channel.close-ok' }))
+      return
     }
     if (method.name === 'basic.publish') onPublish()
     attempt(number, () => channel.onMethod(method))
@@ -212,7 +224,11 @@ export function serveConnection(socket: Socket, context: BrokerContext, version:
     else log.warn({ peer, reason: (error as Error).message }, 'connection closed for what its client sent')
     const reason =
       error instanceof CodecError
-        ? { ...reasonOf(new AmqpError(error.code as ReplyCode, error.message)), classId: error.classId, methodId: error.methodId }
+        ? {
+            ...reasonOf(new AmqpError(error.code as ReplyCode, error.message)),
+            classId: error.classId,
+            methodId: error.methodId,
+          }
         : reasonOf(known ? (error as AmqpError) : new AmqpError(541, 'a fault in the broker'))
     if (!session && !(error instanceof AmqpError)) return void socket.destroy()
     shut(reason)
@@ -267,7 +283,8 @@ export function serveConnection(socket: Socket, context: BrokerContext, version:
     async close() {
       if (socket.destroyed) return
       const ended = new Promise<void>((resolve) => socket.once('close', () => resolve()))
-      if (session && !isClosing) shut(reasonOf(new AmqpError(320, "broker forced connection closure with reason 'shutdown'")))
+      if (session && !isClosing)
+        shut(reasonOf(new AmqpError(320, "broker forced connection closure with reason 'shutdown'")))
       else socket.destroy()
       // A paused socket would not see the client's answer.
       for (const why of [...holds]) resume(why)

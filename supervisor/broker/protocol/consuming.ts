@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { decodeProperties, encodeProperties } from '../codec/properties.ts'
 import { encodeMethod, type Method } from '../codec/methods.ts'
+import { decodeProperties, encodeProperties } from '../codec/properties.ts'
 import { AmqpError, precondition, refused, VHOST } from '../errors.ts'
 import type { Queue } from '../queues/queue.ts'
+import { typeName } from '../routing/values.ts'
 import type { Entry, Message } from '../store/log.ts'
 import { encodeContent } from './content.ts'
 import type { Wire } from './context.ts'
@@ -33,7 +34,8 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
     const limit = prefetch
     const priority = args['x-priority'] ?? 0
     if (typeof priority !== 'number' || !Number.isInteger(priority)) {
-      throw precondition(`invalid arg 'x-priority' for queue '${queue.name}' in vhost '${VHOST}'`)
+      const problem = `\\"expected integer, got ${typeName(priority)}\\"`
+      throw precondition(`invalid arg 'x-priority' for queue '${queue.name}' in vhost '${VHOST}': ${problem}`)
     }
     const consumer: CreditedConsumer = {
       tag,
@@ -126,6 +128,13 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
     get({ noAck }, queueName) {
       const queue = vhost.queue(queueName, wire.owner)
       if (queue.consumers.hasExclusive) throw refused(`queue '${queueName}' in vhost '${VHOST}' in exclusive use`)
+      if (queue.options.type === 'quorum' && queue.options.singleActiveConsumer) {
+        throw new AmqpError(
+          405,
+          `cannot obtain access to locked queue '${queueName}' in vhost '${VHOST}'. basic.get operations are not ` +
+            'supported by quorum queues with single active consumer',
+        )
+      }
       const entry = queue.get()
       if (!entry) return wire.write(encodeMethod(channel, { name: 'basic.get-empty' }))
       const deliveryTag = settling.nextTag()

@@ -5,7 +5,13 @@ import { encodeHeader, FRAME_BODY, FRAME_END, FRAME_OVERHEAD } from '../codec/fr
  * body has no frame of its own.
  * @param frameMax bytes of the largest frame; 0 for no limit
  */
-export function encodeContent(channel: number, method: Buffer, properties: Buffer, body: Buffer, frameMax: number): Buffer {
+export function encodeContent(
+  channel: number,
+  method: Buffer,
+  properties: Buffer,
+  body: Buffer,
+  frameMax: number,
+): Buffer {
   const header = encodeHeader(channel, body.length, properties)
   const room = frameMax > 0 ? frameMax - FRAME_OVERHEAD : body.length || 1
   const frames = Math.ceil(body.length / room)

@@ -1,5 +1,5 @@
-import type { Vhost } from '../vhost/vhost.ts'
 import type { Message } from '../store/log.ts'
+import type { Vhost } from '../vhost/vhost.ts'
 
 /** What all connections share. */
 export interface BrokerContext {

@@ -47,12 +47,21 @@ export function createDeclaring(channel: number, wire: Wire): Declaring {
     return lastQueue
   }
 
-  function declareQueue({ queue: asked, passive, durable, exclusive, autoDelete, noWait, arguments: args }: Method<'queue.declare'>): void {
+  function declareQueue({
+    queue: asked,
+    passive,
+    durable,
+    exclusive,
+    autoDelete,
+    noWait,
+    arguments: args,
+  }: Method<'queue.declare'>): void {
     const token = replyToken(asked)
     if (token !== undefined) {
       // Tells whether somebody still waits for the reply.
       if (!replies.has(token)) throw notFound('queue', asked)
-      return reply(noWait, { name: 'queue.declare-ok', queue: asked, messageCount: 0, consumerCount: 1 })
+      reply(noWait, { name: 'queue.declare-ok', queue: asked, messageCount: 0, consumerCount: 1 })
+      return
     }
     const queue = passive
       ? vhost.queue(asked, wire.owner)
@@ -65,7 +74,10 @@ export function createDeclaring(channel: number, wire: Wire): Declaring {
     else changed(noWait, ok)
   }
 
-  function bind(destination: Destination, method: Method<'queue.bind' | 'queue.unbind' | 'exchange.bind' | 'exchange.unbind'>): void {
+  function bind(
+    destination: Destination,
+    method: Method<'queue.bind' | 'queue.unbind' | 'exchange.bind' | 'exchange.unbind'>,
+  ): void {
     const source = 'source' in method ? method.source : method.exchange
     const binding = { source, destination, routingKey: keyOf(method), arguments: method.arguments }
     if (method.name === 'queue.unbind' || method.name === 'exchange.unbind') vhost.unbind(binding)
@@ -86,7 +98,9 @@ export function createDeclaring(channel: number, wire: Wire): Declaring {
           const { exchange, passive, noWait, arguments: args, type, durable, autoDelete, internal } = method
           if (passive) vhost.checkExchange(exchange)
           else vhost.declareExchange(exchange, { type, durable, autoDelete, internal }, args)
-          return passive ? reply(noWait, { name: 'exchange.declare-ok' }) : changed(noWait, { name: 'exchange.declare-ok' })
+          return passive
+            ? reply(noWait, { name: 'exchange.declare-ok' })
+            : changed(noWait, { name: 'exchange.declare-ok' })
         }
         case 'exchange.delete':
           vhost.deleteExchange(method.exchange, method.ifUnused)

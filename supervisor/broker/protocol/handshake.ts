@@ -39,7 +39,7 @@ export interface Handshake {
   onMethod(method: Method): Session | undefined
 }
 
-export function createHandshake(context: BrokerContext, version: string, write: (frame: Buffer) => void): Handshake {
+export function createHandshake(context: BrokerContext, write: (frame: Buffer) => void): Handshake {
   const { limits } = context
   let expected: 'connection.start-ok' | 'connection.tune-ok' | 'connection.open' = 'connection.start-ok'
   let user = ''
@@ -47,9 +47,13 @@ export function createHandshake(context: BrokerContext, version: string, write: 
   let tuned = { frameMax: limits.frameMax, channelMax: limits.channelMax, heartbeat: limits.heartbeat }
 
   function logIn({ mechanism, response, clientProperties }: Method<'connection.start-ok'>): void {
-    const credentials = mechanism === 'PLAIN' ? plain(response) : mechanism === 'AMQPLAIN' ? amqplain(response) : undefined
+    const credentials =
+      mechanism === 'PLAIN' ? plain(response) : mechanism === 'AMQPLAIN' ? amqplain(response) : undefined
     if (!credentials || !context.authenticate(credentials.user, credentials.password)) {
-      throw new AmqpError(403, `Login was refused using authentication mechanism ${mechanism}.`)
+      throw new AmqpError(
+        403,
+        `Login was refused using authentication mechanism ${mechanism}. For details see the broker logfile.`,
+      )
     }
     user = credentials.user
     const said = clientProperties.capabilities
@@ -58,20 +62,29 @@ export function createHandshake(context: BrokerContext, version: string, write: 
 
   function tune({ frameMax, channelMax, heartbeat }: Method<'connection.tune-ok'>): void {
     if (frameMax !== 0 && frameMax < FRAME_MIN) {
-      throw new AmqpError(530, `negotiated frame_max = ${frameMax} is lower than the minimum allowed value (${FRAME_MIN})`)
+      throw new AmqpError(
+        530,
+        `negotiated frame_max = ${frameMax} is lower than the minimum allowed value (${FRAME_MIN})`,
+      )
     }
     if (frameMax > limits.frameMax) {
-      throw new AmqpError(530, `negotiated frame_max = ${frameMax} is higher than the maximum allowed value (${limits.frameMax})`)
+      throw new AmqpError(
+        530,
+        `negotiated frame_max = ${frameMax} is higher than the maximum allowed value (${limits.frameMax})`,
+      )
     }
     if (channelMax > limits.channelMax) {
-      throw new AmqpError(530, `negotiated channel_max = ${channelMax} is higher than the maximum allowed value (${limits.channelMax})`)
+      throw new AmqpError(
+        530,
+        `negotiated channel_max = ${channelMax} is higher than the maximum allowed value (${limits.channelMax})`,
+      )
     }
     tuned = { frameMax: frameMax || limits.frameMax, channelMax: channelMax || limits.channelMax, heartbeat }
   }
 
   return {
     start() {
-      const serverProperties = { capabilities: CAPABILITIES, product: 'Warren', version, platform: 'Node.js' }
+      const serverProperties = { capabilities: CAPABILITIES, product: 'Warren', platform: 'Node.js' }
       const offer = { versionMajor: 0, versionMinor: 9, mechanisms: 'AMQPLAIN PLAIN', locales: 'en_US' }
       write(encodeMethod(0, { name: 'connection.start', serverProperties, ...offer }))
     },

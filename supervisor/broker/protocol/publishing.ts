@@ -1,16 +1,20 @@
-import type { Table } from '../codec/fields.ts'
+import type { FieldValue, Table } from '../codec/fields.ts'
 import { encodeMethod, type Method } from '../codec/methods.ts'
-import { decodeProperties, encodeProperties, scanProperties } from '../codec/properties.ts'
+import {
+  decodeHeaders as decodeHeadersOf,
+  decodeProperties,
+  encodeProperties,
+  scanProperties,
+} from '../codec/properties.ts'
 import { precondition, refused, VHOST } from '../errors.ts'
+import { MAX_EXPIRES } from '../queues/arguments.ts'
+import { typeName } from '../routing/values.ts'
 import type { Message } from '../store/log.ts'
 import { type Confirms, createConfirms } from './confirms.ts'
 import { encodeContent } from './content.ts'
 import type { Wire } from './context.ts'
 import { REPLY_TO, replyAddress, replyToken } from './reply-to.ts'
 import { notImplemented } from './settling.ts'
-
-/** The longest time to live that RabbitMQ takes, in milliseconds. */
-const MAX_EXPIRATION = 2 ** 32 - 1
 
 // Bits of the property flags (AMQP 0-9-1, 4.2.6.1).
 const REPLY_TO_BIT = 1 << 9
@@ -25,11 +29,7 @@ export interface Publishing {
 }
 
 /** @param ownReplyToken where the channel itself waits for replies */
-export function createPublishing(
-  channel: number,
-  wire: Wire,
-  ownReplyToken: () => string | undefined,
-): Publishing {
+export function createPublishing(channel: number, wire: Wire, ownReplyToken: () => string | undefined): Publishing {
   const { vhost, replies } = wire.context
   let confirms: Confirms | undefined
 
@@ -71,7 +71,7 @@ export function createPublishing(
 
       let headers: Table | undefined
       let routingKeys = [routingKey]
-      const decodeHeaders = () => (headers ??= hasHeaders ? decodeProperties(properties).headers : undefined)
+      const decodeHeaders = () => (headers ??= hasHeaders ? decodeHeadersOf(properties) : undefined)
       if (hasHeaders && properties.includes('CC')) {
         const { CC, BCC } = decodeHeaders() ?? {}
         routingKeys = [routingKey, ...keysOf('CC', CC), ...keysOf('BCC', BCC)]
@@ -81,7 +81,15 @@ export function createPublishing(
       const number = confirms?.next()
       const token = exchange === '' ? replyToken(routingKey) : undefined
       const reply = token === undefined ? undefined : replies.get(token)
-      const message: Message = { exchange, routingKey, properties, body, persistent: deliveryMode === 2, priority, dead: false }
+      const message: Message = {
+        exchange,
+        routingKey,
+        properties,
+        body,
+        persistent: deliveryMode === 2,
+        priority,
+        dead: false,
+      }
       if (reply) {
         reply(message)
         if (number !== undefined) confirms?.settle(number, true)
@@ -105,17 +113,29 @@ export function createPublishing(
   }
 }
 
+/** @throws AmqpError 406 in RabbitMQ's words */
 function parseExpiration(text: string): number {
-  const value = Number(text)
-  if (/^\d+$/.test(text) && value <= MAX_EXPIRATION) return value
-  throw precondition(`invalid expiration '${text}': expected a number of milliseconds up to ${MAX_EXPIRATION}`)
+  const [, digits, rest] = /^([+-]?\d+)(.*)$/s.exec(text) ?? []
+  const value = Number(digits)
+  const problem =
+    digits === undefined
+      ? 'no_integer'
+      : rest
+        ? `{leftover_string,\\"${rest}\\"}`
+        : value < 0
+          ? `{value_negative,${value}}`
+          : value > MAX_EXPIRES
+            ? `{value_too_large,${value}}`
+            : undefined
+  if (problem) throw precondition(`invalid expiration '${text}': ${problem}`)
+  return value
 }
 
 /** Further routing keys (RabbitMQ, "Sender-selected Distribution"). */
-function keysOf(header: 'CC' | 'BCC', value: unknown): string[] {
+function keysOf(header: 'CC' | 'BCC', value: FieldValue | undefined): string[] {
   if (value === undefined) return []
-  if (Array.isArray(value) && value.every((key) => typeof key === 'string')) return value
-  throw precondition(`invalid ${header} header: expected an array of strings`)
+  if (Array.isArray(value)) return value.filter((key) => typeof key === 'string')
+  throw precondition(`invalid message: {unacceptable_type_in_header,\\"${header}\\",${typeName(value)}}`)
 }
 
 function withoutBcc(properties: Buffer): Buffer {

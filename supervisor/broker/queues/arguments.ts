@@ -28,7 +28,7 @@ export interface QueueOptions {
 const DEFAULT_DELIVERY_LIMIT = 20
 
 /** A hundred years, in milliseconds: RabbitMQ's upper limit for times. */
-const MAX_EXPIRES = 3_153_600_000_000
+export const MAX_EXPIRES = 3_153_600_000_000
 
 /** What is wrong with a value, in RabbitMQ's words, or nothing. */
 type Check = (value: FieldValue) => string | undefined
@@ -67,7 +67,7 @@ export interface QueueFlags {
  */
 export function parseQueueArguments(name: string, flags: QueueFlags, args: Table): QueueOptions {
   for (const [argument, value] of Object.entries(args)) {
-    const problem = CHECKS[argument]?.(value)
+    const problem = CHECKS[argument]?.(value as FieldValue)
     if (problem) throw invalid(argument, name, problem)
   }
   const type = (args['x-queue-type'] ?? 'classic') as QueueOptions['type']

@@ -17,7 +17,7 @@ export function expiryClock(action: () => void): ExpiryClock {
     timer = undefined
     timerAt = Number.POSITIVE_INFINITY
     if (at === undefined) return
-    if (at > Date.now()) return arm(at)
+    if (at > Date.now()) return void arm(at)
     at = undefined
     action()
   }

@@ -1,8 +1,8 @@
 import type { Table } from '../codec/fields.ts'
 import type { Entry, Message, QueueLog } from '../store/log.ts'
-import { expiryClock } from './expiry.ts'
 import type { QueueFlags, QueueOptions } from './arguments.ts'
 import { type Consumer, type ConsumerList, consumerList } from './consumers.ts'
+import { expiryClock } from './expiry.ts'
 
 /** Why a message leaves its queue for the dead letter exchange, in RabbitMQ's words. */
 export type DeadLetterReason = 'rejected' | 'expired' | 'maxlen' | 'delivery_limit'

@@ -74,6 +74,7 @@ function byName({ routingKeys }: Addressed, hasQueue: (name: string) => boolean)
 function destinations(exchange: Exchange | undefined, { routingKeys, headers }: Addressed): Destination[] {
   if (!exchange) return []
   const found: Destination[] = []
-  for (const key of routingKeys) for (const { destination } of exchange.matcher.match(key, headers)) found.push(destination)
+  for (const key of routingKeys)
+    for (const { destination } of exchange.matcher.match(key, headers)) found.push(destination)
   return found
 }

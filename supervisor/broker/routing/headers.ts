@@ -33,7 +33,7 @@ function matches(args: Table, headers: Table): boolean {
   const mode = args['x-match'] ?? 'all'
   const withX = mode === 'all-with-x' || mode === 'any-with-x'
   const wanted = Object.entries(args).filter(([name]) => name !== 'x-match' && (withX || !name.startsWith('x-')))
-  const hits = ([name, value]: [string, FieldValue]) =>
+  const hits = ([name, value]: [string, FieldValue | undefined]) =>
     // A binding's argument without a value asks only for the header to be there.
     Object.hasOwn(headers, name) && (value === null || isSame(value, headers[name]))
   return mode === 'any' || mode === 'any-with-x' ? wanted.some(hits) : wanted.every(hits)

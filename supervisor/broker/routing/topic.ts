@@ -16,8 +16,8 @@ export function topicMatcher(): Matcher {
     add(binding) {
       let node = root
       for (const word of binding.routingKey.split('.')) {
-        let child = node.children.get(word)
-        if (!child) node.children.set(word, (child = newNode()))
+        const child = node.children.get(word) ?? newNode()
+        node.children.set(word, child)
         node = child
       }
       node.bindings.add(binding)

@@ -22,10 +22,12 @@ export function deadLettering(vhost: Vhost): (queue: Queue, entry: Entry, reason
     const { deadLetterExchange, deadLetterStrategy } = queue.options
     if (deadLetterExchange === undefined) return queue.ack(entry)
 
-    const { publication, deaths } = letter(queue, entry.message, entry.deliveryCount, reason)
+    const { publication, deaths } = letter(queue, entry.message, reason)
     const isAllowed = (name: string) => !isCycle(deaths, name)
     const exists = vhost.exchangeExists(deadLetterExchange)
-    const { reached, accepted } = exists ? vhost.publish({ ...publication, isAllowed }) : { reached: 0, accepted: false }
+    const { reached, accepted } = exists
+      ? vhost.publish({ ...publication, isAllowed })
+      : { reached: 0, accepted: false }
     if (deadLetterStrategy === 'at-most-once' || (reached > 0 && accepted)) return queue.ack(entry)
     setTimeout(() => queue.isOpen() && deadLetter(queue, entry, reason), RETRY_MS).unref()
   }
@@ -35,7 +37,6 @@ export function deadLettering(vhost: Vhost): (queue: Queue, entry: Entry, reason
 function letter(
   { name, options }: Queue,
   message: Message,
-  deliveryCount: number,
   reason: DeadLetterReason,
 ): { publication: Publication; deaths: Death[] } {
   const { expiration, headers: found = {}, ...properties } = decodeProperties(message.properties)
@@ -55,7 +56,6 @@ function letter(
   const routingKeys = replaced === undefined ? ownKeys : [replaced]
   const base: Table = replaced === undefined && CC !== undefined ? { ...rest, CC } : rest
   const headers = withDeaths(base, deaths, earlier.length === 0)
-  if (deliveryCount > 0) headers['x-delivery-count'] = deliveryCount
   return {
     deaths,
     publication: {

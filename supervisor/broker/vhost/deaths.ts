@@ -1,4 +1,4 @@
-import type { FieldValue, Table } from '../codec/fields.ts'
+import { type FieldValue, type Table, timestamp } from '../codec/fields.ts'
 import type { DeadLetterReason } from '../queues/queue.ts'
 
 /** One way in which a message died, as `x-death` tells it. */
@@ -51,7 +51,7 @@ export function deathsOf(headers: Table): Death[] {
     count: table.count as number,
     reason: table.reason as DeadLetterReason,
     queue: table.queue as string,
-    time: (table.time as { value: number }).value,
+    time: Number((table.time as { value: number }).value),
     exchange: table.exchange as string,
     routingKeys: table['routing-keys'] as string[],
     originalExpiration: table['original-expiration'] as string | undefined,
@@ -64,7 +64,7 @@ function tableOf(death: Death): Table {
     count,
     reason,
     queue,
-    time: { kind: 'timestamp', value: time },
+    time: timestamp(time),
     exchange,
     'routing-keys': [...routingKeys],
   }

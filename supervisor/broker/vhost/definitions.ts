@@ -30,7 +30,10 @@ export function saveExchange(store: DefinitionStore, { name, flags, args }: Exch
   store.put(keyOf.exchange(name), { kind: 'exchange', name, flags, args: text(args) })
 }
 
-export function saveQueue(store: DefinitionStore, queue: { name: string; id: number; flags: QueueFlags; args: Table }): void {
+export function saveQueue(
+  store: DefinitionStore,
+  queue: { name: string; id: number; flags: QueueFlags; args: Table },
+): void {
   const { name, id, flags, args } = queue
   store.put(keyOf.queue(name), { kind: 'queue', name, id, flags, args: text(args) })
 }

@@ -5,8 +5,8 @@ import { parseQueueArguments, type QueueFlags } from '../queues/arguments.ts'
 import { checkEquivalence } from '../queues/equivalence.ts'
 import { createQueue, type Owner, type Queue } from '../queues/queue.ts'
 import { bindingKey } from '../routing/binding-key.ts'
-import { headersBindingProblem } from '../routing/headers.ts'
 import { createExchange, type Exchange, type ExchangeFlags, PREDECLARED, route } from '../routing/exchanges.ts'
+import { headersBindingProblem } from '../routing/headers.ts'
 import { type Binding, type Destination, isExchangeType } from '../routing/matcher.ts'
 import { typeName } from '../routing/values.ts'
 import type { Message, QueueLog } from '../store/log.ts'
@@ -70,7 +70,10 @@ export function createVhost(store: VhostStore): Vhost {
   for (const [name, type, internal = false] of PREDECLARED) {
     exchanges.set(name, createExchange(name, { type, durable: true, autoDelete: false, internal }, {}))
   }
-  const events = { deadLetter: deadLettering({ publish, exchangeExists: (name) => exchanges.has(name) }), unused: removeQueue }
+  const events = {
+    deadLetter: deadLettering({ publish, exchangeExists: (name) => exchanges.has(name) }),
+    unused: removeQueue,
+  }
   restore()
 
   const vhost: Vhost = {
@@ -125,7 +128,9 @@ export function createVhost(store: VhostStore): Vhost {
       const alternate = args['alternate-exchange']
       if (alternate !== undefined && typeof alternate !== 'string') {
         const found = typeName(alternate)
-        throw precondition(`invalid type '${found}' for arg 'alternate-exchange' in exchange '${name}' in vhost '${VHOST}'`)
+        throw precondition(
+          `invalid type '${found}' for arg 'alternate-exchange' in exchange '${name}' in vhost '${VHOST}'`,
+        )
       }
       const existing = exchanges.get(name)
       if (existing) {
@@ -150,8 +155,16 @@ export function createVhost(store: VhostStore): Vhost {
       const queue = queues.get(name)
       if (!queue) return 0
       checkOwner(queue, owner)
+      const condition = ifEmpty ? 'if-empty' : ifUnused ? 'if-unused' : undefined
+      if (condition && queue.options.type === 'quorum') {
+        throw new AmqpError(
+          540,
+          `cannot delete queue '${name}' in vhost '${VHOST}'. queue.delete operations with ${condition} flag set are ` +
+            'not supported by quorum queues',
+        )
+      }
       if (ifUnused && queue.consumers.size > 0) throw precondition(`queue '${name}' in vhost '${VHOST}' in use`)
-      if (ifEmpty && queue.messageCount > 0) throw precondition(`queue '${name}' in vhost '${VHOST}' is not empty`)
+      if (ifEmpty && queue.messageCount > 0) throw precondition(`queue '${name}' in vhost '${VHOST}' not empty`)
       const count = queue.messageCount
       removeQueue(queue)
       return count
@@ -160,7 +173,8 @@ export function createVhost(store: VhostStore): Vhost {
     deleteExchange(name, ifUnused) {
       const exchange = exchanges.get(name)
       if (name === '') throw defaultExchange()
-      if (name.startsWith('amq.')) throw refused(`deletion of system exchange '${name}' in vhost '${VHOST}' not allowed`)
+      if (name.startsWith('amq.'))
+        throw refused(`deletion of system exchange '${name}' in vhost '${VHOST}' not allowed`)
       if (!exchange) return
       if (ifUnused && exchange.bindings.size > 0) throw precondition(`exchange '${name}' in vhost '${VHOST}' in use`)
       removeExchange(exchange)
