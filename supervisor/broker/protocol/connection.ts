@@ -36,6 +36,7 @@ export function serveConnection(socket: Socket, context: BrokerContext, onEnd: (
   /** Channels whose `channel.close` the client has not answered. */
   const closing = new Set<number>()
   const output = createOutput(socket, () => {
+    resume('output')
     for (const channel of channels.values()) channel.resume()
   })
   const handshake = createHandshake(context, output.write)
@@ -90,6 +91,7 @@ export function serveConnection(socket: Socket, context: BrokerContext, onEnd: (
     heart?.onReceived()
     try {
       reader.push(greeting ? greet(chunk) : chunk)
+      if (output.isStuffed()) pause('output')
     } catch (error) {
       fail(error)
     }

@@ -3,6 +3,9 @@ import type { Socket } from 'node:net'
 /** Consumers get no more while so many bytes wait for the client to read them. */
 const FULL_BYTES = 1024 * 1024
 
+/** Nothing is read from a client that leaves so much unread. */
+const STUFFED_BYTES = 16 * FULL_BYTES
+
 /** Buffers up to this size are copied together; larger ones are handed to the socket as they are. */
 const JOIN_BYTES = 64 * 1024
 
@@ -12,6 +15,8 @@ export interface Output {
   /** Runs an action before what is written in this turn goes out; it may write. */
   beforeFlush(action: () => void): void
   isFull(): boolean
+  /** Far beyond full, which consumers alone can't bring about: the client asks and does not read. */
+  isStuffed(): boolean
   /** Whether anything was written since the last call: for heartbeats. */
   wasUsed(): boolean
   /** Writes out, and ends the stream. */
@@ -67,6 +72,7 @@ export function createOutput(socket: Socket, onDrain: () => void): Output {
       schedule()
     },
     isFull: () => bytes + socket.writableLength >= FULL_BYTES,
+    isStuffed: () => bytes + socket.writableLength >= STUFFED_BYTES,
     wasUsed() {
       const result = used
       used = false

@@ -15,7 +15,7 @@ export function topicMatcher(): Matcher {
   return {
     add(binding) {
       let node = root
-      for (const word of binding.routingKey.split('.')) {
+      for (const word of wordsOf(binding.routingKey)) {
         const child = node.children.get(word) ?? newNode()
         node.children.set(word, child)
         node = child
@@ -25,7 +25,7 @@ export function topicMatcher(): Matcher {
 
     remove(binding) {
       const path = [root]
-      const words = binding.routingKey.split('.')
+      const words = wordsOf(binding.routingKey)
       for (const word of words) {
         const child = path.at(-1)?.children.get(word)
         if (!child) return
@@ -41,25 +41,45 @@ export function topicMatcher(): Matcher {
     },
 
     match(routingKey) {
-      const found = new Set<Binding>()
-      search(root, routingKey.split('.'), 0, found)
-      return found
+      return search(root, wordsOf(routingKey))
     },
   }
 }
 
-function search(node: Node, words: readonly string[], index: number, found: Set<Binding>): void {
-  const rest = node.children.get('#')
-  if (rest) for (let skip = index; skip <= words.length; skip++) search(rest, words, skip, found)
-  if (index === words.length) {
-    for (const binding of node.bindings) found.add(binding)
-    return
+function search(root: Node, words: readonly string[]): Set<Binding> {
+  const found = new Set<Binding>()
+  /** Where a `#` has led already: several in one key would otherwise take exponential time. */
+  const visited = new Map<Node, Set<number>>()
+  visit(root, 0)
+  return found
+
+  function visit(node: Node, index: number): void {
+    const rest = node.children.get('#')
+    if (rest) for (let next = index; next <= words.length; next++) visitOnce(rest, next)
+    if (index === words.length) {
+      for (const binding of node.bindings) found.add(binding)
+      return
+    }
+    const word = words[index] as string
+    // A word that is itself `*` or `#` in a routing key is an ordinary word, which the wildcard's branch covers.
+    const exact = word === '*' || word === '#' ? undefined : node.children.get(word)
+    if (exact) visit(exact, index + 1)
+    const any = node.children.get('*')
+    if (any) visit(any, index + 1)
   }
-  const exact = node.children.get(words[index] as string)
-  // A word that is itself `*` or `#` in a routing key is an ordinary word, which the wildcard's branch covers.
-  if (exact && words[index] !== '*' && words[index] !== '#') search(exact, words, index + 1, found)
-  const any = node.children.get('*')
-  if (any) search(any, words, index + 1, found)
+
+  function visitOnce(node: Node, index: number): void {
+    const seen = visited.get(node) ?? new Set()
+    visited.set(node, seen)
+    if (seen.has(index)) return
+    seen.add(index)
+    visit(node, index)
+  }
+}
+
+/** An empty key has no words, and not one that is empty. */
+function wordsOf(key: string): string[] {
+  return key === '' ? [] : key.split('.')
 }
 
 function newNode(): Node {
