@@ -1,0 +1,45 @@
+import type { Segment } from './segment.ts'
+
+/** A message as a queue keeps it. */
+export interface Message {
+  exchange: string
+  routingKey: string
+  /** The content header's property flags and list, as they came. */
+  properties: Buffer
+  body: Buffer
+  /** Delivery mode 2: kept through a restart if the queue is durable. */
+  persistent: boolean
+  /** 0 to 255; higher is delivered first. Queues without priorities pass 0. */
+  priority: number
+}
+
+/** A message's place in one queue's log. */
+export interface Entry {
+  /** Grows with every append to the log, through restarts too. */
+  readonly position: number
+  readonly message: Message
+  /** Milliseconds since the epoch; 0 is never. */
+  readonly expiresAt: number
+  /** Whoever gives an entry back may change it first: giveBack() keeps it through a restart. */
+  deliveryCount: number
+  /** Whether the message may have been handed out before. */
+  redelivered: boolean
+}
+
+// What became of an entry: it waits, is handed out, is gone, or left memory and comes back as another object.
+export const READY = 0
+export const OUTSTANDING = 1
+export const REMOVED = 2
+export const PAGED = 3
+
+/** An entry with what only the store knows of it. */
+export interface StoredEntry extends Entry {
+  state: typeof READY | typeof OUTSTANDING | typeof REMOVED | typeof PAGED
+  /** Where it is written; null until a commit has taken it up. */
+  segment: Segment | null
+  /** Its number within the segment. */
+  index: number
+  onSafe: (() => void) | null
+  /** Waits behind the window, for the next commit to write it and drop it from memory. */
+  inTail: boolean
+}

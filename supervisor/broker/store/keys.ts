@@ -1,0 +1,60 @@
+// The database's keys. Each kind has a first byte of its own; a log's keys are together and in the order of delivery.
+
+const DEFINITION = 0x64
+const INDEX = 0x69
+const SEGMENT = 0x73
+
+/** The first key of the definitions, and the first behind them. */
+export const DEFINITION_RANGE = [Buffer.of(DEFINITION), Buffer.of(DEFINITION + 1)] as const
+/** The first key of the segments' index records, and the first behind them. */
+export const INDEX_RANGE = [Buffer.of(INDEX), Buffer.of(INDEX + 1)] as const
+
+/** What every segment's key says. */
+export interface SegmentId {
+  queueId: number
+  priority: number
+  /** The position of its first message. */
+  first: number
+}
+
+export function definitionKey(name: string): Buffer {
+  return Buffer.concat([Buffer.of(DEFINITION), Buffer.from(name)])
+}
+
+export function definitionName(key: Buffer): string {
+  return key.toString('utf8', 1)
+}
+
+export function indexKey(id: SegmentId): Buffer {
+  return segmentKeyOf(INDEX, id)
+}
+
+export function segmentKey(id: SegmentId): Buffer {
+  return segmentKeyOf(SEGMENT, id)
+}
+
+export function parseIndexKey(key: Buffer): SegmentId {
+  return { queueId: key.readUInt32BE(1), priority: key[5] as number, first: key.readUIntBE(6, 6) }
+}
+
+/** The ranges that hold all of a log's records. */
+export function logRanges(queueId: number): [Buffer, Buffer][] {
+  return [INDEX, SEGMENT].map((kind) => [logPrefix(kind, queueId, 0), logPrefix(kind, queueId, 0xff)])
+}
+
+function segmentKeyOf(kind: number, { queueId, priority, first }: SegmentId): Buffer {
+  const key = Buffer.allocUnsafe(12)
+  key[0] = kind
+  key.writeUInt32BE(queueId, 1)
+  key[5] = priority
+  key.writeUIntBE(first, 6, 6)
+  return key
+}
+
+/** The smallest or, with `fill` 0xff, a key behind the largest key of a log. */
+function logPrefix(kind: number, queueId: number, fill: number): Buffer {
+  const key = Buffer.alloc(13, fill)
+  key[0] = kind
+  key.writeUInt32BE(queueId, 1)
+  return fill ? key : key.subarray(0, 5)
+}

@@ -1,0 +1,309 @@
+import type { Batch } from './commit.ts'
+import { createDeque } from './deque.ts'
+import { OUTSTANDING, PAGED, READY, REMOVED, type StoredEntry } from './entry.ts'
+import { indexKey, segmentKey } from './keys.ts'
+import type { Mark } from './marks.ts'
+import { queuedReturns, sortedReturns } from './returns.ts'
+import { isRemoved, markRemoved, readSegment, type Segment, setCount, writeSegments } from './segment.ts'
+import { encodeIndex } from './segment-index.ts'
+
+// The messages of one queue and one priority, in three parts, the oldest first:
+//   window    entries in memory; what was loaded last and, while nothing is behind it, what is appended
+//   segments  on disk alone (or still on their way there, as the bytes of their record)
+//   tail      appended behind a full window since the last commit; the next one makes segments of it
+// Entries that were given back wait apart. In the order of positions they are never behind a segment.
+
+/** Limits of what waits in memory; tests make them small. */
+export interface Limits {
+  /** Messages a lane's window takes. */
+  windowMessages: number
+  /** Bytes a lane's window takes. */
+  windowBytes: number
+  /** Bytes that all windows take; beyond it a lane's window takes `crowdedBytes`. */
+  totalBytes: number
+  crowdedBytes: number
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  windowMessages: 4_096,
+  windowBytes: 8 * 2 ** 20,
+  totalBytes: 64 * 2 ** 20,
+  crowdedBytes: 65_536,
+}
+
+/** What a lane needs of the store around it. */
+export interface LaneContext {
+  queueId: number
+  priority: number
+  durable: boolean
+  returns: 'position' | 'fifo'
+  limits: Limits
+  mark: Mark
+  /** Bytes in the windows of all lanes of the store. */
+  memory: { bytes: number }
+  load(key: Buffer): Buffer | undefined
+  /** Has collect() called for the next commit. */
+  touch(): void
+  /** A segment can't be read. */
+  onBroken(error: Error): void
+}
+
+export interface Lane {
+  readonly priority: number
+  readonly ready: number
+  readonly readyBytes: number
+  append(entry: StoredEntry): void
+  first(): StoredEntry | undefined
+  take(): StoredEntry | undefined
+  giveBack(entry: StoredEntry): void
+  remove(entry: StoredEntry): void
+  purge(): void
+  collect(batch: Batch): void
+  /** Gives up everything in memory. */
+  discard(batch: Batch): void
+}
+
+// An estimate of what an entry costs beside its bytes.
+const ENTRY_BYTES = 400
+// A publisher that waits for every confirm leaves segments of one message; so many of less than so much become one.
+const MERGE_COUNT = 8
+const MERGE_BYTES = 8_192
+
+/** @param recovered the segments that a start found, in order */
+export function createLane(context: LaneContext, recovered: Segment[]): Lane {
+  const { queueId, priority, durable, limits, mark, memory } = context
+  const window = createDeque<StoredEntry>()
+  const returns = context.returns === 'fifo' ? queuedReturns() : sortedReturns()
+  const segments = createDeque<Segment>(recovered)
+  const dirty = new Set<Segment>()
+  let tail: StoredEntry[] = []
+  let pending: StoredEntry[] = []
+  let windowBytes = 0
+  let ready = 0
+  let readyBytes = 0
+  for (const segment of recovered) {
+    ready += segment.live
+    readyBytes += segment.liveBytes
+  }
+
+  function append(entry: StoredEntry) {
+    ready++
+    readyBytes += entry.message.body.length
+    if (segments.length > 0 || tail.length > 0 || isWindowFull()) {
+      entry.inTail = true
+      tail.push(entry)
+    } else {
+      enterWindow(entry)
+    }
+    if (entry.inTail || entry.onSafe || (durable && entry.message.persistent)) {
+      pending.push(entry)
+      context.touch()
+    }
+  }
+
+  function isWindowFull(): boolean {
+    if (window.length >= limits.windowMessages || windowBytes >= limits.windowBytes) return true
+    return memory.bytes >= limits.totalBytes && windowBytes >= limits.crowdedBytes
+  }
+
+  function enterWindow(entry: StoredEntry) {
+    window.push(entry)
+    windowBytes += sizeOf(entry)
+    memory.bytes += sizeOf(entry)
+  }
+
+  function leaveWindow() {
+    const entry = window.shift()
+    if (!entry) return
+    windowBytes -= sizeOf(entry)
+    memory.bytes -= sizeOf(entry)
+  }
+
+  /** Brings the next messages into the empty window; false if there are none. */
+  function refill(): boolean {
+    const segment = segments.first()
+    if (segment) {
+      try {
+        for (const entry of load(segment)) enterWindow(entry)
+      } catch (error) {
+        // The segment stays where it is: what is behind it must not overtake it.
+        context.onBroken(error as Error)
+        return false
+      }
+      segments.shift()
+      return true
+    }
+    if (tail.length === 0) return false
+    for (const entry of tail) {
+      if (entry.state !== READY) continue
+      entry.inTail = false
+      enterWindow(entry)
+    }
+    tail = []
+    return true
+  }
+
+  function load(segment: Segment): StoredEntry[] {
+    return readSegment(segment, segment.raw ?? context.load(segmentKey(segment)), mark.recovered)
+  }
+
+  function first(): StoredEntry | undefined {
+    if (ready === 0) return undefined
+    let returned = returns.first()
+    for (; returned && returned.state !== READY; returned = returns.first()) returns.shift()
+    if (returned && context.returns === 'fifo') return returned
+    for (;;) {
+      let entry = window.first()
+      for (; entry && entry.state !== READY; entry = window.first()) leaveWindow()
+      if (entry && returned) return entry.position < returned.position ? entry : returned
+      if (entry || returned) return entry ?? returned
+      if (!refill()) return undefined
+    }
+  }
+
+  function take(): StoredEntry | undefined {
+    const entry = first()
+    if (!entry) return undefined
+    if (entry === returns.first()) returns.shift()
+    else leaveWindow()
+    mark.handOut(entry.position)
+    entry.state = OUTSTANDING
+    countReady(-1, entry)
+    return entry
+  }
+
+  function giveBack(entry: StoredEntry) {
+    if (entry.state !== OUTSTANDING) return
+    entry.state = READY
+    entry.redelivered = true
+    countReady(1, entry)
+    returns.add(entry)
+    if (entry.segment && setCount(entry.segment, entry.index, entry.deliveryCount)) soil(entry.segment)
+  }
+
+  function remove(entry: StoredEntry) {
+    if (entry.state === REMOVED) return
+    if (entry.state === PAGED)
+      throw new Error('This entry has left memory: remove() takes what peek() or take() returned')
+    if (entry.state === READY) countReady(-1, entry)
+    entry.state = REMOVED
+    if (!entry.segment || isRemoved(entry.segment, entry.index)) return
+    markRemoved(entry.segment, entry.index, entry.message.body.length)
+    soil(entry.segment)
+  }
+
+  function purge() {
+    for (const entry of [...window.clear(), ...returns.clear(), ...tail]) remove(entry)
+    memory.bytes -= windowBytes
+    windowBytes = 0
+    tail = []
+    for (const segment of segments.clear()) {
+      segment.live = 0
+      soil(segment)
+    }
+    ready = 0
+    readyBytes = 0
+  }
+
+  function countReady(count: 1 | -1, entry: StoredEntry) {
+    ready += count
+    readyBytes += count * entry.message.body.length
+  }
+
+  function soil(segment: Segment) {
+    dirty.add(segment)
+    context.touch()
+  }
+
+  function collect(batch: Batch) {
+    const toKeep: StoredEntry[] = []
+    const toPage: StoredEntry[] = []
+    for (const entry of pending) {
+      if (entry.onSafe) batch.afterwards(entry.onSafe)
+      entry.onSafe = null
+      if (entry.state === REMOVED) continue
+      if (entry.inTail) toPage.push(entry)
+      else if (durable && entry.message.persistent) toKeep.push(entry)
+    }
+    pending = []
+    tail = []
+    // In memory they are entries; the record's bytes are for the database alone.
+    for (const segment of write(batch, toKeep)) segment.raw = null
+    for (const segment of write(batch, toPage)) segments.push(segment)
+    for (const entry of toPage) entry.state = PAGED
+    mergeSmall(batch)
+    for (const segment of dirty) {
+      if (segment.live > 0) {
+        batch.put(indexKey(segment), encodeIndex(segment))
+      } else {
+        erase(batch, segment)
+      }
+    }
+    dirty.clear()
+  }
+
+  function write(batch: Batch, entries: StoredEntry[]): Segment[] {
+    const written = writeSegments(queueId, priority, entries, durable)
+    for (const segment of written) {
+      batch.put(segmentKey(segment), segment.raw as Buffer)
+      batch.put(indexKey(segment), encodeIndex(segment))
+      batch.afterwards(() => {
+        segment.raw = null
+      })
+    }
+    return written
+  }
+
+  function mergeSmall(batch: Batch) {
+    while (segments.length >= MERGE_COUNT) {
+      const small = segments.last(MERGE_COUNT)
+      if (small.some((segment) => segment.size >= MERGE_BYTES)) return
+      let entries: StoredEntry[]
+      try {
+        entries = small.flatMap(load)
+      } catch (error) {
+        context.onBroken(error as Error)
+        return
+      }
+      segments.drop(MERGE_COUNT)
+      for (const segment of small) {
+        erase(batch, segment)
+        dirty.delete(segment)
+      }
+      for (const segment of write(batch, entries)) segments.push(segment)
+    }
+  }
+
+  function erase(batch: Batch, segment: Segment) {
+    batch.remove(segmentKey(segment))
+    batch.remove(indexKey(segment))
+  }
+
+  function discard(batch: Batch) {
+    for (const entry of pending) if (entry.onSafe) batch.afterwards(entry.onSafe)
+    pending = []
+    dirty.clear()
+  }
+
+  return {
+    priority,
+    get ready() {
+      return ready
+    },
+    get readyBytes() {
+      return readyBytes
+    },
+    append,
+    first,
+    take,
+    giveBack,
+    remove,
+    purge,
+    collect,
+    discard,
+  }
+}
+
+function sizeOf({ message }: StoredEntry): number {
+  return ENTRY_BYTES + message.body.length + message.properties.length
+}

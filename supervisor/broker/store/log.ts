@@ -1,0 +1,140 @@
+import type { Batch, Source } from './commit.ts'
+import { type Entry, type Message, READY, type StoredEntry } from './entry.ts'
+import { logRanges } from './keys.ts'
+import { createLane, type Lane, type LaneContext } from './lane.ts'
+import type { Mark } from './marks.ts'
+import type { Segment } from './segment.ts'
+
+export type { Entry, Message } from './entry.ts'
+
+/** The messages of one queue, most of which may be on disk alone. */
+export interface QueueLog {
+  /** How many messages wait: not handed out, not removed. */
+  readonly ready: number
+  /** The bytes of their bodies. */
+  readonly readyBytes: number
+  /**
+   * Adds a message at the end of its priority. The entry is for looking at: what to remove comes from peek() or take().
+   * @param expiresAt ms since the epoch, 0 for never
+   * @param onSafe is called once, never synchronously, when the message is synced, or is in memory and need not be
+   */
+  append(message: Message, expiresAt: number, onSafe?: () => void): Entry
+  /** The head: the highest priority first, then the lowest position (with returns 'fifo': what came back, first). */
+  peek(): Entry | undefined
+  /** Hands the head out: it is no more ready, and belongs to the caller until remove() or giveBack(). */
+  take(): Entry | undefined
+  /** Makes an entry ready again, marked redelivered; keeps its deliveryCount if that changed. */
+  giveBack(entry: Entry): void
+  /** Deletes an entry that is handed out or ready. */
+  remove(entry: Entry): void
+  /** Deletes everything ready, and returns how many that were. */
+  purge(): number
+  /** Deletes the log. What is done to it or its entries later does nothing. */
+  destroy(): void
+}
+
+export interface LogContext extends Omit<LaneContext, 'priority' | 'touch' | 'mark'> {
+  touch(source: Source): void
+  markOf(priority: number): Mark
+  /** No mark and no segment is at this position or behind it. */
+  nextPosition: number
+  /** Its deletion is committed. */
+  onDestroyed(): void
+}
+
+/** @param recovered the segments that a start found, in order, by priority */
+export function createLog(context: LogContext, recovered: ReadonlyMap<number, Segment[]>): QueueLog {
+  const byPriority: (Lane | undefined)[] = []
+  /** The highest priority first. */
+  let lanes: Lane[] = []
+  let nextPosition = context.nextPosition
+  let destroyed = false
+  const source: Source = { collect }
+  for (const [priority, segments] of recovered) addLane(priority, segments)
+
+  function addLane(priority: number, segments: Segment[]): Lane {
+    const touch = () => context.touch(source)
+    const lane = createLane({ ...context, priority, touch, mark: context.markOf(priority) }, segments)
+    byPriority[priority] = lane
+    lanes = [...lanes, lane].sort((a, b) => b.priority - a.priority)
+    return lane
+  }
+
+  function laneOf(entry: Entry): Lane {
+    return byPriority[entry.message.priority] as Lane
+  }
+
+  function append(message: Message, expiresAt: number, onSafe?: () => void): Entry {
+    if (destroyed) throw new Error('The log was destroyed')
+    const entry: StoredEntry = {
+      position: nextPosition++,
+      message,
+      expiresAt,
+      deliveryCount: 0,
+      redelivered: false,
+      state: READY,
+      segment: null,
+      index: 0,
+      onSafe: onSafe ?? null,
+      inTail: false,
+    }
+    const lane = byPriority[message.priority] ?? addLane(message.priority, [])
+    lane.append(entry)
+    return entry
+  }
+
+  function head(): Lane | undefined {
+    for (const lane of lanes) if (lane.ready > 0) return lane
+    return undefined
+  }
+
+  function purge(): number {
+    const count = sum((lane) => lane.ready)
+    for (const lane of lanes) lane.purge()
+    return count
+  }
+
+  function destroy() {
+    if (destroyed) return
+    purge()
+    destroyed = true
+    context.touch(source)
+  }
+
+  function collect(batch: Batch) {
+    if (!destroyed) {
+      for (const lane of lanes) lane.collect(batch)
+      return
+    }
+    for (const lane of lanes) lane.discard(batch)
+    lanes = []
+    for (const [from, to] of logRanges(context.queueId)) batch.removeRange(from, to)
+    batch.afterwards(context.onDestroyed)
+  }
+
+  function sum(of: (lane: Lane) => number): number {
+    let total = 0
+    for (const lane of lanes) total += of(lane)
+    return total
+  }
+
+  return {
+    get ready() {
+      return sum((lane) => lane.ready)
+    },
+    get readyBytes() {
+      return sum((lane) => lane.readyBytes)
+    },
+    append,
+    peek: () => head()?.first(),
+    take: () => head()?.take(),
+    giveBack(entry) {
+      if (!destroyed) laneOf(entry).giveBack(entry as StoredEntry)
+    },
+    remove(entry) {
+      if (!destroyed) laneOf(entry).remove(entry as StoredEntry)
+    },
+    purge,
+    destroy,
+  }
+}

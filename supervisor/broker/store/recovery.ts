@@ -1,0 +1,43 @@
+import type { Database } from './database.ts'
+import { StoreDamagedError } from './errors.ts'
+import { DEFINITION_RANGE, definitionName, INDEX_RANGE, parseIndexKey } from './keys.ts'
+import type { Segment } from './segment.ts'
+import { decodeIndex } from './segment-index.ts'
+
+/** What a store holds when it is opened. */
+export interface Recovered {
+  definitions: Map<string, unknown>
+  /** Segments by queue id and priority, in the order of their positions. */
+  logs: Map<number, Map<number, Segment[]>>
+  /** Segments with nothing in them that outlives a restart. */
+  leftovers: Segment[]
+}
+
+/**
+ * Reads the definitions and the segments' index records, but no messages.
+ * @throws {StoreDamagedError}
+ */
+export function recover(database: Database, folder: string): Recovered {
+  const recovered: Recovered = { definitions: new Map(), logs: new Map(), leftovers: [] }
+  try {
+    for (const { key, value } of database.range(...DEFINITION_RANGE)) {
+      recovered.definitions.set(definitionName(key), JSON.parse(value.toString()))
+    }
+    for (const { key, value } of database.range(...INDEX_RANGE)) add(recovered, decodeIndex(parseIndexKey(key), value))
+  } catch (error) {
+    throw new StoreDamagedError(folder, (error as Error).message, { cause: error })
+  }
+  return recovered
+}
+
+function add({ logs, leftovers }: Recovered, segment: Segment) {
+  if (segment.volatile || segment.live === 0) {
+    leftovers.push(segment)
+    return
+  }
+  const lanes = logs.get(segment.queueId) ?? new Map<number, Segment[]>()
+  logs.set(segment.queueId, lanes)
+  const segments = lanes.get(segment.priority)
+  if (segments) segments.push(segment)
+  else lanes.set(segment.priority, [segment])
+}

@@ -1,0 +1,151 @@
+import { mkdirSync } from 'node:fs'
+import { type Batch, createCommitter, type Source } from './commit.ts'
+import { openDatabase } from './database.ts'
+import { StoreDamagedError } from './errors.ts'
+import { definitionKey, indexKey, segmentKey } from './keys.ts'
+import { DEFAULT_LIMITS, type Limits } from './lane.ts'
+import { createLog, type QueueLog } from './log.ts'
+import { type Mark, openMarks } from './marks.ts'
+import { recover } from './recovery.ts'
+import type { Segment } from './segment.ts'
+
+export interface StoreOptions {
+  /** Made if it is missing. */
+  folder: string
+  log?: { warn(fields: object, message: string): void; info(fields: object, message: string): void }
+  /** Free bytes of the disk below which the store calls onBlocked. @default 50 MB, as RabbitMQ's disk_free_limit */
+  diskFreeLimit?: number
+  /** The disk is full or nearly so: until onUnblocked, take no more messages. Nothing is lost. */
+  onBlocked(reason: string): void
+  onUnblocked(): void
+  /** The store was found damaged while running: stop. */
+  onBroken(error: Error): void
+  /** How much waits in memory; for tests. */
+  limits?: Partial<Limits>
+}
+
+export interface LogOptions {
+  /** Whether persistent messages outlive a restart. */
+  durable: boolean
+  /** Where entries go that are given back: where they were, or before all others. @default 'position' */
+  returns?: 'position' | 'fifo'
+}
+
+/** Durable storage of a broker: its definitions, and a log for every queue. */
+export interface Store {
+  /** Small JSON records by key (up to 1,900 bytes): exchanges, queues, bindings. Changes are part of the next commit. */
+  definitions: {
+    all(): Iterable<{ key: string; value: unknown }>
+    put(key: string, value: unknown): void
+    remove(key: string): void
+  }
+  /** A queue's log, with what an earlier process left in it if it is durable. Once for each id. */
+  openLog(queueId: number, options: LogOptions): QueueLog
+  /** Resolves once everything asked for before is committed and synced. */
+  synced(): Promise<void>
+  /** Commits everything and lets the folder go. */
+  close(): Promise<void>
+}
+
+const NO_MARK: Mark = { recovered: 0, handOut() {} }
+const RETRY_PAUSE = 500
+
+/** Opens a store, or creates it if the folder has none. */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const { folder } = options
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const database = openDatabase(folder)
+  const { definitions, logs, leftovers } = recover(database, folder)
+  const marks = openMarks(folder, (error) => options.log?.warn({ err: error }, 'could not note what is handed out'))
+  const memory = { bytes: 0 }
+  const limits = { ...DEFAULT_LIMITS, ...options.limits }
+  const changed = new Set<string>()
+  const opened = new Set<number>()
+  const committer = createCommitter({
+    database,
+    syncBeside: marks.sync,
+    onDiskFull: (error) => options.onBlocked(error.message),
+    onCommitted() {},
+    onBroken: options.onBroken,
+    retryPause: RETRY_PAUSE,
+  })
+  const definitionSource: Source = { collect: collectDefinitions }
+  if (leftovers.length > 0) erase(leftovers)
+
+  function collectDefinitions(batch: Batch) {
+    for (const key of changed) {
+      const value = definitions.get(key)
+      if (value === undefined) batch.remove(definitionKey(key))
+      else batch.put(definitionKey(key), Buffer.from(JSON.stringify(value)))
+    }
+    changed.clear()
+  }
+
+  function changeDefinition(key: string) {
+    changed.add(key)
+    committer.touch(definitionSource)
+  }
+
+  function erase(segments: Segment[]) {
+    committer.touch({
+      collect(batch) {
+        for (const segment of segments) {
+          batch.remove(segmentKey(segment))
+          batch.remove(indexKey(segment))
+        }
+      },
+    })
+  }
+
+  function openLog(queueId: number, { durable, returns = 'position' }: LogOptions): QueueLog {
+    if (opened.has(queueId)) throw new Error(`The log of queue ${queueId} is open already`)
+    opened.add(queueId)
+    let found = logs.get(queueId) ?? new Map<number, Segment[]>()
+    logs.delete(queueId)
+    if (!durable) {
+      erase([...found.values()].flat())
+      found = new Map()
+    }
+    let nextPosition = marks.endOf(queueId)
+    for (const segments of found.values()) nextPosition = Math.max(nextPosition, (segments.at(-1)?.last ?? 0) + 1)
+    return createLog(
+      {
+        queueId,
+        durable,
+        returns,
+        limits,
+        memory,
+        nextPosition,
+        markOf: (priority) => (durable ? marks.of(queueId, priority) : NO_MARK),
+        load: database.get,
+        touch: committer.touch,
+        onBroken: (error) => options.onBroken(new StoreDamagedError(folder, `queue ${queueId}: ${error.message}`)),
+        onDestroyed() {
+          marks.free(queueId)
+          opened.delete(queueId)
+        },
+      },
+      found,
+    )
+  }
+
+  return {
+    definitions: {
+      all: () => [...definitions].map(([key, value]) => ({ key, value })),
+      put(key, value) {
+        definitions.set(key, value)
+        changeDefinition(key)
+      },
+      remove(key) {
+        if (definitions.delete(key)) changeDefinition(key)
+      },
+    },
+    openLog,
+    synced: () => new Promise((resolve) => committer.whenSafe(resolve)),
+    async close() {
+      await committer.close()
+      await marks.close()
+      await database.close()
+    },
+  }
+}
