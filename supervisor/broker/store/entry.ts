@@ -11,6 +11,8 @@ export interface Message {
   persistent: boolean
   /** 0 to 255; higher is delivered first. Queues without priorities pass 0. */
   priority: number
+  /** A queue has dead-lettered it before: the deaths in its headers are the broker's own. */
+  dead?: boolean
 }
 
 /** A message's place in one queue's log. */

@@ -13,6 +13,7 @@ const HEADER = 12
 const PERSISTENT = 1
 const SAME_ADDRESS = 2
 const EXPIRES = 4
+const DEAD = 8
 
 /** A segment has at most this many bytes, unless it is a single larger message. */
 export const SEGMENT_BYTES = 65_536
@@ -140,7 +141,8 @@ function recordSize(message: Message, expiresAt: number, previous: Message | und
 function writeRecord(raw: Buffer, start: number, entry: StoredEntry, delta: number, previous?: Message): number {
   const { message, expiresAt } = entry
   const same = isSameAddress(message, previous)
-  raw[start] = (message.persistent ? PERSISTENT : 0) | (same ? SAME_ADDRESS : 0) | (expiresAt ? EXPIRES : 0)
+  const flags = (message.persistent ? PERSISTENT : 0) | (same ? SAME_ADDRESS : 0) | (expiresAt ? EXPIRES : 0)
+  raw[start] = flags | (message.dead ? DEAD : 0)
   let offset = raw.writeUInt32LE(delta, start + 1)
   if (expiresAt) offset = raw.writeDoubleLE(expiresAt, offset)
   if (!same) {
@@ -198,6 +200,7 @@ export function readSegment(segment: Segment, raw: Buffer | undefined, handedOut
           properties: raw.subarray(offset + 4, propertiesEnd),
           body: raw.subarray(propertiesEnd + 4, bodyEnd),
           persistent: (flags & PERSISTENT) !== 0,
+          dead: (flags & DEAD) !== 0,
           priority: segment.priority,
         },
         expiresAt,

@@ -1,22 +1,32 @@
 import { randomBytes } from 'node:crypto'
 import type { Table } from '../codec/fields.ts'
-import { AmqpError, notFound, precondition, refused, VHOST } from '../errors.ts'
+import { notFound, precondition, refused, VHOST } from '../errors.ts'
 import { parseQueueArguments, type QueueFlags } from '../queues/arguments.ts'
-import { checkEquivalence } from '../queues/equivalence.ts'
-import { createQueue, type Owner, type Queue } from '../queues/queue.ts'
+import { createQueue, type Owner, type Queue, type QueueDefinition } from '../queues/queue.ts'
 import { bindingKey } from '../routing/binding-key.ts'
 import { createExchange, type Exchange, type ExchangeFlags, PREDECLARED, route } from '../routing/exchanges.ts'
-import { headersBindingProblem } from '../routing/headers.ts'
-import { type Binding, type Destination, isExchangeType } from '../routing/matcher.ts'
-import { typeName } from '../routing/values.ts'
+import type { Binding, Destination } from '../routing/matcher.ts'
 import type { Message, QueueLog } from '../store/log.ts'
+import {
+  checkAlternate,
+  checkBinding,
+  checkDeletion,
+  checkedType,
+  checkOwner,
+  checkSameExchange,
+  checkSameQueue,
+  defaultExchange,
+  isKept,
+  refuseDefault,
+  reserved,
+} from './checks.ts'
 import { deadLettering } from './dead-letter.ts'
 import { type DefinitionStore, keyOf, saveBinding, savedDefinitions, saveExchange, saveQueue } from './definitions.ts'
 
 /** What the virtual host needs of the store. */
 export interface VhostStore {
   readonly definitions: DefinitionStore
-  openLog(queueId: number, options: { durable: boolean }): QueueLog
+  openLog(queueId: number, options: { durable: boolean; returns: 'position' | 'fifo' }): QueueLog
 }
 
 /** A message on its way to queues. */
@@ -101,22 +111,14 @@ export function createVhost(store: VhostStore): Vhost {
       const existing = queues.get(name)
       if (existing) {
         checkOwner(existing, owner, flags.exclusive)
-        const { durable, autoDelete: auto_delete } = flags
-        const current = { durable: existing.flags.durable, auto_delete: existing.flags.autoDelete }
-        const typed = (table: Table, type: string) => ({ ...table, 'x-queue-type': type })
-        checkEquivalence(
-          'queue',
-          name,
-          { flags: current, args: typed(existing.args, existing.options.type) },
-          { flags: { durable, auto_delete }, args: typed(args, options.type) },
-        )
+        checkSameQueue(existing, { flags, args, options })
         existing.touch()
         return existing
       }
       if (asked.startsWith('amq.')) throw reserved('queue', name)
 
       const definition = { id: ++lastId, name, flags, args, options, owner: flags.exclusive ? owner : undefined }
-      const queue = createQueue(definition, store.openLog(definition.id, { durable: isKept(flags) }), events)
+      const queue = createQueue(definition, logOf(definition), events)
       queues.set(name, queue)
       if (isKept(flags)) saveQueue(store.definitions, queue)
       return queue
@@ -124,29 +126,12 @@ export function createVhost(store: VhostStore): Vhost {
 
     declareExchange(name, { type, ...flags }, args) {
       if (name === '') throw defaultExchange()
-      if (!isExchangeType(type)) throw precondition(`unknown exchange type '${type}'`)
-      const alternate = args['alternate-exchange']
-      if (alternate !== undefined && typeof alternate !== 'string') {
-        const found = typeName(alternate)
-        throw precondition(
-          `invalid type '${found}' for arg 'alternate-exchange' in exchange '${name}' in vhost '${VHOST}'`,
-        )
-      }
+      const checked = { ...flags, type: checkedType(type) }
+      checkAlternate(name, args)
       const existing = exchanges.get(name)
-      if (existing) {
-        const compared = (of: ExchangeFlags) => {
-          return { type: of.type, durable: of.durable, auto_delete: of.autoDelete, internal: of.internal }
-        }
-        checkEquivalence(
-          'exchange',
-          name,
-          { flags: compared(existing.flags), args: existing.args },
-          { flags: compared({ type, ...flags }), args },
-        )
-        return
-      }
+      if (existing) return checkSameExchange(existing, { flags: checked, args })
       if (name.startsWith('amq.')) throw reserved('exchange', name)
-      const exchange = createExchange(name, { type, ...flags }, args)
+      const exchange = createExchange(name, checked, args)
       exchanges.set(name, exchange)
       if (flags.durable) saveExchange(store.definitions, exchange)
     },
@@ -155,16 +140,7 @@ export function createVhost(store: VhostStore): Vhost {
       const queue = queues.get(name)
       if (!queue) return 0
       checkOwner(queue, owner)
-      const condition = ifEmpty ? 'if-empty' : ifUnused ? 'if-unused' : undefined
-      if (condition && queue.options.type === 'quorum') {
-        throw new AmqpError(
-          540,
-          `cannot delete queue '${name}' in vhost '${VHOST}'. queue.delete operations with ${condition} flag set are ` +
-            'not supported by quorum queues',
-        )
-      }
-      if (ifUnused && queue.consumers.size > 0) throw precondition(`queue '${name}' in vhost '${VHOST}' in use`)
-      if (ifEmpty && queue.messageCount > 0) throw precondition(`queue '${name}' in vhost '${VHOST}' not empty`)
+      checkDeletion(queue, ifUnused, ifEmpty)
       const count = queue.messageCount
       removeQueue(queue)
       return count
@@ -186,8 +162,7 @@ export function createVhost(store: VhostStore): Vhost {
       const exchange = vhost.exchange(source)
       if (destination.kind === 'queue') vhost.queue(destination.name, owner)
       else vhost.exchange(destination.name)
-      const problem = exchange.flags.type === 'headers' && headersBindingProblem(binding.arguments)
-      if (problem) throw precondition(problem)
+      checkBinding(exchange, binding)
       if (exchange.bindings.has(bindingKey(binding))) return
       addBinding(exchange, binding)
       if (exchange.flags.durable && isDurable(destination)) saveBinding(store.definitions, binding)
@@ -221,15 +196,20 @@ export function createVhost(store: VhostStore): Vhost {
       } else if (definition.kind === 'queue') {
         const { name, id, flags, args } = definition
         lastId = Math.max(lastId, id)
-        const log = store.openLog(id, { durable: true })
         const options = parseQueueArguments(name, flags, args)
-        queues.set(name, createQueue({ id, name, flags, args, options, owner: undefined }, log, events))
+        const restored = { id, name, flags, args, options, owner: undefined }
+        queues.set(name, createQueue(restored, logOf(restored), events))
       } else {
         const { kind, ...binding } = definition
         const source = exchanges.get(binding.source)
         if (source) addBinding(source, binding)
       }
     }
+  }
+
+  function logOf({ id, flags, options }: QueueDefinition): QueueLog {
+    // Quorum queues serve what came back before all else, in the order in which it came (RabbitMQ 4.0.5).
+    return store.openLog(id, { durable: isKept(flags), returns: options.type === 'quorum' ? 'fifo' : 'position' })
   }
 
   function publish(publication: Publication, settled?: (accepted: boolean) => void): Published {
@@ -299,31 +279,4 @@ export function createVhost(store: VhostStore): Vhost {
   function isDurable({ kind, name }: Destination): boolean {
     return kind === 'queue' ? isKept((queues.get(name) as Queue).flags) : exchanges.get(name)?.flags.durable === true
   }
-}
-
-/** Whether a queue outlives the broker's restart. An exclusive one goes with its connection, durable or not. */
-function isKept(flags: QueueFlags): boolean {
-  return flags.durable && !flags.exclusive
-}
-
-function checkOwner(queue: Queue, owner: Owner, exclusive = queue.flags.exclusive): void {
-  const isOwn = queue.owner === undefined || queue.owner === owner
-  if (isOwn && exclusive === queue.flags.exclusive) return
-  throw new AmqpError(
-    405,
-    `cannot obtain exclusive access to locked queue '${queue.name}' in vhost '${VHOST}'. It could be originally ` +
-      'declared on another connection or the exclusive property value does not match that of the original declaration.',
-  )
-}
-
-function defaultExchange(): AmqpError {
-  return refused('operation not permitted on the default exchange')
-}
-
-function refuseDefault({ source, destination }: Binding): void {
-  if (source === '' || (destination.kind === 'exchange' && destination.name === '')) throw defaultExchange()
-}
-
-function reserved(kind: 'queue' | 'exchange', name: string): AmqpError {
-  return refused(`${kind} name '${name}' contains reserved prefix 'amq.*'`)
 }
