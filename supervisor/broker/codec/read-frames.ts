@@ -9,7 +9,7 @@ export interface FrameReader {
    * What `onFrame` throws comes out too; the frames behind are kept for the next `push` or `resume`.
    */
   push(chunk: Buffer): void
-  /** The largest frame from now on, with its overhead, in bytes; 0 is no limit. */
+  /** The largest frame from now on, in bytes; 0 is no limit. */
   setFrameMax(bytes: number): void
   /** Stops calling `onFrame`, at once. Bytes pushed meanwhile are kept, without a limit: stop reading the socket too. */
   pause(): void
@@ -123,7 +123,8 @@ export function readFrames(
     const type = bytes[start] as number
     if (type !== 1 && type !== 2 && type !== 3 && type !== 8) throw broke(`unknown frame type ${type}`)
     const size = longAt(bytes, start + 3)
-    if (size > largest) throw broke(`a frame of ${size + OVERHEAD} bytes, more than the ${largest + OVERHEAD} agreed`)
+    if (type === 8 && size > 0) throw broke('a heartbeat with a payload')
+    if (size > largest) throw broke(`a frame with a payload of ${size} bytes, more than the ${largest} agreed`)
     return size + OVERHEAD
   }
 
@@ -160,6 +161,7 @@ export function readFrames(
   return { push, setFrameMax, pause, resume }
 }
 
+// The overhead counts, but RabbitMQ forgives clients that don't count it, so that a payload may have all of frameMax.
 function limitOf(frameMax: number): number {
-  return frameMax > 0 ? frameMax - OVERHEAD : Number.POSITIVE_INFINITY
+  return frameMax > 0 ? frameMax : Number.POSITIVE_INFINITY
 }

@@ -67,6 +67,7 @@ function writeValue(writer: Writer, value: FieldValue): void {
 }
 
 function writeNumber(writer: Writer, value: number): void {
+  if (!Number.isFinite(value)) throw new RangeError(`a field can't hold ${value}`)
   if (!Number.isSafeInteger(value)) {
     writeTag(writer, 'd')
     const at = reserve(writer, 8)
