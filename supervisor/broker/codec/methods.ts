@@ -2,7 +2,7 @@ import { type Decoded, type Encodable, READ, WRITE } from './domains.ts'
 import { COMMAND_INVALID, CodecError, FRAME_ERROR } from './errors.ts'
 import { longAt, type Reader, readerOf, readOctet } from './reader.ts'
 import { type Domain, SPEC } from './spec.ts'
-import { encoded, reserve, type Writer, writeLong, writeOctet, writeShort } from './writer.ts'
+import { encoded, reserve, setLong, type Writer, writeLong, writeOctet, writeShort } from './writer.ts'
 
 export { CodecError } from './errors.ts'
 
@@ -116,6 +116,6 @@ function writeMethodFrame(writer: Writer, { channel, method }: { channel: number
     bits = (mask === 1 ? 0 : bits) | (value ? mask : 0)
     if (last) writeOctet(writer, bits)
   }
-  writer.buffer.writeUInt32BE(writer.at - size - 4, size)
+  setLong(writer.buffer, size, writer.at - size - 4)
   writeOctet(writer, 0xce)
 }

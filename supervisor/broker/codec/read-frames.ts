@@ -34,7 +34,7 @@ export function readFrames(
   let largest = limitOf(frameMax)
   let chunk = NOTHING
   let at = 0
-  // Chunks that came while paused or from inside onFrame.
+  // Chunks that nobody has looked at: what came while paused or from inside onFrame, and the one just pushed.
   let queue: Buffer[] = []
   let queueAt = 0
   // A frame that began in an earlier chunk: `total` bytes long, or START while even that is not known.
@@ -47,11 +47,7 @@ export function readFrames(
 
   function push(next: Buffer): void {
     if (broken) return
-    if (reading || paused || at < chunk.length) queue.push(next)
-    else {
-      chunk = next
-      at = 0
-    }
+    queue.push(next)
     read()
   }
 
@@ -69,15 +65,16 @@ export function readFrames(
   }
 
   function nextChunk(): boolean {
-    chunk = NOTHING
+    const next = queue[queueAt]
+    chunk = next ?? NOTHING
     at = 0
-    if (queueAt === queue.length) {
-      if (queueAt > 0) queue = []
+    if (next) queueAt++
+    // Lets go of chunks that are done, seldom enough that it costs nothing.
+    if (queueAt === queue.length || queueAt === 1024) {
+      queue = queueAt === queue.length ? [] : queue.slice(queueAt)
       queueAt = 0
-      return false
     }
-    chunk = queue[queueAt++] as Buffer
-    return true
+    return next !== undefined
   }
 
   function readWhole(): boolean {

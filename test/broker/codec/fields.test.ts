@@ -105,6 +105,14 @@ t.test('of fields with one name the first counts', async (t) => {
   t.equal(decoded(field('t', [1], [1, 0x61], 't', [0])), true)
 })
 
+t.test('keeps nothing of the buffer that it reads from', async (t) => {
+  const bytes = encodeTable({ a: Buffer.from('bytes'), b: new TypedValue('longstr', Buffer.from([0xff])) })
+  const { table } = decodeTable(bytes, 0)
+  bytes.fill(0)
+  t.same(table.a, Buffer.from('bytes'))
+  t.ok(isDeepStrictEqual(table.b, new TypedValue('longstr', Buffer.from([0xff]))))
+})
+
 t.test('leaves out what is undefined', async (t) => {
   t.same(encodeTable({ a: undefined }), Buffer.alloc(4))
 })

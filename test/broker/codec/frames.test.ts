@@ -212,6 +212,32 @@ t.test('what onFrame throws comes out, and the frames behind wait', async (t) =>
   t.same(seen, [1, 2, 3, 4])
 })
 
+t.test('chunks keep their order through a pause, a throw and another push', async (t) => {
+  const seen: number[] = []
+  const reader = readFrames(4096, (_, channel) => {
+    seen.push(channel)
+    if (channel === 1) throw new Error('no')
+  })
+  reader.pause()
+  for (const channel of [1, 2]) reader.push(body(1, channel))
+  t.throws(() => reader.resume(), { message: 'no' })
+  reader.push(body(1, 3))
+  t.same(seen, [1, 2, 3])
+})
+
+t.test('thousands of chunks that waited come in order, with pauses between', async (t) => {
+  const seen: number[] = []
+  const reader = readFrames(4096, (_, channel) => {
+    seen.push(channel)
+    if (channel % 700 === 0) reader.pause()
+  })
+  reader.pause()
+  const sent = Array.from({ length: 5000 }, (_, channel) => channel)
+  for (const channel of sent) reader.push(body(1, channel))
+  for (let pauses = 0; pauses < 10; pauses++) reader.resume()
+  t.same(seen, sent)
+})
+
 t.test('content headers', async (t) => {
   fc.assert(
     fc.property(fc.nat(0xffff), fc.maxSafeNat(), fc.uint8Array({ minLength: 2 }), (channel, bodySize, properties) => {

@@ -158,6 +158,20 @@ t.test('any other short string that is too long is a mistake of ours', async (t)
   t.throws(() => encodeMethod(1, { name: 'basic.nope' } as never), TypeError)
 })
 
+t.test('a number that does not fit is a mistake of ours', async (t) => {
+  const mistakes: OutgoingMethod[] = [
+    { name: 'basic.qos', prefetchCount: 65536 },
+    { name: 'basic.qos', prefetchSize: 2 ** 32 },
+    { name: 'basic.qos', prefetchCount: -1 },
+    { name: 'basic.qos', prefetchCount: 1.5 },
+    { name: 'connection.start', versionMajor: 256 },
+    { name: 'basic.ack', deliveryTag: -1 },
+    { name: 'basic.ack', deliveryTag: 2 ** 53 },
+  ]
+  for (const method of mistakes) t.throws(() => encodeMethod(1, method), RangeError)
+  t.throws(() => encodeMethod(65536, { name: 'basic.ack' }), RangeError)
+})
+
 t.test('a method larger than the usual buffer', async (t) => {
   const method = { name: 'queue.declare', arguments: { large: 'x'.repeat(3_000_000) } } as const
   const frame = encodeMethod(1, method)
