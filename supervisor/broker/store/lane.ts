@@ -226,10 +226,7 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
         return
       }
       segments.drop(MERGE_COUNT)
-      for (const segment of small) {
-        erase(batch, segment)
-        dirty.delete(segment)
-      }
+      for (const segment of small) erase(batch, segment)
       for (const segment of write(batch, entries)) segments.push(segment)
     }
   }

@@ -54,7 +54,6 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
 )
 
 async function run(program: Step[], durable: boolean, returns: 'position' | 'fifo', folder: string) {
-  rmSync(folder, { recursive: true, force: true })
   const limits = { windowMessages: 5, windowBytes: 30_000, crowdedBytes: 3_000, totalBytes: 20_000 }
   let store: Store = await open(folder, { limits })
   let queueId = 1
@@ -181,6 +180,7 @@ async function run(program: Step[], durable: boolean, returns: 'position' | 'fif
   const left = store.openLog(queueId, { durable }).ready
   await store.close()
   if (left > 0) fail(`${left} came back after their removal`)
+  rmSync(folder, { recursive: true })
 }
 
 function fail(reason: string): never {
@@ -188,7 +188,8 @@ function fail(reason: string): never {
 }
 
 t.test('a log does what a plain array does', async (t) => {
-  const folder = `${t.testdir()}/store`
+  const folder = t.testdir()
+  let runs = 0
   const numRuns = Number(process.env.STORE_MODEL_RUNS ?? 150)
   const program = fc.array(steps, { minLength: 1, maxLength: 60, size: 'max' })
   const kind = fc.oneof({ weight: 4, arbitrary: fc.constant(true) }, fc.constant(false))
@@ -197,7 +198,7 @@ t.test('a log does what a plain array does', async (t) => {
       program,
       kind,
       fc.constantFrom('position' as const, 'fifo' as const),
-      async (p, durable, returns) => run(p, durable, returns, folder),
+      async (p, durable, returns) => run(p, durable, returns, `${folder}/${runs++}`),
     ),
     { numRuns, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: false },
   )
