@@ -1,4 +1,5 @@
 import { noPrivateNode } from '../helpers/broker.ts'
+import { startEmbedded } from '../helpers/embedded.ts'
 import { type Broker, startRabbitmq } from '../helpers/rabbitmq.ts'
 import type { Teardown } from '../helpers/tmp.ts'
 
@@ -12,4 +13,7 @@ export interface BrokerKind {
 }
 
 /** Every kind of broker that Warren runs on. */
-export const brokers: readonly BrokerKind[] = [{ name: 'RabbitMQ', skip: noPrivateNode, start: startRabbitmq }]
+export const brokers: readonly BrokerKind[] = [
+  { name: 'the embedded broker', skip: false, start: startEmbedded },
+  { name: 'RabbitMQ', skip: noPrivateNode, start: startRabbitmq },
+]
