@@ -1,4 +1,5 @@
 import { noPrivateNode, noRabbitmq4, rabbitmqRequired, startRabbitmq4 } from '../helpers/broker.ts'
+import { startEmbedded } from '../helpers/embedded.ts'
 import { type Broker, startRabbitmq } from '../helpers/rabbitmq.ts'
 import type { Teardown } from '../helpers/tmp.ts'
 
@@ -13,6 +14,7 @@ export interface BrokerKind {
 
 /** Every kind of broker that Warren runs on. Where RabbitMQ is required, a missing one fails instead of being skipped. */
 export const brokers: readonly BrokerKind[] = [
+  { name: 'the embedded broker', skip: false, start: startEmbedded },
   { name: 'RabbitMQ', skip: noPrivateNode, start: (t) => startRabbitmq(t) },
   { name: 'RabbitMQ 4', skip: rabbitmqRequired() ? false : noRabbitmq4, start: startRabbitmq4 },
 ]
