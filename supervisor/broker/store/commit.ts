@@ -97,13 +97,14 @@ export function createCommitter(options: CommitterOptions): Committer {
       if (closing || !isDiskFull(error)) throw error
       options.onDiskFull(error as Error)
       await pause(options.retryPause)
-      database.reopen()
+      await database.reopen()
       return
     }
     operations = new Map()
+    // Before the actions: what they wake reads, and it must not while the map is exchanged.
+    await database.trim()
     options.onCommitted()
     for (const action of done) action()
-    database.trim()
   }
 
   return {
