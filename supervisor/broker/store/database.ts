@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 
@@ -49,7 +50,13 @@ export function openDatabase(folder: string): Database {
     root = undefined
     await old?.close()
     opened()
+  }
+
+  function trim(): Promise<void> | undefined {
+    if (touched < TRIM_BYTES) return undefined
     touched = 0
+    // A small file is no more than itself, however often it is read.
+    return statSync(join(folder, DATA_FILE)).size < TRIM_BYTES ? undefined : reopen()
   }
 
   async function write(operations: Iterable<Operation>) {
@@ -57,13 +64,10 @@ export function openDatabase(folder: string): Database {
       const table = opened()
       await table.batch(() => {
         for (const { key, value } of operations) {
-          if (value) {
-            table.put(key, value)
-          } else {
-            table.remove(key)
-            // Freeing a large value reads its first page, and the kernel maps those around it.
-            touched += 16 * PAGE
-          }
+          if (value) table.put(key, value)
+          else table.remove(key)
+          // Either touches a page or more, and the kernel maps those around it.
+          touched += Math.max(16 * PAGE, value?.length ?? 0)
         }
       })
     } catch (error) {
@@ -80,7 +84,7 @@ export function openDatabase(folder: string): Database {
     range: (from, to) => opened().getRange({ start: from, end: to }) as Iterable<{ key: Buffer; value: Buffer }>,
     keys: (from, to) => opened().getKeys({ start: from, end: to }) as Iterable<Buffer>,
     write,
-    trim: () => (touched > TRIM_BYTES ? reopen() : undefined),
+    trim,
     reopen,
     close: () => opened().close(),
   }
