@@ -187,7 +187,7 @@ function fail(reason: string): never {
   throw new Error(reason)
 }
 
-t.test('a log does what a plain array does', async (t) => {
+t.test('a log does what a plain array does', { timeout: 100_000 }, async (t) => {
   const folder = t.testdir()
   let runs = 0
   const numRuns = Number(process.env.STORE_MODEL_RUNS ?? 150)
