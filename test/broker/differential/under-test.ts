@@ -1,8 +1,9 @@
-import { startRabbitmq4 } from '../../helpers/broker.ts'
+import { startBroker } from '../../../supervisor/broker/start.ts'
 import type { Teardown } from '../../helpers/tmp.ts'
 
 /** Starts the broker that is compared with RabbitMQ 4; it ends with the test. */
 export async function startUnderTest(t: Teardown): Promise<{ url: string }> {
-  // Until there is an embedded broker: another RabbitMQ, which proves that the comparison finds nothing where nothing is.
-  return startRabbitmq4(t)
+  const broker = await startBroker()
+  t.teardown(() => broker.close())
+  return broker
 }

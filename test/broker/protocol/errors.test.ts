@@ -122,7 +122,7 @@ const CHANNEL_ERRORS: Case[] = [
   ],
   [
     'an unknown type of queue',
-    `406 PRECONDITION_FAILED - invalid arg 'x-queue-type' for queue 'q' in vhost '/': \\"unsupported queue type 'bogus'\\"`,
+    `406 PRECONDITION_FAILED - invalid arg 'x-queue-type' for queue 'q' in vhost '/': "unsupported queue type 'bogus'"`,
     (c) => c.assertQueue('q', { arguments: { 'x-queue-type': 'bogus' } }),
   ],
   [
