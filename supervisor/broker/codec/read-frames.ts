@@ -9,7 +9,7 @@ export interface FrameReader {
    * What `onFrame` throws comes out too; the frames behind are kept for the next `push` or `resume`.
    */
   push(chunk: Buffer): void
-  /** The largest frame from now on, with its overhead, in bytes; 0 is no limit. */
+  /** The largest frame from now on, with its overhead, in bytes (8 more are tolerated); 0 is no limit. */
   setFrameMax(bytes: number): void
   /** Stops calling `onFrame`, at once. Bytes pushed meanwhile are kept, without a limit: stop reading the socket too. */
   pause(): void
@@ -20,6 +20,11 @@ export interface FrameReader {
 const START = 7
 const OVERHEAD = 8
 const END = 0xce
+/**
+ * Bytes that a frame may have beyond what was agreed: RabbitMQ lets clients off that don't count the overhead
+ * (rabbitmq-client is one), with what it calls FRAME_SIZE_FUDGE.
+ */
+const TOLERANCE = OVERHEAD
 const NOTHING: Buffer = Buffer.alloc(0)
 
 /**
@@ -123,7 +128,8 @@ export function readFrames(
     const type = bytes[start] as number
     if (type !== 1 && type !== 2 && type !== 3 && type !== 8) throw broke(`unknown frame type ${type}`)
     const size = longAt(bytes, start + 3)
-    if (size > largest) throw broke(`a frame of ${size + OVERHEAD} bytes, more than the ${largest + OVERHEAD} agreed`)
+    if (size > largest + TOLERANCE)
+      throw broke(`a frame of ${size + OVERHEAD} bytes, more than the ${largest + OVERHEAD} agreed`)
     return size + OVERHEAD
   }
 
