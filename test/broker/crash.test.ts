@@ -22,6 +22,9 @@ import { temporaryFolder } from '../helpers/tmp.ts'
 const CRASHES = Number(process.env.WARREN_CRASHES ?? 5)
 const SEED = Number(process.env.WARREN_SEED ?? Date.now() % 1_000_000)
 
+// tap's own limit of 30 seconds holds where the file is run by hand.
+t.setTimeout(CRASHES * 20_000)
+
 t.test(`killed ${CRASHES} times under load`, { timeout: CRASHES * 20_000 }, async (t) => {
   t.comment(`WARREN_SEED=${SEED}`)
   const random = randomFrom(SEED)
