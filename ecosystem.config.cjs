@@ -1,4 +1,5 @@
-// What pm2 runs: the front door and one app per file in workers/. `npm start` uses this file, and so does pm2 by hand.
+// What pm2 runs: the front door, one app per file in workers/, and the embedded broker while AMQP_URL names no other.
+// `npm start` uses this file, and so does pm2 by hand.
 const fs = require('node:fs')
 const { join } = require('node:path')
 const { parseEnv } = require('node:util')
@@ -12,12 +13,14 @@ const poll = process.env.WATCH_POLL === '1'
 const stopping = process.argv.some((arg) => ['stop', 'delete', 'del'].includes(arg))
 build(root, { ifMissing: stopping })
 
+const environment = projectEnvironment()
 const { parseDuration } = require('./dist/supervisor/base/durations.js')
 const { listSources } = require('./dist/supervisor/base/discovery.js')
 const workers = listSources(root, 'workers').map((worker) => worker.name)
 
 module.exports = {
   apps: [
+    ...(environment.AMQP_URL?.trim() ? [] : [app('broker', 'dist/supervisor/broker.js')]),
     app('front-door', 'dist/supervisor/front-door.js'),
     ...workers.map((name) => app(name, 'dist/supervisor/worker.js', { args: [name] })),
     ...(dev ? [compiler()] : []),
@@ -58,12 +61,16 @@ function compiler() {
   })
 }
 
+// What the processes will see: the environment, completed by `.env`.
+function projectEnvironment() {
+  const file = join(root, '.env')
+  return { ...(fs.existsSync(file) ? parseEnv(fs.readFileSync(file, 'utf8')) : {}), ...process.env }
+}
+
 // pm2 kills a process that has not ended by then: a drain takes up to SHUTDOWN_TIMEOUT.
 function killTimeout() {
   const margin = 5_000
-  const file = join(root, '.env')
-  const env = { ...(fs.existsSync(file) ? parseEnv(fs.readFileSync(file, 'utf8')) : {}), ...process.env }
   // Where it is invalid the processes say so and don't start, but stopping what runs has to work.
-  const timeout = parseDuration(env.SHUTDOWN_TIMEOUT?.trim() || '30s') ?? 30_000
+  const timeout = parseDuration(environment.SHUTDOWN_TIMEOUT?.trim() || '30s') ?? 30_000
   return Math.min(timeout + margin, 2 ** 31 - 1) // what a timer keeps
 }

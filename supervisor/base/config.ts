@@ -1,14 +1,17 @@
 import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
+import { brokerFolder, brokerUrl, obtainCredentials } from './broker-credentials.ts'
 import { DURATION_FORMAT, MAX_TIMER_MS, parseDuration } from './durations.ts'
 import { ConfigError } from './errors.ts'
 import { LOG_LEVELS } from './log.ts'
 
 /** What the environment says, checked. See the README's table for each variable's meaning and default. */
 export interface Config {
-  /** The broker's nodes, tried in turn. Holds passwords: never log it, use `brokerNames`. */
+  /** The broker's nodes, tried in turn. Holds passwords: never log it, use `brokerName`. */
   readonly amqpUrls: readonly string[]
+  /** Where the embedded broker listens, on the loopback interface. */
+  readonly brokerPort: number
   readonly port: number
   readonly host: string
   /** Bearer tokens that the front door accepts; empty: it asks for none. */
@@ -21,16 +24,23 @@ export interface Config {
   readonly shutdownTimeout: number
 }
 
-/** The configuration of this process: its environment, completed by a `.env` file in the folder `root`. */
+/**
+ * The configuration of this process: its environment, completed by a `.env` file in the folder `root`. Where that names
+ * no broker, `amqpUrls` is the embedded one's, with the credentials of its file in `DATA_DIR`.
+ * @throws ConfigError; StartupError for a file of credentials that can't be used
+ */
 export function loadConfig(root: string = process.cwd()): Config {
   const file = resolve(root, '.env')
   // Variables that are set already win over the file's.
   if (existsSync(file)) process.loadEnvFile(file)
-  return parseConfig(process.env, root)
+  const config = parseConfig(process.env, root)
+  if (config.amqpUrls.length > 0) return config
+  const credentials = obtainCredentials(brokerFolder(config.dataDir))
+  return { ...config, amqpUrls: [brokerUrl(credentials, config.brokerPort)] }
 }
 
 /**
- * Checks an environment.
+ * Checks an environment. Without `AMQP_URL`, `amqpUrls` is empty.
  * @throws ConfigError that lists every mistake at once
  */
 export function parseConfig(env: NodeJS.ProcessEnv, root: string): Config {
@@ -41,7 +51,11 @@ export function parseConfig(env: NodeJS.ProcessEnv, root: string): Config {
     problems.push(`${name}: expected ${expected}, found ${found === undefined ? 'nothing' : `'${found}'`}`)
 
   const port = Number(value('PORT') ?? 4000)
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) expect('PORT', 'a port number from 0 to 65535')
+  if (!isPort(port)) expect('PORT', 'a port number from 0 to 65535')
+
+  // 0, a free one, is of no use: the other processes would not know which.
+  const brokerPort = Number(value('BROKER_PORT') ?? 5682)
+  if (!isPort(brokerPort) || brokerPort === 0) expect('BROKER_PORT', 'a port number from 1 to 65535')
 
   const host = value('HOST') ?? '127.0.0.1'
   const apiKeys = listOf(value('API_KEYS'))
@@ -62,12 +76,8 @@ export function parseConfig(env: NodeJS.ProcessEnv, root: string): Config {
   }
 
   const amqpUrls = listOf(value('AMQP_URL'))
-  if (amqpUrls.length === 0) {
-    problems.push(
-      'AMQP_URL: expected amqp://user:password@host:port, found nothing. `docker compose up -d --wait` starts a ' +
-        'RabbitMQ for AMQP_URL=amqp://guest:guest@localhost:5672',
-    )
-  }
+  if (amqpUrls.length === 0 && value('AMQP_URL') !== undefined) expect('AMQP_URL', 'amqp://user:password@host:port')
+  if (amqpUrls.length === 0 && brokerPort === port) expect('BROKER_PORT', 'another port than PORT', String(port))
   for (const [index, url] of amqpUrls.entries()) {
     const problem = amqpUrlProblem(url)
     if (problem) problems.push(`AMQP_URL${amqpUrls.length > 1 ? ` (entry ${index + 1})` : ''}: ${problem}`)
@@ -76,6 +86,7 @@ export function parseConfig(env: NodeJS.ProcessEnv, root: string): Config {
   if (problems.length > 0) throw new ConfigError(problems)
   return {
     amqpUrls,
+    brokerPort,
     port,
     host,
     apiKeys,
@@ -95,6 +106,10 @@ export function brokerName(url: string): string {
 /** Whether only this machine can reach a server that listens on the host. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
+}
+
+function isPort(value: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= 65_535
 }
 
 // A URL may hold a password: what was found is described, never repeated.

@@ -1,9 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { BROKER_HOST, brokerUrl, isSame, obtainCredentials } from '../base/broker-credentials.ts'
 import { StartupError } from '../base/errors.ts'
-import { type Credentials, isSame, obtainCredentials } from './credentials.ts'
+import { type Clients, linger } from './linger.ts'
 import { type Connection, serveConnection } from './protocol/connection.ts'
 import type { BrokerContext, BrokerLog, Limits } from './protocol/context.ts'
 import { openStore } from './store/store.ts'
@@ -26,11 +27,17 @@ export interface Broker {
   /** `amqp://` with user and password. A secret: keep it out of logs. */
   readonly url: string
   readonly port: number
-  /** Ends its connections, and resolves when everything is on disk. */
-  close(): Promise<void>
+  /** How many clients are connected. */
+  readonly connections: number
+  /**
+   * Ends its connections, and resolves when everything is on disk.
+   * @param options.drain serve on while clients that are ending as well have not finished, and end soon after this is
+   *   aborted
+   */
+  close(options?: { drain?: AbortSignal }): Promise<void>
+  /** Lets the process end while the broker runs, as a server's `unref` does. */
+  unref(): void
 }
-
-const HOST = '127.0.0.1'
 
 const LIMITS: Limits = {
   channelMax: 2047,
@@ -39,6 +46,9 @@ const LIMITS: Limits = {
   heartbeat: 60,
   handshakeTimeout: 10_000,
 }
+
+/** How long clients get to answer that they end their connection. */
+const CLOSE_MS = 1_500
 
 const SILENT: BrokerLog = { debug() {}, info() {}, warn() {}, error() {} }
 
@@ -49,10 +59,11 @@ const SILENT: BrokerLog = { debug() {}, info() {}, warn() {}, error() {} }
 export async function startBroker(options: BrokerOptions = {}): Promise<Broker> {
   const { port = 0, diskFreeLimit, log = SILENT } = options
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'warren-broker-'))
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const credentials = obtainCredentials(folder)
   const connections = new Set<Connection>()
   const sockets = new Set<Socket>()
   let blocked: string | undefined
+  let isUnreferenced = false
 
   const store = await openStore({
     folder,
@@ -76,7 +87,6 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     },
   })
 
-  const credentials = obtainCredentials(folder)
   const vhost = createVhost(store)
   const context: BrokerContext = {
     vhost,
@@ -89,6 +99,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   }
 
   const server = createServer({ noDelay: true }, (socket) => {
+    if (isUnreferenced) socket.unref()
     sockets.add(socket)
     const connection = serveConnection(socket, context, () => {
       sockets.delete(socket)
@@ -109,23 +120,35 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   const { port: actual } = server.address() as { port: number }
   return {
     port: actual,
-    url: urlOf(credentials, actual),
-    close: () => (closed ??= close()),
+    url: brokerUrl(credentials, actual),
+    get connections() {
+      return connections.size
+    },
+    close: (options) => (closed ??= close(options)),
+    unref() {
+      isUnreferenced = true
+      server.unref()
+      for (const socket of sockets) socket.unref()
+    },
   }
 
-  async function close(): Promise<void> {
+  async function close({ drain }: { drain?: AbortSignal } = {}): Promise<void> {
+    if (drain) await linger(clients, drain)
     const ended = new Promise<void>((resolve) => server.close(() => resolve()))
+    // A client that is stopped or hangs must not hold up the rest.
+    const impatient = setTimeout(() => sockets.forEach((socket) => void socket.destroy()), CLOSE_MS)
     await Promise.all([...connections].map((connection) => connection.close()))
     await ended
+    clearTimeout(impatient)
     vhost.close()
     await store.close()
     if (options.folder === undefined) rmSync(folder, { recursive: true, force: true })
   }
-}
 
-/** The URL of the broker with these credentials on this machine. */
-export function urlOf({ user, password }: Credentials, port: number): string {
-  return `amqp://${encodeURIComponent(user)}:${encodeURIComponent(password)}@${HOST}:${port}`
+  function clients(): Clients {
+    const consumers = [...vhost.queues()].reduce((sum, queue) => sum + queue.consumers.size, 0)
+    return { connections: connections.size, consumers }
+  }
 }
 
 function listen(server: Server, port: number): Promise<void> {
@@ -134,6 +157,6 @@ function listen(server: Server, port: number): Promise<void> {
       const taken = `Port ${port} is in use: the embedded broker can't listen there. End what uses it, or set BROKER_PORT.`
       reject(error.code === 'EADDRINUSE' ? new StartupError('WARREN_BROKER_PORT', taken) : error)
     })
-    server.listen(port, HOST, resolve)
+    server.listen(port, BROKER_HOST, resolve)
   })
 }

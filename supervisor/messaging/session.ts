@@ -108,7 +108,7 @@ function waiting(error: unknown, url: string): SessionState {
 function explain(error: unknown, code: string | undefined, broker: string): string {
   if (code === 'ECONNREFUSED') return `nothing listens at ${broker}`
   if (code === 'ACCESS_REFUSED' && /Login was refused/.test(reasonOf(error))) {
-    return `the broker at ${broker} refused the user or password of AMQP_URL`
+    return `the broker at ${broker} refused the user or password`
   }
   return `${broker}: ${reasonOf(error)}`
 }

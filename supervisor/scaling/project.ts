@@ -8,6 +8,7 @@ import type { App, Instance } from './pm2.ts'
 /** The variables that a running process was started with and that make it a different one when they change. */
 const RELEVANT = [
   'AMQP_URL',
+  'BROKER_PORT',
   'PORT',
   'HOST',
   'API_KEYS',
@@ -21,6 +22,9 @@ const RELEVANT = [
 
 /** The app that compiles in dev; it runs for a moment at a time, so it is never ready. */
 export const COMPILER = 'compiler'
+
+/** The app of the embedded broker. What needs it goes before it does. */
+export const BROKER = 'broker'
 
 /** The environment of the project's processes: this one's, completed by the `.env` file, which is not applied here. */
 export function projectEnv(root: string): NodeJS.ProcessEnv {

@@ -1,6 +1,7 @@
 import { StartupError } from '../base/errors.ts'
 import type { ProcessState } from '../base/state.ts'
 import type { Pm2Event } from './pm2.ts'
+import { BROKER } from './project.ts'
 
 /** Answers of the broker that no waiting changes: a wrong password, no such vhost, a queue declared otherwise. */
 const PERMANENT = new Set(['ACCESS_REFUSED', 'NOT_ALLOWED', 'PRECONDITION_FAILED', 'WARREN_TOPOLOGY'])
@@ -55,7 +56,7 @@ export function trackReadiness(print: (line: string) => void, exitsAreFine: bool
 
   function onState(id: number, name: string, state: ProcessState): void {
     states.set(id, { ...state, name })
-    if (state.status === 'failed' || (state.status === 'waiting' && PERMANENT.has(state.code ?? ''))) {
+    if (state.status === 'failed' || (state.status === 'waiting' && isPermanent(state))) {
       failures.set(name, state.reason ?? 'it gave no reason')
       gather()
     } else if (state.status === 'waiting' && state.reason && !printed.has(state.reason)) {
@@ -64,6 +65,12 @@ export function trackReadiness(print: (line: string) => void, exitsAreFine: bool
       print(`waiting: ${state.reason}`)
     }
     if (isComplete()) wait?.settle()
+  }
+
+  // Until our broker is up, whoever refuses the others at its port is somebody else, which the broker itself will tell.
+  function isPermanent({ code }: ProcessState): boolean {
+    const isStarting = wait?.expected.has(BROKER) && missing().includes(BROKER)
+    return PERMANENT.has(code ?? '') && !isStarting
   }
 
   function onExit(id: number, name: string, code: number): void {

@@ -1,6 +1,6 @@
 import { StartupError } from '../base/errors.ts'
 import { type App, connectPm2, type Instance, type Pm2 } from './pm2.ts'
-import { COMPILER, isUpToDate, ownInstances, readEcosystem } from './project.ts'
+import { BROKER, COMPILER, isUpToDate, ownInstances, readEcosystem } from './project.ts'
 import { type Readiness, trackReadiness } from './readiness.ts'
 
 export interface StartOptions {
@@ -27,6 +27,8 @@ interface Plan {
   untouched: { app: App; instances: Instance[] }[]
   /** Apps whose worker's file is gone. */
   gone: Instance[]
+  /** The embedded broker, where AMQP_URL has come to name another one. */
+  replaced: Instance[]
 }
 
 /**
@@ -49,7 +51,7 @@ export async function startProject(options: StartOptions): Promise<StartResult> 
     await pm2.listen(readiness.onEvent)
     await carryOut(plan, pm2, readiness, started, options)
     return {
-      changed: plan.fresh.length + plan.outdated.length + plan.gone.length > 0,
+      changed: plan.fresh.length + plan.outdated.length + plan.gone.length + plan.replaced.length > 0,
       workers: apps.flatMap((app) => (app.args ? app.name : [])),
     }
   } catch (error) {
@@ -75,7 +77,14 @@ function planStart(apps: readonly App[], all: readonly Instance[], { root, files
     )
   }
 
-  const plan: Plan = { fresh: [], outdated: [], untouched: [], gone: own.filter((i) => !names.has(i.name)) }
+  const left = own.filter((instance) => !names.has(instance.name))
+  const plan: Plan = {
+    fresh: [],
+    outdated: [],
+    untouched: [],
+    gone: left.filter((instance) => instance.name !== BROKER),
+    replaced: left.filter((instance) => instance.name === BROKER),
+  }
   for (const app of apps) {
     const instances = own.filter((instance) => instance.name === app.name)
     if (instances.length === 0) plan.fresh.push(app)
@@ -107,13 +116,20 @@ async function carryOut(
   for (const { app, instances } of plan.outdated) {
     print(`restarting ${app.name}: its code or its environment has changed, or it was down`)
     await Promise.all(instances.map((instance) => pm2.remove(instance.id)))
-    await launch([{ ...app, instances: instances.length }])
+    // However many somebody has asked pm2 for: a second broker is one that could not start.
+    await launch([{ ...app, instances: app.name === BROKER ? app.instances : instances.length }])
   }
   // They may run and still wait for the broker.
   const running = plan.untouched.filter(({ app }) => app.name !== COMPILER)
   const ready = readiness.until(new Map(running.map(({ app, instances }) => [app.name, instances.length])), timeoutMs)
   for (const { instances } of running) for (const instance of instances) void pm2.askState(instance.id)
   await ready
+
+  if (plan.replaced.length > 0) {
+    // Last: until they are restarted, the others finish on it what they are at.
+    print('removing broker: AMQP_URL names another one')
+    await Promise.all(plan.replaced.map((instance) => pm2.remove(instance.id)))
+  }
 
   async function launch(apps: App[]): Promise<void> {
     const expected = apps.filter((app) => app.name !== COMPILER).map((app) => [app.name, app.instances] as const)

@@ -16,6 +16,7 @@ function problemsOf(env: NodeJS.ProcessEnv): readonly string[] {
 t.test('defaults', async (t) => {
   t.strictSame(parseConfig({ AMQP_URL }, '/project'), {
     amqpUrls: [AMQP_URL],
+    brokerPort: 5682,
     port: 4000,
     host: '127.0.0.1',
     apiKeys: [],
@@ -43,15 +44,25 @@ t.test('every mistake is listed at once, with what was expected and found', asyn
     LOG_LEVEL: 'loud',
     SHUTDOWN_TIMEOUT: 'soon',
     DATABASE_URL: 'x:y',
+    BROKER_PORT: '0',
+    AMQP_URL: ',',
   })
   t.match(problems, [
     /^PORT: expected a port number .*, found '70000'$/,
+    /^BROKER_PORT: expected a port number from 1 to 65535, found '0'$/,
     /^HOST: expected a loopback address .*API_KEYS.*, found '0\.0\.0\.0'$/,
     /^LOG_LEVEL: expected one of trace, .*, found 'loud'$/,
     /^SHUTDOWN_TIMEOUT: expected .*, found 'soon'$/,
     /^DATABASE_URL: expected/,
-    /^AMQP_URL: expected amqp:\/\/.*, found nothing\. `docker compose/,
+    /^AMQP_URL: expected amqp:\/\/user:password@host:port, found ','$/,
   ])
+})
+
+t.test("without AMQP_URL it is the embedded broker, whose port is not the front door's", async (t) => {
+  t.strictSame(parseConfig({}, '/p').amqpUrls, [])
+  t.match(parseConfig({ BROKER_PORT: '1234' }, '/p'), { brokerPort: 1234 })
+  t.match(problemsOf({ PORT: '5682' }), [/^BROKER_PORT: expected another port than PORT, found '5682'$/])
+  t.same(problemsOf({ PORT: '5682', AMQP_URL }), [])
 })
 
 t.test('a password is never repeated', async (t) => {

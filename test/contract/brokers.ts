@@ -1,4 +1,5 @@
-import { noPrivateNode } from '../helpers/broker.ts'
+import { noPrivateNode, noRabbitmq4, rabbitmqRequired, startRabbitmq4 } from '../helpers/broker.ts'
+import { startEmbedded } from '../helpers/embedded.ts'
 import { type Broker, startRabbitmq } from '../helpers/rabbitmq.ts'
 import type { Teardown } from '../helpers/tmp.ts'
 
@@ -11,5 +12,9 @@ export interface BrokerKind {
   start(t: Teardown): Promise<Broker>
 }
 
-/** Every kind of broker that Warren runs on. */
-export const brokers: readonly BrokerKind[] = [{ name: 'RabbitMQ', skip: noPrivateNode, start: startRabbitmq }]
+/** Every kind of broker that Warren runs on. Where RabbitMQ is required, a missing one fails instead of being skipped. */
+export const brokers: readonly BrokerKind[] = [
+  { name: 'the embedded broker', skip: false, start: startEmbedded },
+  { name: 'RabbitMQ', skip: noPrivateNode, start: (t) => startRabbitmq(t) },
+  { name: 'RabbitMQ 4', skip: rabbitmqRequired() ? false : noRabbitmq4, start: startRabbitmq4 },
+]

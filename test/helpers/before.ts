@@ -2,14 +2,14 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { noBroker, rabbitmqRequired } from './broker.ts'
+import { noRabbitmq, rabbitmqRequired } from './broker.ts'
 import { RUNNER } from './shared-node.ts'
 
 if (process.env.TEST_AMQP_URL) {
   console.error('The RabbitMQ tests use the broker at TEST_AMQP_URL.')
-} else if (noBroker) {
-  if (rabbitmqRequired()) throw new Error(noBroker)
-  console.error(noBroker)
+} else if (noRabbitmq) {
+  if (rabbitmqRequired()) throw new Error(noRabbitmq)
+  console.error(`${noRabbitmq} All others run on the embedded broker.`)
 } else {
   const keeper = fork(fileURLToPath(new URL('keeper.js', import.meta.url)), [String(RUNNER)], {
     detached: true,

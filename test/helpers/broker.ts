@@ -1,29 +1,52 @@
 import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Test } from 'tap'
-import { launchRabbitmq, rabbitmqScripts } from './rabbitmq.ts'
+import { startBroker } from '../../supervisor/broker/start.ts'
+import { launchRabbitmq, type RabbitmqNode, rabbitmqScripts, startRabbitmq } from './rabbitmq.ts'
 import { managementAdmin, type RabbitmqAdmin, rabbitmqctlAdmin } from './rabbitmq-admin.ts'
 import { readSharedNode } from './shared-node.ts'
+import type { Teardown } from './tmp.ts'
 import { until } from './until.ts'
 
-/** A vhost of a running RabbitMQ, for one test file or one test. */
+/** A place on a broker for one test file or one test: a vhost of a running RabbitMQ, or an embedded broker. */
 export interface TestBroker {
   /** With credentials and the vhost. */
   readonly url: string
   readonly vhost: string
-  /** Missing only where TEST_AMQP_URL names a broker without a management page. */
+  /** Missing for the embedded broker, and where TEST_AMQP_URL names a broker without a management page. */
   readonly admin: RabbitmqAdmin | undefined
 }
 
-/** Why there is no broker to test on, or false: made to be tap's `skip` option. */
-export const noBroker: string | false =
+/** Why there is no RabbitMQ to test on, or false: made to be tap's `skip` option. */
+export const noRabbitmq: string | false =
   process.env.TEST_AMQP_URL || rabbitmqScripts()
     ? false
-    : 'The tests that need a RabbitMQ are skipped: neither is rabbitmq-server installed, nor does TEST_AMQP_URL name one.'
+    : 'The tests of RabbitMQ itself are skipped: neither is rabbitmq-server installed, nor does TEST_AMQP_URL name one.'
 
 /** Why no test can have a RabbitMQ to stop and start, or false: made to be tap's `skip` option. */
 export const noPrivateNode: string | false = rabbitmqScripts()
   ? false
   : 'The tests that stop and start a RabbitMQ are skipped: rabbitmq-server is not installed.'
+
+/** The folder that install-rabbitmq4.sh made, or undefined. */
+export const rabbitmq4Root = process.env.WARREN_RABBITMQ4_ROOT || undefined
+
+/** Why no test can have a RabbitMQ 4 to stop and start, or false: made to be tap's `skip` option. */
+export const noRabbitmq4: string | false = whyNoRabbitmq4()
+
+function whyNoRabbitmq4(): string | false {
+  const skipped = 'The tests that need a RabbitMQ 4 are skipped: WARREN_RABBITMQ4_ROOT'
+  if (!rabbitmq4Root) return `${skipped} is not set. test/helpers/install-rabbitmq4.sh makes a folder for it.`
+  if (!existsSync(join(rabbitmq4Root, 'usr/lib/rabbitmq/bin/rabbitmq-server'))) return `${skipped} holds none.`
+  return process.getuid?.() === 0 ? false : `${skipped} can be used by root only.`
+}
+
+/** Starts a private RabbitMQ 4; closed when the test ends. Where none can be, see `noRabbitmq4`. */
+export function startRabbitmq4(t: Teardown): Promise<RabbitmqNode> {
+  if (noRabbitmq4) throw new Error(noRabbitmq4)
+  return startRabbitmq(t, { root: rabbitmq4Root })
+}
 
 /** Whether a missing RabbitMQ is a failure instead of a skip: where CI or WARREN_REQUIRE_RABBITMQ is set. */
 export function rabbitmqRequired(): boolean {
@@ -31,15 +54,14 @@ export function rabbitmqRequired(): boolean {
 }
 
 /**
- * A vhost of its own on the run's shared node, or on the broker of TEST_AMQP_URL. At the test's end connections that are
- * still open fail the test, and the vhost is deleted. Without any broker the test is skipped: `t` should be the file's.
+ * A vhost of its own on the run's shared node, or on the broker of TEST_AMQP_URL; without a RabbitMQ an embedded broker
+ * in this process. At the test's end connections that are still open fail the test, and all is deleted.
  */
 export async function testBroker(t: Test): Promise<TestBroker> {
-  if (noBroker) {
-    if (rabbitmqRequired()) throw new Error(noBroker)
-    t.plan(0, noBroker)
-    // The rest of the file can't run. tap writes the closing lines at the exit.
-    process.exit(0)
+  if (noRabbitmq) {
+    if (rabbitmqRequired()) throw new Error(noRabbitmq)
+    t.comment('There is no RabbitMQ here: this runs on the embedded broker alone.')
+    return embeddedBroker(t)
   }
 
   const server = await findServer(t)
@@ -61,6 +83,23 @@ export async function testBroker(t: Test): Promise<TestBroker> {
   return { url: url.href, vhost, admin }
 }
 
+async function embeddedBroker(t: Test): Promise<TestBroker> {
+  const broker = await startBroker()
+  // tap ends a file when nothing keeps its event loop busy.
+  broker.unref()
+  t.teardown(async function closeBroker() {
+    try {
+      const gone = () => broker.connections === 0
+      await until(gone, { what: 'the connections to close', timeout: 5_000 }).catch(() => {
+        throw new Error(leftOpen(broker.connections))
+      })
+    } finally {
+      await broker.close()
+    }
+  })
+  return { url: broker.url, vhost: vhostOf(broker.url), admin: undefined }
+}
+
 /** The vhost that an AMQP URL names: `/` unless it has a path. */
 export function vhostOf(url: string): string {
   return decodeURIComponent(new URL(url).pathname.slice(1)) || '/'
@@ -78,8 +117,12 @@ export async function assertNoConnections(admin: RabbitmqAdmin, vhost: string, t
   }
   await until(gone, { what: 'the connections to close', timeout, interval: 100 }).catch((error) => {
     if (open.length === 0) throw error
-    throw new Error(`The test left ${open.length} connections to the broker open: ${open.join(', ')}`)
+    throw new Error(`${leftOpen(open.length)}: ${open.join(', ')}`)
   })
+}
+
+function leftOpen(count: number): string {
+  return `The test left ${count} connections to the broker open`
 }
 
 async function findServer(t: Test): Promise<{ url: string; admin: RabbitmqAdmin | undefined }> {

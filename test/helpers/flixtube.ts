@@ -26,16 +26,20 @@ interface View {
 }
 
 export interface FlixTubeOptions {
-  amqpUrl: string
+  /** Without one it is the embedded broker, on a port of its own. */
+  amqpUrl?: string
   env?: NodeJS.ProcessEnv
   /** More files of the project. */
   files?: Record<string, string>
 }
 
 /** Starts the example application with real processes, and its files, in a folder of its own; ended with the test. */
-export async function startFlixTube(t: Test, { amqpUrl, env = {}, files = {} }: FlixTubeOptions): Promise<FlixTube> {
+export async function startFlixTube(t: Test, options: FlixTubeOptions = {}): Promise<FlixTube> {
+  const { amqpUrl, env = {}, files = {} } = options
   const project = await createProject(t, {}, { real: true })
-  Object.assign(project.env, { AMQP_URL: amqpUrl, SHUTDOWN_TIMEOUT: '10s' }, env)
+  if (amqpUrl === undefined) delete project.env.AMQP_URL
+  else project.env.AMQP_URL = amqpUrl
+  Object.assign(project.env, { SHUTDOWN_TIMEOUT: '10s' }, env)
   for (const [file, text] of Object.entries(files)) project.write(file, text)
   const { code, stdout, stderr } = await project.npm('start')
   if (code !== 0) throw new Error(`npm start ended with code ${code}:\n${stdout}\n${stderr}`)

@@ -123,6 +123,7 @@ export async function createProject(
     HOME: process.env.HOME,
     PM2_HOME: home ?? join(base, 'pm2'),
     PORT: String(await freePort()),
+    BROKER_PORT: String(await freePort()),
     AMQP_URL: 'amqp://guest:secret@localhost:5672',
     SHUTDOWN_TIMEOUT: '2s',
   }

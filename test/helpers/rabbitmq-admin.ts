@@ -27,12 +27,26 @@ export interface RabbitmqAdmin {
   closeConnections(vhost: string, reason: string): Promise<void>
 }
 
+// RabbitMQ looks for processes in /proc. Mounted for the command alone, so that no mount is ever left behind.
+const IN_ROOT = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
+
+/** A command and its arguments, for a node of this environment: in its root folder, where it has one of its own. */
+export function commandIn(
+  { WARREN_ROOT: root }: NodeJS.ProcessEnv,
+  command: string,
+  args: readonly string[],
+): [string, string[]] {
+  return root ? ['unshare', ['--mount', 'sh', '-c', IN_ROOT, root, command, ...args]] : [command, [...args]]
+}
+
 /** Administrates a private node. */
 export function rabbitmqctlAdmin(environment: NodeJS.ProcessEnv): RabbitmqAdmin {
   const command = join(environment.RABBITMQ_SCRIPTS ?? '', 'rabbitmqctl')
 
   async function rabbitmqctl(...args: string[]): Promise<string> {
-    const { code, stdout, output } = await runToEnd(command, ['--quiet', ...args], { env: environment })
+    const { code, stdout, output } = await runToEnd(...commandIn(environment, command, ['--quiet', ...args]), {
+      env: environment,
+    })
     if (code !== 0) throw new Error(`rabbitmqctl ${args[0]} failed with code ${code}: ${output}`)
     return stdout
   }

@@ -1,95 +1,105 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { connect } from 'amqplib'
 import t from 'tap'
-import { noPrivateNode } from './broker.ts'
+import { noPrivateNode, noRabbitmq4, rabbitmq4Root } from './broker.ts'
 import { freePort } from './ports.ts'
 import { isAlive, run } from './process.ts'
-import { startRabbitmq } from './rabbitmq.ts'
+import { type RabbitmqOptions, startRabbitmq } from './rabbitmq.ts'
 import { until } from './until.ts'
 
-t.test('a private node', { skip: noPrivateNode }, async (t) => {
-  let folder = ''
-  let pids: number[] = []
+const kinds: { name: string; skip: string | false; options: RabbitmqOptions }[] = [
+  { name: 'a private node', skip: noPrivateNode, options: {} },
+  { name: 'a private node of RabbitMQ 4', skip: noRabbitmq4, options: { root: rabbitmq4Root } },
+]
 
-  await t.test('lives as long as its test', async (t) => {
-    const node = await startRabbitmq(t)
-    folder = node.environment.HOME ?? ''
-    pids = processesOf(folder)
-    t.ok(existsSync(folder))
-    t.ok(pids.length >= 2, 'Erlang and epmd run')
-    t.match(node.name, /^RabbitMQ \d+\.\d+/)
+for (const { name, skip, options } of kinds) {
+  t.test(name, { skip }, async (t) => {
+    let folder = ''
+    let home = ''
+    let pids: number[] = []
 
-    await t.test('keeps its data over a stop and over a kill', async (t) => {
-      await withChannel(node.url, async (channel) => {
-        await channel.assertQueue('kept', { durable: true, arguments: { 'x-queue-type': 'quorum' } })
-      })
-      for (const end of [node.stop, node.kill]) {
-        await end()
-        await t.rejects(connect(node.url), { code: 'ECONNREFUSED' })
-        await node.start()
+    await t.test('lives as long as its test', async (t) => {
+      const node = await startRabbitmq(t, options)
+      folder = node.folder
+      home = node.environment.HOME ?? ''
+      pids = processesOf(home)
+      t.ok(existsSync(folder))
+      t.ok(pids.length >= 2, 'Erlang and epmd run')
+      t.match(node.name, /^RabbitMQ \d+\.\d+/)
+
+      await t.test('keeps its data over a stop and over a kill', async (t) => {
         await withChannel(node.url, async (channel) => {
-          t.match(await channel.checkQueue('kept'), { queue: 'kept' })
+          await channel.assertQueue('kept', { durable: true, arguments: { 'x-queue-type': 'quorum' } })
         })
-      }
-    })
-
-    await t.test('hears nothing while suspended', async (t) => {
-      node.suspend()
-      await t.rejects(connect(node.url, { timeout: 200 }), 'connect gives up')
-      node.resume()
-      const connection = await connect(node.url, { timeout: 10_000 })
-      await connection.close()
-    })
-
-    await t.test('makes users and lists queues and connections', async (t) => {
-      await node.admin.createVhost('a vhost')
-      await node.admin.createUser('someone', 'secret', 'a vhost')
-      await t.rejects(connect(urlOf(node.port, 'someone', 'wrong', 'a vhost')), /ACCESS_REFUSED/)
-
-      const connection = await connect(urlOf(node.port, 'someone', 'secret', 'a vhost'))
-      const closed = new Promise((resolve) => connection.on('close', resolve))
-      connection.on('error', () => {})
-      const channel = await connection.createConfirmChannel()
-      await channel.assertQueue('listed', { durable: true })
-      channel.sendToQueue('listed', Buffer.from('1'))
-      await channel.waitForConfirms()
-      const expected = [{ name: 'listed', messages: 1, ready: 1, consumers: 0 }]
-      // The broker counts once in a while, not at each question.
-      await until(async () => JSON.stringify(await node.admin.queues('a vhost')) === JSON.stringify(expected), {
-        what: `the queues to be ${JSON.stringify(expected)}`,
+        for (const end of [node.stop, node.kill]) {
+          await end()
+          await t.rejects(connect(node.url), { code: 'ECONNREFUSED' })
+          await node.start()
+          await withChannel(node.url, async (channel) => {
+            t.match(await channel.checkQueue('kept'), { queue: 'kept' })
+          })
+        }
       })
-      t.equal((await node.admin.connections('a vhost')).length, 1)
-      t.same(await node.admin.connections('/'), [])
 
-      await node.admin.closeConnections('a vhost', 'by the test')
-      await closed
-      await node.admin.deleteVhost('a vhost')
-      await t.rejects(connect(urlOf(node.port, 'someone', 'secret', 'a vhost')))
+      await t.test('hears nothing while suspended', async (t) => {
+        node.suspend()
+        await t.rejects(connect(node.url, { timeout: 200 }), 'connect gives up')
+        node.resume()
+        const connection = await connect(node.url, { timeout: 10_000 })
+        await connection.close()
+      })
+
+      await t.test('makes users and lists queues and connections', async (t) => {
+        await node.admin.createVhost('a vhost')
+        await node.admin.createUser('someone', 'secret', 'a vhost')
+        await t.rejects(connect(urlOf(node.port, 'someone', 'wrong', 'a vhost')), /ACCESS_REFUSED/)
+
+        const connection = await connect(urlOf(node.port, 'someone', 'secret', 'a vhost'))
+        const closed = new Promise((resolve) => connection.on('close', resolve))
+        connection.on('error', () => {})
+        const channel = await connection.createConfirmChannel()
+        await channel.assertQueue('listed', { durable: true })
+        channel.sendToQueue('listed', Buffer.from('1'))
+        await channel.waitForConfirms()
+        const expected = [{ name: 'listed', messages: 1, ready: 1, consumers: 0 }]
+        // The broker counts once in a while, not at each question.
+        await until(async () => JSON.stringify(await node.admin.queues('a vhost')) === JSON.stringify(expected), {
+          what: `the queues to be ${JSON.stringify(expected)}`,
+        })
+        t.equal((await node.admin.connections('a vhost')).length, 1)
+        t.same(await node.admin.connections('/'), [])
+
+        await node.admin.closeConnections('a vhost', 'by the test')
+        await closed
+        await node.admin.deleteVhost('a vhost')
+        await t.rejects(connect(urlOf(node.port, 'someone', 'secret', 'a vhost')))
+      })
+    })
+
+    await t.test('leaves no process and no folder', async (t) => {
+      t.notOk(existsSync(folder))
+      t.same(pids.filter(isAlive), [])
+      t.same(processesOf(home), [])
     })
   })
 
-  await t.test('leaves no process and no folder', async (t) => {
-    t.notOk(existsSync(folder))
-    t.same(pids.filter(isAlive), [])
-    t.same(processesOf(folder), [])
-  })
-})
-
-t.test('a node ends also when its process is killed', { skip: noPrivateNode }, async (t) => {
-  const module = new URL('rabbitmq.js', import.meta.url)
-  const code = `const { launchRabbitmq } = await import('${module}')
-    console.log('started', (await launchRabbitmq()).environment.HOME)
+  t.test(`${name} ends also when its process is killed`, { skip }, async (t) => {
+    const module = new URL('rabbitmq.js', import.meta.url)
+    const code = `const { launchRabbitmq } = await import('${module}')
+    const node = await launchRabbitmq(${JSON.stringify(options)})
+    console.log('started', node.folder, node.environment.HOME)
     setInterval(() => {}, 1000)`
-  const owner = run(process.execPath, ['--input-type=module', '-e', code])
-  t.teardown(() => owner.end())
-  const [, folder = ''] = await owner.outputs(/started (\S+)/, 60_000)
-  const pids = processesOf(folder)
-  t.ok(pids.length >= 2)
+    const owner = run(process.execPath, ['--input-type=module', '-e', code])
+    t.teardown(() => owner.end())
+    const [, folder = '', home = ''] = await owner.outputs(/started (\S+) (\S+)\n/, 60_000)
+    const pids = processesOf(home)
+    t.ok(pids.length >= 2)
 
-  await owner.end('SIGKILL')
-  await until(() => !existsSync(folder) && !pids.some(isAlive), { what: 'the node to be gone' })
-  t.pass('no process and no folder is left')
-})
+    await owner.end('SIGKILL')
+    await until(() => !existsSync(folder) && !pids.some(isAlive), { what: 'the node to be gone' })
+    t.pass('no process and no folder is left')
+  })
+}
 
 t.test('a free port can be listened on', async (t) => {
   t.ok((await freePort()) > 1023)

@@ -4,6 +4,7 @@ import {
   accessSync,
   closeSync,
   constants,
+  mkdirSync,
   mkdtempSync,
   openSync,
   readFileSync,
@@ -15,7 +16,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { freePort } from './ports.ts'
 import { runToEnd } from './process.ts'
-import { type RabbitmqAdmin, rabbitmqctlAdmin } from './rabbitmq-admin.ts'
+import { commandIn, type RabbitmqAdmin, rabbitmqctlAdmin } from './rabbitmq-admin.ts'
 import { removeFolder, type Teardown } from './tmp.ts'
 
 /** A broker that a test may stop, start and kill, as far as every kind of broker can. */
@@ -36,6 +37,8 @@ export interface Broker {
 export interface RabbitmqNode extends Broker {
   readonly port: number
   readonly admin: RabbitmqAdmin
+  /** Where all that it writes is; removed when it is closed. */
+  readonly folder: string
   /** What `rabbitmqctlAdmin` in another process needs. */
   readonly environment: NodeJS.ProcessEnv
   /** Stops its process for a while without ending it: peers hear nothing, not even heartbeats. */
@@ -63,9 +66,17 @@ export function rabbitmqScripts(): string | undefined {
   return undefined
 }
 
+export interface RabbitmqOptions {
+  /**
+   * The root folder of another Debian whose RabbitMQ to start, instead of this machine's: see install-rabbitmq4.sh. Needs
+   * the right to `chroot`.
+   */
+  root?: string | undefined
+}
+
 /** Starts a private node; closed when the test ends. */
-export async function startRabbitmq(t: Teardown): Promise<RabbitmqNode> {
-  const node = await launchRabbitmq()
+export async function startRabbitmq(t: Teardown, options?: RabbitmqOptions): Promise<RabbitmqNode> {
+  const node = await launchRabbitmq(options)
   t.teardown(node.close)
   return node
 }
@@ -77,11 +88,14 @@ const HEIR = 'while read -r line; do pids=$line; done; [ -z "$pids" ] || kill -K
  * Starts a private node: a name, ports, a folder, an Erlang cookie and an epmd of its own, on loopback only, without
  * plugins. Takes 5 to 10 seconds. The caller closes it.
  */
-export async function launchRabbitmq(): Promise<RabbitmqNode> {
-  const scripts = rabbitmqScripts()
+export async function launchRabbitmq({ root }: RabbitmqOptions = {}): Promise<RabbitmqNode> {
+  const scripts = root ? '/usr/lib/rabbitmq/bin' : rabbitmqScripts()
   if (!scripts) throw new Error('Expected rabbitmq-server on the PATH, found none. Debian has it as rabbitmq-server.')
 
-  const folder = mkdtempSync(join(tmpdir(), 'warren-rabbitmq-'))
+  // The node in another root sees its folder under the name that it would have here.
+  mkdirSync(join(root ?? '', tmpdir()), { recursive: true })
+  const folder = mkdtempSync(join(root ?? '', tmpdir(), 'warren-rabbitmq-'))
+  const home = root ? folder.slice(root.length) : folder
   const [port, distributionPort, epmdPort] = [await freePort(), await freePort(), await freePort()]
   const log = join(folder, 'log')
   writeFileSync(join(folder, 'enabled_plugins'), '[].\n')
@@ -94,20 +108,21 @@ export async function launchRabbitmq(): Promise<RabbitmqNode> {
     PATH: process.env.PATH,
     LANG: 'C.UTF-8',
     // Erlang's cookie goes here, so that neither another user's nor the machine's own node can be reached by mistake.
-    HOME: folder,
+    HOME: home,
+    ...(root ? { WARREN_ROOT: root } : {}),
     ERL_EPMD_PORT: String(epmdPort),
     ERL_EPMD_ADDRESS: '127.0.0.1',
     RABBITMQ_SCRIPTS: scripts,
     RABBITMQ_NODENAME: `warren-${port}@localhost`,
     RABBITMQ_DIST_PORT: String(distributionPort),
-    RABBITMQ_MNESIA_BASE: join(folder, 'data'),
-    RABBITMQ_LOG_BASE: folder,
+    RABBITMQ_MNESIA_BASE: join(home, 'data'),
+    RABBITMQ_LOG_BASE: home,
     RABBITMQ_LOGS: '-',
-    RABBITMQ_ENABLED_PLUGINS_FILE: join(folder, 'enabled_plugins'),
-    RABBITMQ_CONFIG_FILE: join(folder, 'rabbitmq.conf'),
-    RABBITMQ_PID_FILE: join(folder, 'pid'),
+    RABBITMQ_ENABLED_PLUGINS_FILE: join(home, 'enabled_plugins'),
+    RABBITMQ_CONFIG_FILE: join(home, 'rabbitmq.conf'),
+    RABBITMQ_PID_FILE: join(home, 'pid'),
     // Keeps the machine's rabbitmq-env.conf out. The file need not exist.
-    RABBITMQ_CONF_ENV_FILE: join(folder, 'rabbitmq-env.conf'),
+    RABBITMQ_CONF_ENV_FILE: join(home, 'rabbitmq-env.conf'),
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '-kernel inet_dist_use_interface {127,0,0,1}',
     // Makes the script become Erlang's process instead of its parent: signals reach the right one.
     RUNNING_UNDER_SYSTEMD: 'true',
@@ -131,7 +146,10 @@ export async function launchRabbitmq(): Promise<RabbitmqNode> {
   // tap ends a file when nothing keeps its event loop busy: a node that a whole file uses must not.
   async function spawnUnowned(command: string, args: string[] = []): Promise<ChildProcess> {
     const output = openSync(log, 'a')
-    const child = spawn(command, args, { env: environment, stdio: ['ignore', output, output] })
+    const child = spawn(...commandIn(environment, command, args), {
+      env: environment,
+      stdio: ['ignore', output, output],
+    })
     closeSync(output)
     await once(child, 'spawn')
     child.unref()
@@ -154,6 +172,7 @@ export async function launchRabbitmq(): Promise<RabbitmqNode> {
     url: `amqp://guest:guest@127.0.0.1:${port}`,
     port,
     admin,
+    folder,
     environment,
 
     async start() {
@@ -161,7 +180,7 @@ export async function launchRabbitmq(): Promise<RabbitmqNode> {
       server = await spawnUnowned(join(scripts, 'rabbitmq-server'))
       tellHeir()
       const wait = ['wait', '--pid', String(server.pid), '--timeout', '60']
-      const ready = await runToEnd(join(scripts, 'rabbitmqctl'), wait, { env: environment })
+      const ready = await runToEnd(...commandIn(environment, join(scripts, 'rabbitmqctl'), wait), { env: environment })
       if (ready.code !== 0) {
         await node.kill()
         throw new Error(`RabbitMQ did not start.\n${ready.output}\nIts log:\n${readFileSync(log, 'utf8')}`)

@@ -1,4 +1,4 @@
-import { FRAME_ERROR } from './errors.ts'
+import { SYNTAX_ERROR } from './errors.ts'
 import type { Table } from './field-values.ts'
 import { readTable } from './fields.ts'
 import { type Reader, readCount, readLong, readLongstr, readOctet, readShort, readShortstr } from './reader.ts'
@@ -41,10 +41,10 @@ export const READ: { [D in Whole]: (reader: Reader) => Decoded[D] } = {
   short: readShort,
   long: readLong,
   longlong: readCount,
-  shortstr: readText,
-  replytext: readText,
+  shortstr: readShortstr,
+  replytext: readShortstr,
   longstr: readLongstr,
-  table: (reader) => readTable(reader, 0),
+  table: readArguments,
 }
 
 /** How they are written; undefined is the domain's zero. */
@@ -59,7 +59,10 @@ export const WRITE: { [D in Whole]: (writer: Writer, value: Encodable[D] | undef
   table: (writer, value = {}) => writeTable(writer, value),
 }
 
-// RabbitMQ answers a method whose short string is not UTF-8 with 501.
-function readText(reader: Reader): string {
-  return readShortstr(reader, FRAME_ERROR)
+function readArguments(reader: Reader): Table {
+  const { code } = reader
+  reader.code = SYNTAX_ERROR
+  const table = readTable(reader, 0)
+  reader.code = code
+  return table
 }

@@ -3,7 +3,7 @@ import { nextField } from './fields.ts'
 import { readerOf } from './reader.ts'
 import { FLAG, findPlaces, type Places } from './scan-properties.ts'
 import { writeField, writeTable } from './write-fields.ts'
-import { encoded, reserve, type Writer, writeBytes, writeShort } from './writer.ts'
+import { encoded, reserve, setLong, type Writer, writeBytes, writeShort } from './writer.ts'
 
 /**
  * The same properties with other headers, or none, and without `expiration` if `dropExpiration`. Everything else keeps
@@ -29,7 +29,7 @@ export function editHeaders(raw: Buffer, changes: Table, dropExpiration = false)
       const value = changes[name]
       if (value !== undefined) writeField(writer, name, value)
     }
-    writer.buffer.writeUInt32BE(writer.at - start - 4, start)
+    setLong(writer.buffer, start, writer.at - start - 4)
   }
   return rebuild(raw, places, { write, present: true, dropExpiration })
 }

@@ -1,12 +1,22 @@
 import { isUtf8 } from 'node:buffer'
-import { CodecError, SYNTAX_ERROR, truncated } from './errors.ts'
+import { CodecError, SYNTAX_ERROR } from './errors.ts'
 import { type FieldValue, type Table, TypedValue } from './field-values.ts'
-import { type Reader, readerOf, readLong, readLongstr, readOctet, readShort, readShortstr, skip } from './reader.ts'
+import {
+  type Reader,
+  readerOf,
+  readLong,
+  readLongstr,
+  readOctet,
+  readShort,
+  readShortstr,
+  skip,
+  truncated,
+} from './reader.ts'
 
 export { type FieldValue, isTable, isTyped, type Table, type Typed, timestamp } from './field-values.ts'
 export { encodeTable } from './write-fields.ts'
 
-/** How deep tables and arrays nest at most. RabbitMQ has no limit; nothing real comes near this one. */
+/** How deep tables and arrays nest at most. RabbitMQ takes 200 levels too; nothing real comes near this. */
 export const MAX_DEPTH = 64
 
 // Field types as RabbitMQ means them, https://www.rabbitmq.com/docs/amqp-0-9-1-errata#section_3: 's' is a short integer
@@ -34,7 +44,8 @@ const TAG = {
 
 /**
  * Reads a field table whose length is at `offset`; `end` is where it ends. Of fields with the same name the first counts,
- * as in RabbitMQ. Throws CodecError 502 on anything broken, and on names that are not UTF-8.
+ * as in RabbitMQ. Throws CodecError 502 on anything broken, and also on what RabbitMQ lets
+ * pass: names that are not UTF-8, tables nested deeper than MAX_DEPTH.
  */
 export function decodeTable(buffer: Buffer, offset: number): { table: Table; end: number } {
   const reader = readerOf(buffer, offset)
@@ -69,7 +80,7 @@ export function skipTable(reader: Reader, depth: number): number {
 
 /** Moves past one field of a table and returns its name. */
 export function nextField(reader: Reader): string {
-  const name = readShortstr(reader, SYNTAX_ERROR)
+  const name = readShortstr(reader)
   skipValue(reader, 0)
   return name
 }
@@ -79,7 +90,7 @@ function readFields(reader: Reader, end: number, depth: number): Table {
   const table: Table = Object.create(null)
   reader.end = end
   while (reader.at < end) {
-    const name = readShortstr(reader, SYNTAX_ERROR)
+    const name = readShortstr(reader)
     const value = readValue(reader, depth)
     if (table[name] === undefined) table[name] = value
   }
@@ -112,9 +123,9 @@ function readValue(reader: Reader, depth: number): FieldValue {
     case TAG.timestamp:
       return new TypedValue('timestamp', narrowest(reader.buffer.readBigUInt64BE(skip(reader, 8, 'a timestamp'))))
     case TAG.double:
-      return plainOrDouble(reader.buffer.readDoubleBE(skip(reader, 8, 'a double')))
+      return plainOrDouble(reader.buffer.readDoubleBE(skipDouble(reader)))
     case TAG.float:
-      return new TypedValue('float', reader.buffer.readFloatBE(skip(reader, 4, 'a float')))
+      return new TypedValue('float', reader.buffer.readFloatBE(skipFloat(reader)))
     case TAG.decimal:
       return new TypedValue('decimal', { places: readOctet(reader), digits: readLong(reader) })
     case TAG.void:
@@ -159,7 +170,6 @@ function skipValue(reader: Reader, depth: number): void {
       return
     case TAG.int:
     case TAG.unsignedInt:
-    case TAG.float:
       skip(reader, 4, 'a 32-bit value')
       return
     case TAG.decimal:
@@ -168,8 +178,13 @@ function skipValue(reader: Reader, depth: number): void {
     case TAG.long:
     case TAG.longUpper:
     case TAG.timestamp:
-    case TAG.double:
       skip(reader, 8, 'a 64-bit value')
+      return
+    case TAG.double:
+      skipDouble(reader)
+      return
+    case TAG.float:
+      skipFloat(reader)
       return
     case TAG.void:
       return
@@ -192,6 +207,19 @@ function skipArray(reader: Reader, depth: number): void {
   reader.end = outer
 }
 
+// NaN and the infinities, which have all exponent bits set, crash RabbitMQ's reader: Erlang has no such numbers.
+function skipDouble(reader: Reader): number {
+  const at = skip(reader, 8, 'a double')
+  if ((reader.buffer.readUInt16BE(at) & 0x7ff0) === 0x7ff0) throw new CodecError(SYNTAX_ERROR, 'not a finite double')
+  return at
+}
+
+function skipFloat(reader: Reader): number {
+  const at = skip(reader, 4, 'a float')
+  if ((reader.buffer.readUInt16BE(at) & 0x7f80) === 0x7f80) throw new CodecError(SYNTAX_ERROR, 'not a finite float')
+  return at
+}
+
 function checkName(buffer: Buffer, start: number, size: number): void {
   for (let at = start; at < start + size; at++) {
     if ((buffer[at] as number) <= 0x7f) continue
@@ -201,7 +229,7 @@ function checkName(buffer: Buffer, start: number, size: number): void {
 }
 
 function within(reader: Reader, size: number): number {
-  if (size > reader.end - reader.at) throw truncated('a table or an array')
+  if (size > reader.end - reader.at) throw truncated(reader, 'a table or an array')
   return reader.at + size
 }
 

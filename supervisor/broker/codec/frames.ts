@@ -1,5 +1,5 @@
 import { CodecError, FRAME_ERROR } from './errors.ts'
-import { readCount, readerOf, readShort } from './reader.ts'
+import { readerOf, readLonglong, readShort } from './reader.ts'
 
 export const FRAME_METHOD = 1
 export const FRAME_HEADER = 2
@@ -30,7 +30,10 @@ export function encodeHeader(channel: number, bodySize: number, rawProperties: B
   return frame
 }
 
-/** Reads the payload of a content header frame. `properties` is a view of it. Throws CodecError 501 or 502. */
+/**
+ * Reads the payload of a content header frame. `properties` is a view of it, unchecked; `bodySize` is exact up to 2^53,
+ * and good enough beyond to say that it is too much. Throws CodecError 501 on a payload that is too short.
+ */
 export function decodeHeader(payload: Buffer): {
   classId: number
   weight: number
@@ -41,7 +44,7 @@ export function decodeHeader(payload: Buffer): {
   const reader = readerOf(payload)
   const classId = readShort(reader)
   const weight = readShort(reader)
-  return { classId, weight, bodySize: readCount(reader), properties: payload.subarray(HEADER_FIXED) }
+  return { classId, weight, bodySize: Number(readLonglong(reader)), properties: payload.subarray(HEADER_FIXED) }
 }
 
 /** Writes the 7 bytes in front of a body frame's payload; the payload and FRAME_END follow. */

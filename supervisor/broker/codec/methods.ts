@@ -1,8 +1,8 @@
 import { type Decoded, type Encodable, READ, WRITE } from './domains.ts'
-import { COMMAND_INVALID, CodecError, FRAME_ERROR, SYNTAX_ERROR } from './errors.ts'
+import { COMMAND_INVALID, CodecError, FRAME_ERROR } from './errors.ts'
 import { longAt, type Reader, readerOf, readOctet } from './reader.ts'
 import { type Domain, SPEC } from './spec.ts'
-import { encoded, reserve, type Writer, writeLong, writeOctet, writeShort } from './writer.ts'
+import { encoded, reserve, setLong, type Writer, writeLong, writeOctet, writeShort } from './writer.ts'
 
 export { CodecError } from './errors.ts'
 
@@ -62,7 +62,7 @@ function layoutOf(args: readonly (readonly [string, Domain])[]): Argument[] {
 
 /**
  * Reads the payload of a method frame. Throws CodecError with the ids it found: 503 for a method that isn't in the
- * table, 502 for arguments that are cut off or too long, 501 for a short string that is not UTF-8.
+ * table, 501 for arguments that are cut off, too long or not UTF-8, 502 for a broken table among them.
  */
 export function decodeMethod(payload: Buffer): Method {
   if (payload.length < 4) throw new CodecError(FRAME_ERROR, 'a method frame without a method')
@@ -71,7 +71,7 @@ export function decodeMethod(payload: Buffer): Method {
   if (!layout)
     throw new CodecError(COMMAND_INVALID, `unknown method ${id >>> 16}.${id & 0xffff}`, id >>> 16, id & 0xffff)
   try {
-    return readArguments(readerOf(payload, 4), layout)
+    return readArguments(readerOf(payload, 4, FRAME_ERROR), layout)
   } catch (error) {
     if (!(error instanceof CodecError)) throw error
     throw new CodecError(error.code, `${layout.name}: ${error.message}`, id >>> 16, id & 0xffff)
@@ -94,7 +94,7 @@ function readArguments(reader: Reader, layout: Layout): Method {
     const value = domain === 'bit' ? (bits & mask) !== 0 : READ[domain](reader)
     if (name) method[name] = value
   }
-  if (reader.at !== reader.end) throw new CodecError(SYNTAX_ERROR, `${reader.end - reader.at} bytes too many`)
+  if (reader.at !== reader.end) throw new CodecError(FRAME_ERROR, `${reader.end - reader.at} bytes too many`)
   return method as unknown as Method
 }
 
@@ -116,6 +116,6 @@ function writeMethodFrame(writer: Writer, { channel, method }: { channel: number
     bits = (mask === 1 ? 0 : bits) | (value ? mask : 0)
     if (last) writeOctet(writer, bits)
   }
-  writer.buffer.writeUInt32BE(writer.at - size - 4, size)
+  setLong(writer.buffer, size, writer.at - size - 4)
   writeOctet(writer, 0xce)
 }

@@ -9,7 +9,7 @@ export interface FrameReader {
    * What `onFrame` throws comes out too; the frames behind are kept for the next `push` or `resume`.
    */
   push(chunk: Buffer): void
-  /** The largest frame from now on, with its overhead, in bytes (8 more are tolerated); 0 is no limit. */
+  /** The largest frame from now on, in bytes; 0 is no limit. */
   setFrameMax(bytes: number): void
   /** Stops calling `onFrame`, at once. Bytes pushed meanwhile are kept, without a limit: stop reading the socket too. */
   pause(): void
@@ -20,11 +20,6 @@ export interface FrameReader {
 const START = 7
 const OVERHEAD = 8
 const END = 0xce
-/**
- * Bytes that a frame may have beyond what was agreed: RabbitMQ lets clients off that don't count the overhead
- * (rabbitmq-client is one), with what it calls FRAME_SIZE_FUDGE.
- */
-const TOLERANCE = OVERHEAD
 const NOTHING: Buffer = Buffer.alloc(0)
 
 /**
@@ -39,7 +34,7 @@ export function readFrames(
   let largest = limitOf(frameMax)
   let chunk = NOTHING
   let at = 0
-  // Chunks that came while paused or from inside onFrame.
+  // Chunks that nobody has looked at: what came while paused or from inside onFrame, and the one just pushed.
   let queue: Buffer[] = []
   let queueAt = 0
   // A frame that began in an earlier chunk: `total` bytes long, or START while even that is not known.
@@ -52,11 +47,7 @@ export function readFrames(
 
   function push(next: Buffer): void {
     if (broken) return
-    if (reading || paused || at < chunk.length) queue.push(next)
-    else {
-      chunk = next
-      at = 0
-    }
+    queue.push(next)
     read()
   }
 
@@ -74,15 +65,16 @@ export function readFrames(
   }
 
   function nextChunk(): boolean {
-    chunk = NOTHING
+    const next = queue[queueAt]
+    chunk = next ?? NOTHING
     at = 0
-    if (queueAt === queue.length) {
-      if (queueAt > 0) queue = []
+    if (next) queueAt++
+    // Lets go of chunks that are done, seldom enough that it costs nothing.
+    if (queueAt === queue.length || queueAt === 1024) {
+      queue = queueAt === queue.length ? [] : queue.slice(queueAt)
       queueAt = 0
-      return false
     }
-    chunk = queue[queueAt++] as Buffer
-    return true
+    return next !== undefined
   }
 
   function readWhole(): boolean {
@@ -128,8 +120,8 @@ export function readFrames(
     const type = bytes[start] as number
     if (type !== 1 && type !== 2 && type !== 3 && type !== 8) throw broke(`unknown frame type ${type}`)
     const size = longAt(bytes, start + 3)
-    if (size > largest + TOLERANCE)
-      throw broke(`a frame of ${size + OVERHEAD} bytes, more than the ${largest + OVERHEAD} agreed`)
+    if (type === 8 && size > 0) throw broke('a heartbeat with a payload')
+    if (size > largest) throw broke(`a frame with a payload of ${size} bytes, more than the ${largest} agreed`)
     return size + OVERHEAD
   }
 
@@ -166,6 +158,7 @@ export function readFrames(
   return { push, setFrameMax, pause, resume }
 }
 
+// The overhead counts, but RabbitMQ forgives clients that don't count it, so that a payload may have all of frameMax.
 function limitOf(frameMax: number): number {
-  return frameMax > 0 ? frameMax - OVERHEAD : Number.POSITIVE_INFINITY
+  return frameMax > 0 ? frameMax : Number.POSITIVE_INFINITY
 }

@@ -1,22 +1,29 @@
 import { isUtf8 } from 'node:buffer'
-import { CodecError, SYNTAX_ERROR, truncated } from './errors.ts'
+import { CodecError, SYNTAX_ERROR } from './errors.ts'
 
 /** A place in a buffer; nothing is read at or after `end`. The read functions move `at`. */
 export interface Reader {
   readonly buffer: Buffer
   at: number
   end: number
+  /** The reply code of what goes wrong. */
+  code: number
 }
 
-/** Starts reading `buffer` at `at`. */
-export function readerOf(buffer: Buffer, at = 0): Reader {
-  return { buffer, at, end: buffer.length }
+/** Starts reading `buffer` at `at`; what goes wrong is a CodecError of `code`. */
+export function readerOf(buffer: Buffer, at = 0, code = SYNTAX_ERROR): Reader {
+  return { buffer, at, end: buffer.length, code }
 }
 
-/** Moves past the next `bytes` and returns where they start. Throws CodecError 502 when there are fewer. */
+/** The bytes ended, or a length points beyond them. */
+export function truncated(reader: Reader, what: string): CodecError {
+  return new CodecError(reader.code, `${what} runs past the end`)
+}
+
+/** Moves past the next `bytes` and returns where they start. Throws CodecError when there are fewer. */
 export function skip(reader: Reader, bytes: number, what: string): number {
   const start = reader.at
-  if (bytes > reader.end - start) throw truncated(what)
+  if (bytes > reader.end - start) throw truncated(reader, what)
   reader.at = start + bytes
   return start
 }
@@ -50,15 +57,15 @@ export function readLonglong(reader: Reader): number | bigint {
 /** An unsigned 64-bit integer that has to be a safe JavaScript number: delivery tags, body sizes. */
 export function readCount(reader: Reader): number {
   const value = readLonglong(reader)
-  if (typeof value === 'bigint') throw new CodecError(SYNTAX_ERROR, `${value} is larger than any count can be`)
+  if (typeof value === 'bigint') throw new CodecError(reader.code, `${value} is larger than any count can be`)
   return value
 }
 
-/** A string of up to 255 bytes; `code` is the error that bytes which are not UTF-8 earn. */
-export function readShortstr(reader: Reader, code: number): string {
+/** A string of up to 255 bytes, which must be UTF-8. */
+export function readShortstr(reader: Reader): string {
   const size = readOctet(reader)
   const start = skip(reader, size, 'a short string')
-  return textAt(reader.buffer, start, start + size, code)
+  return textAt(reader, start, start + size)
 }
 
 /** A view of the bytes of a long string, not a copy. */
@@ -68,7 +75,7 @@ export function readLongstr(reader: Reader): Buffer {
   return reader.buffer.subarray(start, start + size)
 }
 
-function textAt(buffer: Buffer, start: number, end: number, code: number): string {
+function textAt({ buffer, code }: Reader, start: number, end: number): string {
   let text = ''
   if (end - start < 32) {
     // Short names are nearly always ASCII, and a call out of JavaScript costs more than they do.
@@ -81,6 +88,5 @@ function textAt(buffer: Buffer, start: number, end: number, code: number): strin
     if (at === end) return text
   }
   if (!isUtf8(buffer.subarray(start, end))) throw new CodecError(code, 'malformed UTF-8 in a short string')
-  text = buffer.toString('utf8', start, end)
-  return text
+  return buffer.toString('utf8', start, end)
 }

@@ -2,6 +2,7 @@ import { type FieldValue, type Table, type Typed, TypedValue } from './field-val
 import {
   encoded,
   reserve,
+  setLong,
   type Writer,
   writeBytes,
   writeLong,
@@ -26,7 +27,7 @@ export function writeTable(writer: Writer, table: Table): void {
     const value = table[name]
     if (value !== undefined) writeField(writer, name, value)
   }
-  writer.buffer.writeUInt32BE(writer.at - start - 4, start)
+  setLong(writer.buffer, start, writer.at - start - 4)
 }
 
 /** Writes one field, name first. */
@@ -54,7 +55,7 @@ function writeValue(writer: Writer, value: FieldValue): void {
     writeTag(writer, 'A')
     const start = reserve(writer, 4)
     for (const element of value) writeValue(writer, element)
-    writer.buffer.writeUInt32BE(writer.at - start - 4, start)
+    setLong(writer.buffer, start, writer.at - start - 4)
   } else if (value instanceof Uint8Array) {
     writeTag(writer, 'x')
     writeLongstr(writer, value)
@@ -67,6 +68,7 @@ function writeValue(writer: Writer, value: FieldValue): void {
 }
 
 function writeNumber(writer: Writer, value: number): void {
+  if (!Number.isFinite(value)) throw new RangeError(`a field can't hold ${value}`)
   if (!Number.isSafeInteger(value)) {
     writeTag(writer, 'd')
     const at = reserve(writer, 8)

@@ -33,19 +33,33 @@ export function reserve(writer: Writer, bytes: number): number {
   return start
 }
 
+/** Writes an unsigned integer of 8 bits; one that does not fit is a RangeError, here and below. */
 export function writeOctet(writer: Writer, value: number): void {
+  if ((value & 0xff) !== value) throw tooLarge(value, 8)
   const at = reserve(writer, 1)
-  writer.buffer.writeUInt8(value, at)
+  writer.buffer[at] = value
 }
 
+/** Writes an unsigned integer of 16 bits. */
 export function writeShort(writer: Writer, value: number): void {
+  if ((value & 0xffff) !== value) throw tooLarge(value, 16)
   const at = reserve(writer, 2)
-  writer.buffer.writeUInt16BE(value, at)
+  writer.buffer[at] = value >>> 8
+  writer.buffer[at + 1] = value
 }
 
+/** Writes an unsigned integer of 32 bits. */
 export function writeLong(writer: Writer, value: number): void {
-  const at = reserve(writer, 4)
-  writer.buffer.writeUInt32BE(value, at)
+  if (value >>> 0 !== value) throw tooLarge(value, 32)
+  setLong(writer.buffer, reserve(writer, 4), value)
+}
+
+/** Sets the 32 bits at `at`, which must lie within the buffer. */
+export function setLong(buffer: Buffer, at: number, value: number): void {
+  buffer[at] = value >>> 24
+  buffer[at + 1] = value >>> 16
+  buffer[at + 2] = value >>> 8
+  buffer[at + 3] = value
 }
 
 /** Writes an unsigned 64-bit integer. */
@@ -55,9 +69,9 @@ export function writeLonglong(writer: Writer, value: number | bigint): void {
     writer.buffer.writeBigUInt64BE(value, at)
     return
   }
-  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${value} is not an unsigned 64-bit integer`)
-  writer.buffer.writeUInt32BE(Math.floor(value / 0x100000000), at)
-  writer.buffer.writeUInt32BE(value % 0x100000000, at + 4)
+  if (!Number.isSafeInteger(value) || value < 0) throw tooLarge(value, 64)
+  setLong(writer.buffer, at, value / 0x100000000)
+  setLong(writer.buffer, at + 4, value >>> 0)
 }
 
 /** Writes a string of up to 255 bytes of UTF-8. A longer one is a RangeError: the caller's mistake, not a peer's. */
@@ -84,7 +98,7 @@ export function writeReplyText(writer: Writer, text: string): void {
 export function writeLongstr(writer: Writer, value: string | Uint8Array): void {
   const start = reserve(writer, 4)
   const size = typeof value === 'string' ? writeText(writer, value) : writeBytes(writer, value)
-  writer.buffer.writeUInt32BE(size, start)
+  setLong(writer.buffer, start, size)
 }
 
 /** Writes bytes as they are and returns how many. */
@@ -109,4 +123,8 @@ function writeText(writer: Writer, text: string): number {
   if (size < text.length) size = buffer.write(text, start, 'utf8')
   writer.at = start + size
   return size
+}
+
+function tooLarge(value: number, bits: number): RangeError {
+  return new RangeError(`${value} is not an unsigned integer of ${bits} bits`)
 }

@@ -34,7 +34,7 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
     const limit = prefetch
     const priority = args['x-priority'] ?? 0
     if (typeof priority !== 'number' || !Number.isInteger(priority)) {
-      const problem = `\\"expected integer, got ${typeName(priority)}\\"`
+      const problem = `"expected integer, got ${typeName(priority)}"`
       throw precondition(`invalid arg 'x-priority' for queue '${queue.name}' in vhost '${VHOST}': ${problem}`)
     }
     const consumer: CreditedConsumer = {
@@ -105,7 +105,7 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
       }
       if (queueName === REPLY_TO) return consumeReplies(method)
       const queue = vhost.queue(queueName, wire.owner)
-      if (queue.consumers.hasExclusive || (exclusive && queue.consumers.size > 0)) {
+      if (isRefused(queue, exclusive)) {
         throw refused(`queue '${queueName}' in vhost '${VHOST}' in exclusive use`)
       }
       const consumer = createConsumer(tag, queue, method)
@@ -127,7 +127,6 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
 
     get({ noAck }, queueName) {
       const queue = vhost.queue(queueName, wire.owner)
-      if (queue.consumers.hasExclusive) throw refused(`queue '${queueName}' in vhost '${VHOST}' in exclusive use`)
       if (queue.options.type === 'quorum' && queue.options.singleActiveConsumer) {
         throw new AmqpError(
           405,
@@ -157,6 +156,12 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
       for (const { queue, consumer } of all) if (queue.isOpen()) queue.removeConsumer(consumer)
     },
   }
+}
+
+/** Exclusive consumers are a matter of classic queues (RabbitMQ 4.0.5 takes and ignores the wish on quorum queues). */
+function isRefused({ options, consumers }: Queue, exclusive: boolean): boolean {
+  if (options.type === 'quorum') return false
+  return consumers.hasExclusive || (exclusive && (consumers.size > 0 || options.singleActiveConsumer))
 }
 
 /** Quorum queues tell in a header how often a message has come back (RabbitMQ, "Poison Message Handling"). */

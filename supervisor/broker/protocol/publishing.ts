@@ -121,7 +121,7 @@ function parseExpiration(text: string): number {
     digits === undefined
       ? 'no_integer'
       : rest
-        ? `{leftover_string,\\"${rest}\\"}`
+        ? `{leftover_string,"${rest}"}`
         : value < 0
           ? `{value_negative,${value}}`
           : value > MAX_EXPIRES
@@ -135,7 +135,7 @@ function parseExpiration(text: string): number {
 function keysOf(header: 'CC' | 'BCC', value: FieldValue | undefined): string[] {
   if (value === undefined) return []
   if (Array.isArray(value)) return value.filter((key) => typeof key === 'string')
-  throw precondition(`invalid message: {unacceptable_type_in_header,\\"${header}\\",${typeName(value)}}`)
+  throw precondition(`invalid message: {unacceptable_type_in_header,"${header}",${typeName(value)}}`)
 }
 
 function withoutBcc(properties: Buffer): Buffer {

@@ -33,21 +33,22 @@ export const MAX_EXPIRES = 3_153_600_000_000
 /** What is wrong with a value, in RabbitMQ's words, or nothing. */
 type Check = (value: FieldValue) => string | undefined
 
-const CHECKS: Record<string, Check> = {
-  'x-queue-type': oneOf((type) => `\\"unsupported queue type '${type}'\\"`, 'classic', 'quorum'),
-  'x-message-ttl': integer({ max: MAX_EXPIRES }),
-  'x-expires': integer({ positive: true, max: MAX_EXPIRES }),
-  'x-max-length': integer({}),
-  'x-max-length-bytes': integer({}),
-  'x-overflow': oneOf(() => 'invalid_overflow', 'drop-head', 'reject-publish', 'reject-publish-dlx'),
-  'x-dead-letter-exchange': string,
-  'x-dead-letter-routing-key': string,
-  'x-dead-letter-strategy': oneOf(() => 'invalid_dlx_strategy', 'at-most-once', 'at-least-once'),
-  'x-single-active-consumer': (value) => (typeof value === 'boolean' ? undefined : unacceptable(value)),
-  'x-max-priority': priority,
-  'x-queue-mode': oneOf((mode) => `\\"unsupported queue mode '${mode}'\\"`, 'default', 'lazy'),
-  'x-quorum-initial-group-size': integer({ positive: true }),
-}
+/** In the order in which RabbitMQ looks at them, which decides what it says of several mistakes. */
+const CHECKS: [argument: string, check: Check][] = [
+  ['x-expires', integer({ positive: true, max: MAX_EXPIRES })],
+  ['x-message-ttl', integer({ max: MAX_EXPIRES })],
+  ['x-dead-letter-routing-key', string],
+  ['x-dead-letter-strategy', oneOf(() => 'invalid_dlx_strategy', 'at-most-once', 'at-least-once')],
+  ['x-max-length', integer({})],
+  ['x-max-length-bytes', integer({})],
+  ['x-max-priority', priority],
+  ['x-overflow', oneOf(() => 'invalid_overflow', 'drop-head', 'reject-publish', 'reject-publish-dlx')],
+  ['x-queue-mode', oneOf((mode) => `"unsupported queue mode '${mode}'"`, 'default', 'lazy')],
+  ['x-single-active-consumer', (value) => (typeof value === 'boolean' ? undefined : unacceptable(value))],
+  ['x-quorum-initial-group-size', integer({ positive: true })],
+]
+
+const checkType = oneOf((type) => `"unsupported queue type '${type}'"`, 'classic', 'quorum')
 
 /** What the types have no notion of, and refuse. */
 const UNSUPPORTED = {
@@ -62,15 +63,34 @@ export interface QueueFlags {
 }
 
 /**
+ * The type that the arguments ask for: classic, unless they say another.
+ * @throws AmqpError 406 if there is no such type
+ */
+export function queueType(name: string, args: Table): QueueOptions['type'] {
+  const type = args['x-queue-type'] ?? 'classic'
+  const problem = checkType(type)
+  if (problem) throw invalid('x-queue-type', name, problem)
+  return type as QueueOptions['type']
+}
+
+/**
  * Reads the arguments of a queue's declaration.
  * @throws AmqpError 406 as RabbitMQ 4 gives it, for what is invalid or not to be had with the type
  */
 export function parseQueueArguments(name: string, flags: QueueFlags, args: Table): QueueOptions {
-  for (const [argument, value] of Object.entries(args)) {
-    const problem = CHECKS[argument]?.(value as FieldValue)
-    if (problem) throw invalid(argument, name, problem)
+  const exchange = args['x-dead-letter-exchange']
+  if (exchange !== undefined && typeof exchange !== 'string') {
+    const found = typeName(exchange)
+    throw precondition(
+      `invalid type '${found}' for arg 'x-dead-letter-exchange' in queue '${name}' in vhost '${VHOST}'`,
+    )
   }
-  const type = (args['x-queue-type'] ?? 'classic') as QueueOptions['type']
+  const type = queueType(name, args)
+  for (const [argument, check] of CHECKS) {
+    const value = UNSUPPORTED[type].includes(argument) ? undefined : args[argument]
+    const problem = value === undefined ? undefined : check(value)
+    if (problem !== undefined) throw invalid(argument, name, problem)
+  }
   const unsupported = UNSUPPORTED[type].find((argument) => argument in args)
   if (unsupported) {
     throw precondition(
@@ -118,7 +138,7 @@ function invalid(argument: string, name: string, problem: string): AmqpError {
 function integer({ positive = false, max = Number.POSITIVE_INFINITY }): Check {
   return (value) => {
     if (typeof value === 'bigint') return `{value_too_large,${value}}`
-    if (typeof value !== 'number' || !Number.isInteger(value)) return `\\"expected integer, got ${typeName(value)}\\"`
+    if (typeof value !== 'number' || !Number.isInteger(value)) return `"expected integer, got ${typeName(value)}"`
     if (value < 0) return `{value_negative,${value}}`
     if (positive && value === 0) return `{value_zero,${value}}`
     return value > max ? `{value_too_large,${value}}` : undefined

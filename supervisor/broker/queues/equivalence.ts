@@ -2,22 +2,33 @@ import type { FieldValue, Table } from '../codec/fields.ts'
 import { type AmqpError, precondition, VHOST } from '../errors.ts'
 import { isSame, typeName } from '../routing/values.ts'
 
-/** The arguments that must be the same when something is declared again. */
+/** The arguments that must be the same when something is declared again, in the order in which RabbitMQ looks at them. */
 const COMPARED = {
-  queue: [
-    'x-queue-type',
-    'x-dead-letter-exchange',
-    'x-dead-letter-routing-key',
-    'x-dead-letter-strategy',
+  classic: [
     'x-expires',
     'x-message-ttl',
+    'x-dead-letter-exchange',
+    'x-dead-letter-routing-key',
     'x-max-length',
     'x-max-length-bytes',
     'x-max-priority',
     'x-overflow',
-    'x-single-active-consumer',
-    'x-delivery-limit',
     'x-queue-mode',
+    'x-single-active-consumer',
+    'x-queue-type',
+  ],
+  quorum: [
+    'x-dead-letter-exchange',
+    'x-dead-letter-routing-key',
+    'x-dead-letter-strategy',
+    'x-expires',
+    'x-max-length',
+    'x-max-length-bytes',
+    'x-overflow',
+    'x-single-active-consumer',
+    'x-queue-type',
+    'x-delivery-limit',
+    'x-message-ttl',
   ],
   exchange: ['alternate-exchange'],
 }
@@ -30,14 +41,16 @@ export interface Declaration {
 
 /**
  * Compares a second declaration with what is there.
+ * @param kind of what is there: a type of queue, or an exchange
  * @throws AmqpError 406 for the first difference
  */
 export function checkEquivalence(
-  kind: 'queue' | 'exchange',
+  kind: keyof typeof COMPARED,
   name: string,
   current: Declaration,
   received: Declaration,
 ): void {
+  const what = kind === 'exchange' ? 'exchange' : 'queue'
   for (const [flag, value] of Object.entries(received.flags)) {
     const now = current.flags[flag]
     if (value !== now) throw inequivalent(flag, `'${value}'`, `'${now}'`)
@@ -51,7 +64,7 @@ export function checkEquivalence(
 
   function inequivalent(argument: string, value: string, now: string): AmqpError {
     return precondition(
-      `inequivalent arg '${argument}' for ${kind} '${name}' in vhost '${VHOST}': received ${value} but current is ${now}`,
+      `inequivalent arg '${argument}' for ${what} '${name}' in vhost '${VHOST}': received ${value} but current is ${now}`,
     )
   }
 }

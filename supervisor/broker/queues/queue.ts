@@ -79,8 +79,10 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
         return false
       }
       const ttl = Math.min(options.messageTtl ?? Number.POSITIVE_INFINITY, expiration)
+      const isHead = log.ready === 0
       log.append(inLane(message), Number.isFinite(ttl) ? Date.now() + ttl : 0, onSafe)
-      deliver()
+      // A consumer that waits gets it even with no time to live at all.
+      deliver(isHead)
       if (ttl === 0) expireHead()
       dropHead()
       watchHead()
@@ -91,7 +93,8 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
       touch()
       expireHead()
       const entry = log.take()
-      watchHead()
+      // What is behind it may have waited only for that.
+      expireHead()
       return entry
     },
 
@@ -125,7 +128,7 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
       else deliver()
     },
 
-    deliver,
+    deliver: () => deliver(),
     touch,
     purge: () => log.purge(),
     isOpen: () => !closed,
@@ -150,12 +153,14 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
   watchHead()
   return queue
 
-  function deliver(): void {
+  function deliver(isHeadFresh = false): void {
+    let isFresh = isHeadFresh
     // A consumer's delivery can end in another one here, through a connection that it breaks.
     while (!closed && log.ready > 0) {
       const consumer = consumers.next()
       if (!consumer) break
-      if (log.peek()?.expiresAt) expireHead()
+      if (!isFresh && log.peek()?.expiresAt) expireHead()
+      isFresh = false
       const entry = log.take()
       if (!entry) break
       consumer.deliver(entry)
@@ -185,6 +190,8 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
 
   function isFull({ body }: Message): boolean {
     const { maxLength = Number.POSITIVE_INFINITY, maxLengthBytes = Number.POSITIVE_INFINITY } = options
+    // A quorum queue notices only when it is over its limit (RabbitMQ 4.0.5).
+    if (options.type === 'quorum') return log.ready > maxLength || log.readyBytes > maxLengthBytes
     return log.ready + 1 > maxLength || log.readyBytes + body.length > maxLengthBytes
   }
 

@@ -11,7 +11,7 @@ export function isSame(a: FieldValue | undefined, b: FieldValue | undefined): bo
 }
 
 /** RabbitMQ's name of a value's type. A number's width is not kept: it is the one that most clients send it with. */
-export function typeName(value: FieldValue): string {
+export function typeName(value: FieldValue | undefined): string {
   if (typeof value === 'string') return 'longstr'
   if (typeof value === 'boolean') return 'bool'
   if (typeof value === 'bigint') return 'long'

@@ -89,6 +89,8 @@ function openRoot(folder: string): RootDatabase<Buffer, Buffer> {
     compression: false,
     // A commit that is synced before it resolves: no slower in groups, and there is one moment to wait for, not two.
     overlappingSync: false,
+    // Batches are made here; with lmdb's own beside them, each failure rejects a promise that nobody has.
+    eventTurnBatching: false,
     noMemInit: true,
   })
 }

@@ -6,30 +6,13 @@ import type { Mark } from './marks.ts'
 import { queuedReturns, sortedReturns } from './returns.ts'
 import { isRemoved, markRemoved, readSegment, type Segment, setCount, writeSegments } from './segment.ts'
 import { encodeIndex } from './segment-index.ts'
+import { createWindow, type Limits } from './window.ts'
 
 // The messages of one queue and one priority, in three parts, the oldest first:
 //   window    entries in memory; what was loaded last and, while nothing is behind it, what is appended
 //   segments  on disk alone (or still on their way there, as the bytes of their record)
 //   tail      appended behind a full window since the last commit; the next one makes segments of it
 // Entries that were given back wait apart. In the order of positions they are never behind a segment.
-
-/** Limits of what waits in memory; tests make them small. */
-export interface Limits {
-  /** Messages a lane's window takes. */
-  windowMessages: number
-  /** Bytes a lane's window takes. */
-  windowBytes: number
-  /** Bytes that all windows take; beyond it a lane's window takes `crowdedBytes`. */
-  totalBytes: number
-  crowdedBytes: number
-}
-
-export const DEFAULT_LIMITS: Limits = {
-  windowMessages: 4_096,
-  windowBytes: 8 * 2 ** 20,
-  totalBytes: 64 * 2 ** 20,
-  crowdedBytes: 65_536,
-}
 
 /** What a lane needs of the store around it. */
 export interface LaneContext {
@@ -63,22 +46,19 @@ export interface Lane {
   discard(batch: Batch): void
 }
 
-// An estimate of what an entry costs beside its bytes.
-const ENTRY_BYTES = 400
 // A publisher that waits for every confirm leaves segments of one message; so many of less than so much become one.
 const MERGE_COUNT = 8
 const MERGE_BYTES = 8_192
 
 /** @param recovered the segments that a start found, in order */
 export function createLane(context: LaneContext, recovered: Segment[]): Lane {
-  const { queueId, priority, durable, limits, mark, memory } = context
-  const window = createDeque<StoredEntry>()
+  const { queueId, priority, durable, mark } = context
+  const window = createWindow(context.limits, context.memory)
   const returns = context.returns === 'fifo' ? queuedReturns() : sortedReturns()
   const segments = createDeque<Segment>(recovered)
   const dirty = new Set<Segment>()
   let tail: StoredEntry[] = []
   let pending: StoredEntry[] = []
-  let windowBytes = 0
   let ready = 0
   let readyBytes = 0
   for (const segment of recovered) {
@@ -89,11 +69,11 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
   function append(entry: StoredEntry) {
     ready++
     readyBytes += entry.message.body.length
-    if (segments.length > 0 || tail.length > 0 || isWindowFull()) {
+    if (segments.length > 0 || tail.length > 0 || window.isFull) {
       entry.inTail = true
       tail.push(entry)
     } else {
-      enterWindow(entry)
+      window.push(entry)
     }
     if (entry.inTail || entry.onSafe || (durable && entry.message.persistent)) {
       pending.push(entry)
@@ -101,30 +81,12 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
     }
   }
 
-  function isWindowFull(): boolean {
-    if (window.length >= limits.windowMessages || windowBytes >= limits.windowBytes) return true
-    return memory.bytes >= limits.totalBytes && windowBytes >= limits.crowdedBytes
-  }
-
-  function enterWindow(entry: StoredEntry) {
-    window.push(entry)
-    windowBytes += sizeOf(entry)
-    memory.bytes += sizeOf(entry)
-  }
-
-  function leaveWindow() {
-    const entry = window.shift()
-    if (!entry) return
-    windowBytes -= sizeOf(entry)
-    memory.bytes -= sizeOf(entry)
-  }
-
   /** Brings the next messages into the empty window; false if there are none. */
   function refill(): boolean {
     const segment = segments.first()
     if (segment) {
       try {
-        for (const entry of load(segment)) enterWindow(entry)
+        for (const entry of load(segment)) window.push(entry)
       } catch (error) {
         // The segment stays where it is: what is behind it must not overtake it.
         context.onBroken(error as Error)
@@ -137,7 +99,7 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
     for (const entry of tail) {
       if (entry.state !== READY) continue
       entry.inTail = false
-      enterWindow(entry)
+      window.push(entry)
     }
     tail = []
     return true
@@ -154,7 +116,7 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
     if (returned && context.returns === 'fifo') return returned
     for (;;) {
       let entry = window.first()
-      for (; entry && entry.state !== READY; entry = window.first()) leaveWindow()
+      for (; entry && entry.state !== READY; entry = window.first()) window.shift()
       if (entry && returned) return entry.position < returned.position ? entry : returned
       if (entry || returned) return entry ?? returned
       if (!refill()) return undefined
@@ -165,7 +127,7 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
     const entry = first()
     if (!entry) return undefined
     if (entry === returns.first()) returns.shift()
-    else leaveWindow()
+    else window.shift()
     mark.handOut(entry.position)
     entry.state = OUTSTANDING
     countReady(-1, entry)
@@ -194,8 +156,6 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
 
   function purge() {
     for (const entry of [...window.clear(), ...returns.clear(), ...tail]) remove(entry)
-    memory.bytes -= windowBytes
-    windowBytes = 0
     tail = []
     for (const segment of segments.clear()) {
       segment.live = 0
@@ -266,10 +226,7 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
         return
       }
       segments.drop(MERGE_COUNT)
-      for (const segment of small) {
-        erase(batch, segment)
-        dirty.delete(segment)
-      }
+      for (const segment of small) erase(batch, segment)
       for (const segment of write(batch, entries)) segments.push(segment)
     }
   }
@@ -302,8 +259,4 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
     collect,
     discard,
   }
-}
-
-function sizeOf({ message }: StoredEntry): number {
-  return ENTRY_BYTES + message.body.length + message.properties.length
 }

@@ -1,4 +1,4 @@
-import { closeSync, constants, fdatasync, fstatSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, constants, existsSync, fdatasync, fstatSync, openSync, readSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
@@ -24,8 +24,11 @@ export interface Mark {
 }
 
 export interface Marks {
-  /** The mark of a queue's priority; made if there is none. */
-  of(queueId: number, priority: number): Mark
+  /**
+   * The mark of a queue's priority; made if there is none.
+   * @param nextPosition where the queue's next message goes
+   */
+  of(queueId: number, priority: number, nextPosition: number): Mark
   /** The first position that no mark of the queue covers. */
   endOf(queueId: number): number
   /** Forgets a queue. */
@@ -48,9 +51,11 @@ interface Slot {
 
 const fdatasyncAsync = promisify(fdatasync)
 
-/** Opens the marks of a folder; creates the file if there is none. */
-export function openMarks(folder: string, onError: (error: Error) => void): Marks {
-  const file = openSync(join(folder, MARKS_FILE), constants.O_RDWR | constants.O_CREAT, 0o600)
+/** Opens the marks of a folder; creates the file if there is none. If it is lost, all there is may have been handed out. */
+export function openMarks(folder: string, isNew: boolean, onError: (error: Error) => void): Marks {
+  const path = join(folder, MARKS_FILE)
+  const isLost = !isNew && !existsSync(path)
+  const file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
   const slots = new Map<string, Slot>()
   const free: number[] = []
   let capacity = 0
@@ -84,6 +89,7 @@ export function openMarks(folder: string, onError: (error: Error) => void): Mark
       writeSync(file, raw, 0, SLOT, slot.index * SLOT)
     } catch (error) {
       // A message that waits here would block a queue that could free the disk; a missing flag is the lesser evil.
+      slot.reserved = 0
       onError(error as Error)
     }
   }
@@ -96,14 +102,15 @@ export function openMarks(folder: string, onError: (error: Error) => void): Mark
     return free.pop() as number
   }
 
-  function create(queueId: number, priority: number): Slot {
-    const slot: Slot = { index: allocate(), queueId, priority, reserved: 0, handedOut: 0, ahead: 1 }
+  function create(queueId: number, priority: number, reserved: number): Slot {
+    const slot: Slot = { index: allocate(), queueId, priority, reserved, handedOut: reserved, ahead: 1 }
     slots.set(`${queueId}/${priority}`, slot)
+    if (reserved > 0) write(slot, 1)
     return slot
   }
 
-  function of(queueId: number, priority: number): Mark {
-    const slot = slots.get(`${queueId}/${priority}`) ?? create(queueId, priority)
+  function of(queueId: number, priority: number, nextPosition: number): Mark {
+    const slot = slots.get(`${queueId}/${priority}`) ?? create(queueId, priority, isLost ? nextPosition : 0)
     return {
       recovered: slot.reserved,
       handOut(position) {

@@ -1,13 +1,16 @@
 import { mkdirSync } from 'node:fs'
 import { type Batch, createCommitter, type Source } from './commit.ts'
-import { openDatabase } from './database.ts'
+import { checkFolder, markFolder } from './damage.ts'
+import { type Database, openDatabase } from './database.ts'
+import { watchDisk } from './disk.ts'
 import { StoreDamagedError } from './errors.ts'
+import { lockFolder } from './folder-lock.ts'
 import { definitionKey, indexKey, segmentKey } from './keys.ts'
-import { DEFAULT_LIMITS, type Limits } from './lane.ts'
 import { createLog, type QueueLog } from './log.ts'
 import { type Mark, openMarks } from './marks.ts'
 import { recover } from './recovery.ts'
 import type { Segment } from './segment.ts'
+import { DEFAULT_LIMITS, type Limits } from './window.ts'
 
 export interface StoreOptions {
   /** Made if it is missing. */
@@ -49,23 +52,46 @@ export interface Store {
 
 const NO_MARK: Mark = { recovered: 0, handOut() {} }
 const RETRY_PAUSE = 500
+const DISK_FREE_LIMIT = 50_000_000
 
 /** Opens a store, or creates it if the folder has none. */
 export async function openStore(options: StoreOptions): Promise<Store> {
   const { folder } = options
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const database = openDatabase(folder)
+  const unlock = lockFolder(folder)
+  try {
+    const isNew = checkFolder(folder)
+    const database = openDatabase(folder)
+    markFolder(folder)
+    try {
+      return startStore(options, database, isNew, unlock)
+    } catch (error) {
+      await database.close()
+      throw error
+    }
+  } catch (error) {
+    unlock()
+    throw error
+  }
+}
+
+function startStore(options: StoreOptions, database: Database, isNew: boolean, unlock: () => void): Store {
+  const { folder } = options
   const { definitions, logs, leftovers } = recover(database, folder)
-  const marks = openMarks(folder, (error) => options.log?.warn({ err: error }, 'could not note what is handed out'))
+  const marks = openMarks(folder, isNew, (error) =>
+    options.log?.warn({ err: error }, 'could not note what is handed out'),
+  )
   const memory = { bytes: 0 }
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   const changed = new Set<string>()
   const opened = new Set<number>()
+  const { onBlocked, onUnblocked, diskFreeLimit = DISK_FREE_LIMIT } = options
+  const disk = watchDisk({ folder, limit: diskFreeLimit, onBlocked, onUnblocked })
   const committer = createCommitter({
     database,
     syncBeside: marks.sync,
-    onDiskFull: (error) => options.onBlocked(error.message),
-    onCommitted() {},
+    onDiskFull: disk.full,
+    onCommitted: disk.committed,
     onBroken: options.onBroken,
     retryPause: RETRY_PAUSE,
   })
@@ -116,7 +142,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
         limits,
         memory,
         nextPosition,
-        markOf: (priority) => (durable ? marks.of(queueId, priority) : NO_MARK),
+        markOf: (priority) => (durable ? marks.of(queueId, priority, nextPosition) : NO_MARK),
         load: database.get,
         touch: committer.touch,
         onBroken: (error) => options.onBroken(new StoreDamagedError(folder, `queue ${queueId}: ${error.message}`)),
@@ -127,6 +153,17 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       },
       found,
     )
+  }
+
+  async function close() {
+    disk.close()
+    try {
+      await committer.close()
+    } finally {
+      await marks.close()
+      await database.close()
+      unlock()
+    }
   }
 
   return {
@@ -142,10 +179,6 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     },
     openLog,
     synced: () => new Promise((resolve) => committer.whenSafe(resolve)),
-    async close() {
-      await committer.close()
-      await marks.close()
-      await database.close()
-    },
+    close,
   }
 }

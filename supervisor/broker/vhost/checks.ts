@@ -1,6 +1,6 @@
 import type { Table } from '../codec/fields.ts'
 import { AmqpError, precondition, refused, VHOST } from '../errors.ts'
-import type { QueueFlags, QueueOptions } from '../queues/arguments.ts'
+import { type QueueFlags, queueType } from '../queues/arguments.ts'
 import { checkEquivalence } from '../queues/equivalence.ts'
 import type { Owner, Queue } from '../queues/queue.ts'
 import type { Exchange, ExchangeFlags } from '../routing/exchanges.ts'
@@ -36,18 +36,15 @@ export function reserved(kind: 'queue' | 'exchange', name: string): AmqpError {
 }
 
 /** @throws AmqpError 406 unless a second declaration is the same */
-export function checkSameQueue(
-  existing: Queue,
-  { flags, args, options }: { flags: QueueFlags; args: Table; options: QueueOptions },
-): void {
+export function checkSameQueue(existing: Queue, { flags, args }: { flags: QueueFlags; args: Table }): void {
   const compared = (of: QueueFlags) => ({ durable: of.durable, auto_delete: of.autoDelete })
   // Without one a queue is classic, which is the same as to ask for that.
   const typed = (table: Table, type: string) => ({ ...table, 'x-queue-type': type })
   checkEquivalence(
-    'queue',
+    existing.options.type,
     existing.name,
     { flags: compared(existing.flags), args: typed(existing.args, existing.options.type) },
-    { flags: compared(flags), args: typed(args, options.type) },
+    { flags: compared(flags), args: typed(args, queueType(existing.name, args)) },
   )
 }
 
@@ -78,7 +75,7 @@ export function checkBinding({ flags }: Exchange, binding: Binding): void {
 }
 
 export function checkDeletion(queue: Queue, ifUnused: boolean, ifEmpty: boolean): void {
-  const condition = ifEmpty ? 'if-empty' : ifUnused ? 'if-unused' : undefined
+  const condition = ifUnused ? 'if-unused' : ifEmpty ? 'if-empty' : undefined
   const { name, options } = queue
   if (condition && options.type === 'quorum') {
     throw new AmqpError(

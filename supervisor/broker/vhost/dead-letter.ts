@@ -1,4 +1,3 @@
-import type { Table } from '../codec/fields.ts'
 import { decodeProperties, encodeProperties } from '../codec/properties.ts'
 import type { DeadLetterReason, Queue } from '../queues/queue.ts'
 import type { Entry, Message } from '../store/log.ts'
@@ -40,7 +39,8 @@ function letter(
   reason: DeadLetterReason,
 ): { publication: Publication; deaths: Death[] } {
   const { expiration, headers: found = {}, ...properties } = decodeProperties(message.properties)
-  const { CC, BCC, ...rest } = found
+  const { BCC, ...base } = found
+  const { CC } = base
   const ownKeys = [message.routingKey, ...strings(CC), ...strings(BCC)]
   const earlier = message.dead ? deathsOf(found) : []
   const deaths = recordDeath(earlier, {
@@ -54,7 +54,6 @@ function letter(
 
   const replaced = options.deadLetterRoutingKey
   const routingKeys = replaced === undefined ? ownKeys : [replaced]
-  const base: Table = replaced === undefined && CC !== undefined ? { ...rest, CC } : rest
   const headers = withDeaths(base, deaths, earlier.length === 0)
   return {
     deaths,

@@ -106,15 +106,15 @@ export function createVhost(store: VhostStore): Vhost {
     },
 
     declareQueue(asked, flags, args, owner) {
-      const options = parseQueueArguments(asked, flags, args)
       const name = asked || `amq.gen-${randomBytes(16).toString('base64url')}`
       const existing = queues.get(name)
       if (existing) {
         checkOwner(existing, owner, flags.exclusive)
-        checkSameQueue(existing, { flags, args, options })
+        checkSameQueue(existing, { flags, args })
         existing.touch()
         return existing
       }
+      const options = parseQueueArguments(asked, flags, args)
       if (asked.startsWith('amq.')) throw reserved('queue', name)
 
       const definition = { id: ++lastId, name, flags, args, options, owner: flags.exclusive ? owner : undefined }

@@ -1,17 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
-import type { Message } from '../../../supervisor/broker/store/log.ts'
-import { openStore, type Store } from '../../../supervisor/broker/store/store.ts'
-
-export function message(body: string, more: Partial<Message> = {}): Message {
-  const properties = Buffer.from('properties')
-  return { exchange: 'e', routingKey: 'k', properties, body: Buffer.from(body), persistent: true, priority: 0, ...more }
-}
-
-async function open(folder: string): Promise<Store> {
-  const fail = (reason: unknown) => t.fail(String(reason))
-  return openStore({ folder, onBlocked: fail, onUnblocked() {}, onBroken: fail })
-}
+import { message, must, open } from './helpers.ts'
 
 t.test('messages come back after a restart, in order', async (t) => {
   const folder = t.testdir()
@@ -24,9 +13,8 @@ t.test('messages come back after a restart, in order', async (t) => {
   t.equal(safe, 3)
   t.equal(log.ready, 3)
   t.equal(log.readyBytes, 3)
-  const a = log.take()
-  const b = log.take()
-  if (!a || !b) throw new Error('nothing to take')
+  const a = must(log.take())
+  const b = must(log.take())
   log.remove(a)
   await store.close()
 

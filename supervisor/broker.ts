@@ -1,0 +1,16 @@
+// The entry of the embedded broker's process: `node dist/supervisor/broker.js`, as pm2 runs it while AMQP_URL is not set.
+import { brokerFolder } from './base/broker-credentials.ts'
+import { startBroker } from './broker/start.ts'
+import { main, type ProcessContext, type Service } from './process/main.ts'
+
+await main('broker', startBrokerProcess)
+
+async function startBrokerProcess({ config, log, report, fail }: ProcessContext): Promise<Service> {
+  const folder = brokerFolder(config.dataDir)
+  const broker = await startBroker({ port: config.brokerPort, folder, log, onBroken: fail })
+  log.info({ port: broker.port, folder }, 'listening')
+  await report.set({ status: 'ready' })
+  return {
+    stop: (deadline) => broker.close({ drain: deadline }),
+  }
+}

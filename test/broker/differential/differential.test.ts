@@ -1,0 +1,81 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { noPrivateNode, noRabbitmq4, rabbitmqRequired, startRabbitmq4 } from '../../helpers/broker.ts'
+import { startRabbitmq } from '../../helpers/rabbitmq.ts'
+import { type Program, programs } from './program.ts'
+import { openParty, type Party, runOnBoth } from './run.ts'
+import { startUnderTest } from './under-test.ts'
+
+// WARREN_PROGRAMS=2000 for the nightly size; WARREN_SEED=n for the same programs again; WARREN_PROGRAM='[…]' for one.
+const size = Number(process.env.WARREN_PROGRAMS ?? 300)
+const seed = Number(process.env.WARREN_SEED ?? Math.floor(Math.random() * 2 ** 31))
+const given = process.env.WARREN_PROGRAM
+// Programs mostly wait: so many of them run side by side.
+const LANES = 8
+// What the slowest machine takes for a program, and what may go into making a failing one smaller, in milliseconds.
+const LIMIT = size * 500 + 240_000
+
+const skip = rabbitmqRequired() ? false : noRabbitmq4
+
+t.setTimeout(LIMIT + 60_000)
+t.test('random programs show the same on both brokers', { skip, timeout: LIMIT + 60_000 }, async (t) => {
+  const reference = await startRabbitmq4(t)
+  const other = await startUnderTest(t)
+  const parties = [await openParty(reference.url), await openParty(other.url)] as const
+  t.teardown(() => Promise.all(parties.map((party) => party.close())))
+  if (given) return t.equal(await runOnBoth(JSON.parse(given) as Program, parties), undefined)
+
+  t.comment(`WARREN_SEED=${seed} WARREN_PROGRAMS=${size}`)
+  const lanes = Array.from({ length: LANES }, (_, lane) => check(parties, Math.ceil(size / LANES), seed + lane))
+  for (const failure of await Promise.all(lanes)) {
+    if (failure) t.fail(failure)
+  }
+  t.pass(`${size} programs were run`)
+})
+
+t.test('a difference is found, and made small', { skip: skip || noPrivateNode }, async (t) => {
+  const [newer, older] = await Promise.all([startRabbitmq4(t), startRabbitmq(t)])
+  const parties = [await openParty(newer.url), await openParty(older.url)] as const
+  t.teardown(() => Promise.all(parties.map((party) => party.close())))
+  // An unknown type is a channel's error since RabbitMQ 4, and was the connection's before.
+  const bad = { op: 'exchange', on: 0, exchange: 'e0', type: 'odd', durable: true } as const
+  const rest = { autoDelete: false, internal: false, args: {} }
+  const odd: Program = [
+    { op: 'check', on: 1, queue: 'q0' },
+    { ...bad, ...rest },
+    { op: 'confirm', on: 2 },
+  ]
+  const smaller = fc.shuffledSubarray([...odd], { minLength: 0 })
+
+  const failure = await check(parties, 100, 1, smaller)
+  t.match(failure, /unknown exchange type 'odd'/)
+  t.match(failure, /COMMAND_INVALID/)
+  const shrunk = JSON.parse(failure?.match(/WARREN_PROGRAM='(.*)'/)?.[1] ?? '[]') as Program
+  t.equal(shrunk.length, 1)
+})
+
+/** Runs programs one after the other. Resolves with what is wrong with the smallest that fails, if one does. */
+async function check(
+  parties: readonly [Party, Party],
+  numRuns: number,
+  seed: number,
+  arbitrary: fc.Arbitrary<Program> = programs,
+): Promise<string | undefined> {
+  const property = fc.asyncProperty(arbitrary, async (program) => {
+    const difference = await runOnBoth(program, parties)
+    if (difference) throw new Error(difference)
+  })
+  const result = await fc.check(property, {
+    numRuns,
+    seed,
+    interruptAfterTimeLimit: LIMIT,
+    markInterruptAsFailure: true,
+  })
+  if (!result.failed) return undefined
+  const program = result.counterexample?.[0]
+  if (!program) return `only ${result.numRuns} of ${numRuns} programs were run in ${LIMIT} ms`
+  const error = result.errorInstance instanceof Error ? result.errorInstance.message : String(result.errorInstance)
+  return `after ${result.numRuns} programs, made smaller ${result.numShrinks} times:
+WARREN_PROGRAM='${JSON.stringify(program)}'
+${error}`
+}

@@ -1,0 +1,261 @@
+import fc from 'fast-check'
+
+/** Which channel a step uses: 0 and 1 share a connection, 2 has one to itself, which alone is ever cut. */
+export type ChannelIndex = 0 | 1 | 2
+
+type Args = Record<string, unknown>
+
+/** One step of a program. Names are those of the universe below; a side makes them unique. */
+export type Step = { on: ChannelIndex } & (
+  | { op: 'queue'; queue: string; durable: boolean; exclusive: boolean; autoDelete: boolean; args: Args }
+  | {
+      op: 'exchange'
+      exchange: string
+      type: string
+      durable: boolean
+      autoDelete: boolean
+      internal: boolean
+      args: Args
+    }
+  | { op: 'bind' | 'unbind'; queue: string; exchange: string; key: string; args: Args }
+  | { op: 'bindExchange' | 'unbindExchange'; source: string; destination: string; key: string }
+  | { op: 'deleteQueue'; queue: string; ifUnused: boolean; ifEmpty: boolean }
+  | { op: 'deleteExchange'; exchange: string; ifUnused: boolean }
+  | { op: 'purge' | 'check'; queue: string }
+  | { op: 'publish'; exchange: string; key: string; mandatory: boolean; properties: Args }
+  | { op: 'get'; queue: string; noAck: boolean }
+  | { op: 'qos'; count: number }
+  | { op: 'consume'; queue: string; tag: string; noAck: boolean; exclusive: boolean; args: Args }
+  | { op: 'cancel'; tag: string }
+  | { op: 'settle'; how: 'ack' | 'nack' | 'reject'; pick: number; multiple: boolean; requeue: boolean }
+  | { op: 'recover' | 'confirm' | 'closeChannel' | 'badAck' }
+  | { op: 'cut' }
+  | { op: 'expire' }
+)
+
+export type Program = readonly Step[]
+
+/** Everything that a program may name. */
+export const QUEUES = ['q0', 'q1', 'q2']
+export const EXCHANGES = ['e0', 'e1', 'e2']
+const TAGS = ['t0', 't1', 't2']
+const KEYS = ['q0', 'q1', 'q2', 'a', 'a.b', 'b', '']
+const BINDING_KEYS = ['a', 'a.b', 'b', '#', '*', 'a.*', 'a.#', '#.b', '']
+const TYPES = ['direct', 'fanout', 'topic', 'headers']
+
+/**
+ * Milliseconds of a TTL whose end a program waits for with the step `expire`. The other TTLs are 0 and 1, over before the
+ * next step, and one that never ends: so what happens does not depend on how fast a broker is.
+ */
+export const SOON = 400
+const NEVER = 600_000
+
+const on: fc.Arbitrary<ChannelIndex> = fc.constantFrom(0, 0, 1, 2)
+const one = <const T extends readonly unknown[]>(...values: T): fc.Arbitrary<T[number]> => fc.constantFrom(...values)
+const rarely = fc.integer({ min: 0, max: 9 }).map((n) => n === 9)
+const often = fc.integer({ min: 0, max: 9 }).map((n) => n > 2)
+
+/** The arguments that are there in half of the cases, the others left out. */
+function some(model: Record<string, fc.Arbitrary<unknown>>): fc.Arbitrary<Args> {
+  const optional = Object.entries(model).map(([name, value]) => [name, fc.option(value, { nil: undefined, freq: 2 })])
+  return fc
+    .record(Object.fromEntries(optional) as Record<string, fc.Arbitrary<unknown>>)
+    .map((args) => Object.fromEntries(Object.entries(args).filter(([, value]) => value !== undefined)))
+}
+
+// One argument of many at a time is rather frequent, three are rare.
+function few(model: Record<string, fc.Arbitrary<unknown>>, max = 3): fc.Arbitrary<Args> {
+  const each = Object.entries(model).map(([name, value]) => value.map((v) => [name, v] as const))
+  return fc.array(fc.oneof(...each), { maxLength: max }).map((entries) => Object.fromEntries(entries))
+}
+
+const deadLetter = fc
+  .record({ exchange: one('', '', 'e0', 'e1', 'missing'), key: one(...QUEUES, 'a', undefined) })
+  .map(({ exchange, key }) => ({
+    'x-dead-letter-exchange': exchange,
+    ...(key === undefined ? {} : { 'x-dead-letter-routing-key': key }),
+  }))
+
+const length = {
+  'x-max-length': one(0, 1, 2, 3),
+  'x-overflow': one('drop-head', 'reject-publish'),
+  'x-message-ttl': one(0, 1, SOON, NEVER),
+  'x-single-active-consumer': one(true, true, false),
+}
+
+const withDeadLetter = (args: fc.Arbitrary<Args>): fc.Arbitrary<Args> =>
+  fc.tuple(args, fc.option(deadLetter, { nil: {}, freq: 2 })).map(([own, dead]) => ({ ...own, ...dead }))
+
+const quorumArgs = withDeadLetter(
+  few({
+    ...length,
+    'x-delivery-limit': one(0, 1, 2, -1),
+    'x-dead-letter-strategy': one('at-most-once', 'at-least-once'),
+  }),
+).map((args) => ({ 'x-queue-type': 'quorum', ...args }))
+
+const classicArgs = withDeadLetter(
+  few({
+    ...length,
+    'x-max-length-bytes': one(3, 5),
+    'x-max-priority': one(1, 3, 10),
+    'x-expires': one(SOON, NEVER),
+    'x-queue-type': one('classic'),
+  }),
+)
+
+// What no queue takes, or only one type does.
+const oddArgs = few({
+  'x-queue-type': one('quorum', 'classic', 'odd', 5),
+  'x-message-ttl': one(-1, 'a', 1.5, 3_153_600_000_001),
+  'x-expires': one(0, -1, 'a'),
+  'x-max-length': one(-1, 'a'),
+  'x-max-length-bytes': one(-1),
+  'x-max-priority': one(-1, 256, 'a', 0),
+  'x-overflow': one('odd', 5, 'reject-publish-dlx'),
+  'x-delivery-limit': one(3),
+  'x-dead-letter-exchange': one(5, 'e0'),
+  'x-dead-letter-routing-key': one(5, 'a'),
+  'x-dead-letter-strategy': one('odd', 'at-least-once'),
+  'x-single-active-consumer': one('yes'),
+  'x-queue-mode': one('lazy', 'odd'),
+  'x-unknown': one(1),
+})
+
+const flags = (
+  durable: fc.Arbitrary<boolean>,
+  exclusive: fc.Arbitrary<boolean>,
+  autoDelete: fc.Arbitrary<boolean>,
+) => ({
+  durable,
+  exclusive,
+  autoDelete,
+})
+const yes = fc.constant(true)
+const no = fc.constant(false)
+
+function declaration(queue: fc.Arbitrary<string>): fc.Arbitrary<Step> {
+  const step = (own: object, args: fc.Arbitrary<Args>) =>
+    fc.record({
+      op: fc.constant('queue' as const),
+      on,
+      queue,
+      args,
+      ...flags(yes, no, no),
+      ...own,
+    }) as fc.Arbitrary<Step>
+  return fc.oneof(
+    { weight: 5, arbitrary: step({}, quorumArgs) },
+    { weight: 5, arbitrary: step({}, classicArgs) },
+    { weight: 1, arbitrary: step({ durable: fc.boolean(), exclusive: yes }, classicArgs) },
+    { weight: 1, arbitrary: step({ durable: fc.boolean(), autoDelete: yes }, classicArgs) },
+    { weight: 1, arbitrary: step(flags(often, rarely, rarely), oddArgs) },
+  )
+}
+
+function exchangeDeclaration(exchange: fc.Arbitrary<string>): fc.Arbitrary<Step> {
+  return fc.record({
+    op: fc.constant('exchange' as const),
+    on,
+    exchange,
+    type: fc.oneof({ weight: 20, arbitrary: one(...TYPES) }, { weight: 1, arbitrary: one('odd') }),
+    durable: often,
+    autoDelete: rarely,
+    internal: rarely,
+    args: few({ 'alternate-exchange': one('e0', 'e1', 'e2', 'missing') }, 1),
+  })
+}
+
+const headers = some({
+  h: one(1, 2, 'x'),
+  i: one(1, 'x'),
+  'x-h': one(1),
+  CC: one(['q1'], ['a', 'q2']),
+  BCC: one(['q0']),
+})
+
+const publish = fc.record({
+  op: fc.constant('publish' as const),
+  on,
+  exchange: one('', '', '', 'e0', 'e1', 'e2', 'missing'),
+  key: one(...KEYS),
+  mandatory: fc.boolean(),
+  properties: some({
+    deliveryMode: one(1, 2, 2),
+    priority: one(0, 1, 4, 5, 9),
+    expiration: fc.oneof({ weight: 8, arbitrary: one('0', '1', String(SOON), String(NEVER)) }, one('odd', '-1')),
+    headers,
+    messageId: one('id'),
+    timestamp: one(1_700_000_000),
+  }),
+})
+
+const bindingArgs = fc.oneof(
+  { weight: 3, arbitrary: fc.constant({}) },
+  some({ 'x-match': one('all', 'any', 'all-with-x', 'any-with-x', 'odd'), h: one(1, 2), i: one(1), 'x-h': one(1) }),
+)
+const queue = one(...QUEUES)
+const exchange = one(...EXCHANGES)
+const is = <T extends string>(op: T) => fc.constant(op)
+
+const binding = fc.record({ op: is('bind'), on, queue, exchange, key: one(...BINDING_KEYS), args: bindingArgs })
+
+const anyStep: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 16, arbitrary: publish },
+  { weight: 6, arbitrary: fc.record({ op: is('get'), on, queue, noAck: rarely }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      op: is('consume'),
+      on,
+      queue,
+      tag: one(...TAGS),
+      noAck: rarely,
+      exclusive: rarely,
+      args: some({ 'x-priority': one(1, -1, 10) }),
+    }),
+  },
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      op: is('settle'),
+      on,
+      how: one('ack' as const, 'nack' as const, 'reject' as const),
+      pick: fc.nat(9),
+      multiple: fc.boolean(),
+      requeue: often,
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ op: is('cancel'), on, tag: one(...TAGS) }) },
+  { weight: 2, arbitrary: fc.record({ op: is('qos'), on, count: one(0, 1, 2) }) },
+  { weight: 2, arbitrary: fc.record({ op: one('recover' as const, 'confirm', 'closeChannel', 'badAck'), on }) },
+  { weight: 1, arbitrary: fc.record({ op: is('cut'), on: fc.constant(2 as const) }) },
+  { weight: 1, arbitrary: fc.record({ op: is('expire'), on }) },
+  { weight: 2, arbitrary: binding },
+  { weight: 1, arbitrary: binding.map((step) => ({ ...step, op: 'unbind' as const })) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      op: one('bindExchange' as const, 'bindExchange', 'unbindExchange'),
+      on,
+      source: exchange,
+      destination: exchange,
+      key: one(...BINDING_KEYS),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ op: one('purge' as const, 'check', 'check'), on, queue }) },
+  { weight: 1, arbitrary: fc.record({ op: is('deleteQueue'), on, queue, ifUnused: rarely, ifEmpty: rarely }) },
+  { weight: 1, arbitrary: fc.record({ op: is('deleteExchange'), on, exchange, ifUnused: fc.boolean() }) },
+  { weight: 2, arbitrary: declaration(queue) },
+  { weight: 1, arbitrary: exchangeDeclaration(exchange) },
+)
+
+/** Programs that start with queues, exchanges and bindings, so that what follows seldom meets nothing. */
+export const programs: fc.Arbitrary<Program> = fc
+  .tuple(
+    fc.tuple(declaration(fc.constant('q0')), declaration(fc.constant('q1'))),
+    fc.array(exchangeDeclaration(one('e0', 'e1')), { maxLength: 2 }),
+    fc.array(binding, { maxLength: 2 }),
+    fc.array(anyStep, { minLength: 1, maxLength: 24, size: 'max' }),
+  )
+  .map(([queues, exchanges, bindings, steps]) => [...queues, ...exchanges, ...bindings, ...steps])

@@ -1,0 +1,205 @@
+import { rmSync } from 'node:fs'
+import { setImmediate as turn } from 'node:timers/promises'
+import { inspect, isDeepStrictEqual } from 'node:util'
+import fc from 'fast-check'
+import t from 'tap'
+import type { Entry, QueueLog } from '../../../supervisor/broker/store/log.ts'
+import type { Store } from '../../../supervisor/broker/store/store.ts'
+import { message, open } from './helpers.ts'
+
+// Random programs on a log with tiny windows, so that most of it is on disk, against a plain array.
+
+type Step =
+  | { do: 'append'; count: number; size: number; persistent: boolean; priority: number; expires: boolean }
+  | { do: 'take' | 'remove' | 'removeHead' | 'giveBack'; which: number; count: number }
+  | { do: 'purge' | 'turn' | 'synced' | 'reopen' | 'recreate' }
+
+interface Item {
+  position: number
+  body: string
+  persistent: boolean
+  priority: number
+  expiresAt: number
+  deliveryCount: number
+  redelivered: boolean
+  /** Counts the returns; 0 if it was not given back. */
+  returned: number
+}
+
+const steps: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant('append' as const),
+      count: fc.oneof(fc.integer({ min: 1, max: 12 }), fc.constant(60)),
+      size: fc.oneof({ weight: 9, arbitrary: fc.nat(50) }, { weight: 1, arbitrary: fc.constantFrom(20_000, 70_000) }),
+      persistent: fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, fc.boolean()),
+      priority: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.constantFrom(1, 9)),
+      expires: fc.boolean(),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constantFrom('take' as const, 'remove' as const, 'removeHead' as const, 'giveBack' as const),
+      which: fc.nat(1_000),
+      count: fc.integer({ min: 1, max: 10 }),
+    }),
+  },
+  { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('turn' as const, 'synced' as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constantFrom('purge' as const, 'reopen' as const, 'recreate' as const) }),
+  },
+)
+
+async function run(program: Step[], durable: boolean, returns: 'position' | 'fifo', folder: string) {
+  const limits = { windowMessages: 5, windowBytes: 30_000, crowdedBytes: 3_000, totalBytes: 20_000 }
+  let store: Store = await open(folder, { limits })
+  let queueId = 1
+  let log: QueueLog = store.openLog(queueId, { durable, returns })
+  let ready: Item[] = []
+  let out: { item: Item; entry: Entry }[] = []
+  let marks = new Map<number, number>()
+  let appended = 0
+  let safe = 0
+  let returnCount = 0
+  const counted = new Set<number>()
+
+  function order(a: Item, b: Item): number {
+    if (a.priority !== b.priority) return b.priority - a.priority
+    if (returns === 'fifo' && a.returned + b.returned > 0) return (a.returned || Infinity) - (b.returned || Infinity)
+    return a.position - b.position
+  }
+
+  function append(step: Step & { do: 'append' }) {
+    for (let i = 0; i < step.count; i++) {
+      const number = appended++
+      const body = `${number} `.padEnd(step.size, 'x')
+      const expiresAt = step.expires ? 1_700_000_000_123 + number : 0
+      const { persistent, priority } = step
+      let isSync = true
+      const onSafe = () => {
+        if (isSync || counted.has(number)) throw new Error('onSafe was called synchronously or twice')
+        counted.add(number)
+        safe++
+      }
+      const entry = log.append(message(body, { persistent, priority, exchange: `e${number % 3}` }), expiresAt, onSafe)
+      isSync = false
+      const { position } = entry
+      ready.push({ position, body, persistent, priority, expiresAt, deliveryCount: 0, redelivered: false, returned: 0 })
+    }
+  }
+
+  function check(entry: Entry | undefined, item: Item | undefined) {
+    const { message: m, position, expiresAt, deliveryCount, redelivered } = entry ?? {}
+    const body = m?.body.toString()
+    const seen = entry && { body, position, expiresAt, deliveryCount, redelivered, persistent: m?.persistent }
+    const { priority: _, returned: __, ...expected } = item ?? ({} as Item)
+    if (!isDeepStrictEqual(seen, item && expected)) fail(`got ${inspect(seen)} instead of ${inspect(item)}`)
+    if (m && (m.properties.toString() !== 'properties' || m.priority !== item?.priority)) fail('the message differs')
+    if (m && (m.exchange !== `e${Number.parseInt(m.body.toString(), 10) % 3}` || m.routingKey !== 'k')) fail('address')
+  }
+
+  function take() {
+    ready.sort(order)
+    const item = ready.shift()
+    check(log.peek(), item)
+    const entry = log.take()
+    check(entry, item)
+    if (!entry || !item) return
+    marks.set(item.priority, Math.max(marks.get(item.priority) ?? 0, item.position + 1))
+    out.push({ item, entry })
+  }
+
+  function removeHead() {
+    ready.sort(order)
+    const item = ready.shift()
+    const entry = log.peek()
+    check(entry, item)
+    if (entry) log.remove(entry)
+  }
+
+  function settle(which: number, isRemoved: boolean) {
+    const [picked] = out.splice(which % Math.max(1, out.length), 1)
+    if (!picked) return
+    if (isRemoved) {
+      log.remove(picked.entry)
+      log.remove(picked.entry)
+      return
+    }
+    if (which % 2) picked.entry.deliveryCount = ++picked.item.deliveryCount
+    log.giveBack(picked.entry)
+    ready.push({ ...picked.item, redelivered: true, returned: ++returnCount })
+  }
+
+  async function reopen() {
+    await store.close()
+    if (safe !== appended) fail(`${appended - safe} were not reported as safe`)
+    store = await open(folder, { limits })
+    log = store.openLog(queueId, { durable, returns })
+    ready = [...ready, ...out.map(({ item }) => item)].filter((item) => durable && item.persistent)
+    for (const item of ready) {
+      item.redelivered = item.position < (marks.get(item.priority) ?? 0) || item.deliveryCount > 0
+      item.returned = 0
+    }
+    out = []
+  }
+
+  async function recreate() {
+    log.destroy()
+    await store.synced()
+    log = store.openLog(++queueId, { durable, returns })
+    marks = new Map()
+    ready = []
+    out = []
+  }
+
+  for (const step of program) {
+    if (step.do === 'append') append(step)
+    else if (step.do === 'take') for (let i = 0; i < step.count; i++) take()
+    else if (step.do === 'removeHead') removeHead()
+    else if (step.do === 'remove' || step.do === 'giveBack') {
+      for (let i = 0; i < step.count; i++) settle(step.which, step.do === 'remove')
+    } else if (step.do === 'purge') {
+      if (log.purge() !== ready.length) fail('purge() returned another number')
+      ready = []
+    } else if (step.do === 'turn') await turn()
+    else if (step.do === 'synced') await store.synced()
+    else if (step.do === 'reopen') await reopen()
+    else await recreate()
+    if (log.ready !== ready.length) fail(`ready is ${log.ready} instead of ${ready.length}`)
+    const bytes = ready.reduce((sum, { body }) => sum + body.length, 0)
+    if (log.readyBytes !== bytes) fail(`readyBytes is ${log.readyBytes} instead of ${bytes}`)
+  }
+  while (ready.length > 0) take()
+  check(log.take(), undefined)
+  for (const { entry } of out) log.remove(entry)
+  await store.close()
+  store = await open(folder, { limits })
+  const left = store.openLog(queueId, { durable }).ready
+  await store.close()
+  if (left > 0) fail(`${left} came back after their removal`)
+  rmSync(folder, { recursive: true })
+}
+
+function fail(reason: string): never {
+  throw new Error(reason)
+}
+
+t.test('a log does what a plain array does', async (t) => {
+  const folder = t.testdir()
+  let runs = 0
+  const numRuns = Number(process.env.STORE_MODEL_RUNS ?? 150)
+  const program = fc.array(steps, { minLength: 1, maxLength: 60, size: 'max' })
+  const kind = fc.oneof({ weight: 4, arbitrary: fc.constant(true) }, fc.constant(false))
+  await fc.assert(
+    fc.asyncProperty(
+      program,
+      kind,
+      fc.constantFrom('position' as const, 'fifo' as const),
+      async (p, durable, returns) => run(p, durable, returns, `${folder}/${runs++}`),
+    ),
+    { numRuns, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: false },
+  )
+})
