@@ -103,7 +103,7 @@ export function createCommitter(options: CommitterOptions): Committer {
     operations = new Map()
     options.onCommitted()
     for (const action of done) action()
-    database.trim()
+    await database.trim()
   }
 
   return {

@@ -19,7 +19,7 @@ export interface Database {
   /** Writes all of it or nothing, in one transaction; resolves once that is committed and synced. */
   write(operations: Iterable<Operation>): Promise<void>
   /** Gives back the memory that reads took, once it is much. Only while no write is under way. */
-  trim(): void
+  trim(): Promise<void>
   /** Starts afresh after a failed write, which leaves lmdb refusing any more. Only while no write is under way. */
   reopen(): void
   close(): Promise<void>
@@ -33,24 +33,31 @@ const PAGE = 4096
 
 /** Opens the database in a folder that the caller has locked and checked. */
 export function openDatabase(folder: string): Database {
-  let root = openRoot(folder)
+  let root: RootDatabase<Buffer, Buffer> | undefined = openRoot(folder)
   let touched = 0
 
-  function reopen() {
-    // Without writes under way this closes before it returns.
-    void root.close()
-    root = openRoot(folder)
+  function opened(): RootDatabase<Buffer, Buffer> {
+    root ??= openRoot(folder)
+    return root
+  }
+
+  /** Whoever needs it next opens it again; before it is closed, that one shares its map. */
+  async function close() {
+    const old = root
+    root = undefined
     touched = 0
+    await old?.close()
   }
 
   async function write(operations: Iterable<Operation>) {
     try {
-      await root.batch(() => {
+      const writer = opened()
+      await writer.batch(() => {
         for (const { key, value } of operations) {
           if (value) {
-            root.put(key, value)
+            writer.put(key, value)
           } else {
-            root.remove(key)
+            writer.remove(key)
             // Freeing a large value reads its first page, and the kernel maps those around it.
             touched += 16 * PAGE
           }
@@ -63,18 +70,19 @@ export function openDatabase(folder: string): Database {
 
   return {
     get(key) {
-      const value = root.getBinary(key)
+      const value = opened().getBinary(key)
       touched += Math.max(PAGE, value?.length ?? 0)
       return value
     },
-    range: (from, to) => root.getRange({ start: from, end: to }) as Iterable<{ key: Buffer; value: Buffer }>,
-    keys: (from, to) => root.getKeys({ start: from, end: to }) as Iterable<Buffer>,
+    range: (from, to) => opened().getRange({ start: from, end: to }) as Iterable<{ key: Buffer; value: Buffer }>,
+    keys: (from, to) => opened().getKeys({ start: from, end: to }) as Iterable<Buffer>,
     write,
-    trim() {
-      if (touched > TRIM_BYTES) reopen()
+    async trim() {
+      // It is unmapped only when it is closed before it is opened again, and lmdb closes a little later.
+      if (touched > TRIM_BYTES) await close()
     },
-    reopen,
-    close: () => root.close(),
+    reopen: () => void close(),
+    close,
   }
 }
 
