@@ -10,6 +10,7 @@ import { encodeMethod, type OutgoingMethod } from '../../supervisor/broker/codec
 import { encodeProperties } from '../../supervisor/broker/codec/properties.ts'
 import { type Broker, startBroker } from '../../supervisor/broker/start.ts'
 import { collect } from '../helpers/collect.ts'
+import { randomFrom } from '../helpers/random.ts'
 import { until } from '../helpers/until.ts'
 
 const FRAMES = Number(process.env.WARREN_FUZZ ?? 5_000)
@@ -196,17 +197,6 @@ function mutate(frame: Buffer): Buffer {
     }
   }
   return copy
-}
-
-/** Mulberry32: the same numbers for the same seed. */
-function randomFrom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let z = Math.imul(state ^ (state >>> 15), 1 | state)
-    z = (z + Math.imul(z ^ (z >>> 7), 61 | z)) ^ z
-    return ((z ^ (z >>> 14)) >>> 0) / 2 ** 32
-  }
 }
 
 function heapUsed(): number {

@@ -146,6 +146,7 @@ export function createChannel(number: number, wire: Wire): Channel {
 
     close() {
       content = undefined
+      publishing.close()
       consuming.close()
       settling.requeueAll()
     },

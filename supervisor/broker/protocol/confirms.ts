@@ -5,6 +5,8 @@ export interface Confirms {
   /** The number of the next message. */
   next(): number
   settle(number: number, accepted: boolean): void
+  /** Its channel is closed, and a client takes a frame on it as a fault of the connection: says nothing any more. */
+  close(): void
 }
 
 /** @param beforeFlush runs an action at the end of the turn */
@@ -20,6 +22,7 @@ export function createConfirms(
   /** Told one by one, ahead of `lowest`. */
   const told = new Set<number>()
   let isScheduled = false
+  let isClosed = false
 
   function schedule(): void {
     if (isScheduled) return
@@ -29,6 +32,7 @@ export function createConfirms(
 
   function tell(): void {
     isScheduled = false
+    if (isClosed) return
     let count = 0
     let highest = 0
     for (; accepted.has(lowest) || told.has(lowest); lowest++) {
@@ -49,6 +53,7 @@ export function createConfirms(
   return {
     next: () => ++last,
     settle(number, isAccepted) {
+      if (isClosed) return
       if (isAccepted) {
         accepted.add(number)
         schedule()
@@ -56,6 +61,9 @@ export function createConfirms(
         write(encodeMethod(channel, { name: 'basic.nack', deliveryTag: number, multiple: false, requeue: false }))
         told.add(number)
       }
+    },
+    close() {
+      isClosed = true
     },
   }
 }

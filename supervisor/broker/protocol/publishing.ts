@@ -26,6 +26,7 @@ export interface Publishing {
   check(method: Method<'basic.publish'>): void
   publish(method: Method<'basic.publish'>, properties: Buffer, body: Buffer): void
   confirmSelect(): void
+  close(): void
 }
 
 /** @param ownReplyToken where the channel itself waits for replies */
@@ -109,6 +110,8 @@ export function createPublishing(channel: number, wire: Wire, ownReplyToken: () 
     confirmSelect() {
       confirms ??= createConfirms(channel, wire.write, wire.beforeFlush)
     },
+
+    close: () => confirms?.close(),
   }
 }
 

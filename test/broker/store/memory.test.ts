@@ -1,0 +1,40 @@
+import { existsSync, readFileSync } from 'node:fs'
+import t from 'tap'
+import { openDatabase } from '../../../supervisor/broker/store/database.ts'
+import { temporaryFolder } from '../../helpers/tmp.ts'
+
+const STATUS = '/proc/self/status'
+const VALUE = Buffer.alloc(65_000, 'x')
+const COUNT = 2_000
+
+const noProc = existsSync(STATUS) ? false : 'Only Linux tells how much of a mapped file is in memory.'
+t.test('what was read does not stay in memory', { skip: noProc }, async (t) => {
+  const database = openDatabase(temporaryFolder(t))
+  t.teardown(() => database.close())
+  const mapped = () => Number(/^RssFile:\s+(\d+)/m.exec(readFileSync(STATUS, 'utf8'))?.[1]) / 1024
+  for (let start = 0; start < COUNT; start += 100) {
+    await database.write(Array.from({ length: 100 }, (_, i) => ({ key: keyOf(start + i), value: VALUE })))
+  }
+
+  const before = mapped()
+  let peak = 0
+  for (let i = 0; i < COUNT; i++) {
+    if (database.get(keyOf(i))?.length !== VALUE.length) t.fail(`value ${i} is missing`)
+    if (i % 100 === 99) {
+      peak = Math.max(peak, mapped() - before)
+      // As a queue that is drained does: without a write before it, lmdb would close at once.
+      await database.write([{ key: keyOf(i), value: undefined }])
+      await database.trim()
+    }
+  }
+  t.ok(
+    peak < 80,
+    `${Math.round(peak)} MB more were mapped while ${Math.round((COUNT * VALUE.length) / 2 ** 20)} were read`,
+  )
+})
+
+function keyOf(number: number): Buffer {
+  const key = Buffer.alloc(4)
+  key.writeUInt32BE(number)
+  return key
+}
