@@ -6,6 +6,7 @@ const PARTS = ['broker', 'execution', 'http', 'messaging', 'process', 'scaling']
 /** Who alone may import a package: a folder, or a file. */
 const OWNERS: Record<string, readonly string[]> = {
   amqplib: ['supervisor/messaging/'],
+  lmdb: ['supervisor/broker/store/'],
   piscina: ['supervisor/execution/'],
   pm2: ['supervisor/scaling/'],
   pino: ['supervisor/base/log.ts'],

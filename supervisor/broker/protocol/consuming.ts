@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import type { Table } from '../codec/fields.ts'
 import { encodeMethod, type Method } from '../codec/methods.ts'
-import { decodeHeaders, editHeaders } from '../codec/properties.ts'
+import { editHeaders } from '../codec/properties.ts'
 import { AmqpError, precondition, refused, VHOST } from '../errors.ts'
 import type { Queue } from '../queues/queue.ts'
 import { typeName } from '../routing/values.ts'
 import type { Entry, Message } from '../store/log.ts'
+import { withoutBcc } from './bcc.ts'
 import { encodeContent } from './content.ts'
 import type { Wire } from './context.ts'
 import { REPLY_TO } from './reply-to.ts'
@@ -170,12 +170,9 @@ function isRefused({ options, consumers }: Queue, exclusive: boolean): boolean {
  * Distribution"), and with the number of times that it came back to a quorum queue ("Poison Message Handling").
  */
 function propertiesOf({ message, deliveryCount }: Entry, { options }: Queue): Message['properties'] {
-  const { properties } = message
-  const changes: Table = {}
-  // Bytes that only look like the header cost a search for it, and nothing else.
-  if (properties.includes('BCC') && decodeHeaders(properties)?.BCC !== undefined) changes.BCC = undefined
-  if (options.type === 'quorum' && deliveryCount > 0) changes['x-delivery-count'] = deliveryCount
-  return Object.keys(changes).length === 0 ? properties : editHeaders(properties, changes)
+  const properties = withoutBcc(message.properties)
+  if (options.type !== 'quorum' || deliveryCount === 0) return properties
+  return editHeaders(properties, { 'x-delivery-count': deliveryCount })
 }
 
 function generatedTag(): string {

@@ -10,6 +10,7 @@ import { precondition, refused, VHOST } from '../errors.ts'
 import { MAX_EXPIRES } from '../queues/arguments.ts'
 import { typeName } from '../routing/values.ts'
 import type { Message } from '../store/log.ts'
+import { withoutBcc } from './bcc.ts'
 import { type Confirms, createConfirms } from './confirms.ts'
 import { encodeContent } from './content.ts'
 import type { Wire } from './context.ts'
@@ -37,7 +38,7 @@ export function createPublishing(channel: number, wire: Wire, ownReplyToken: () 
   function giveBack({ exchange, routingKey }: Method<'basic.publish'>, properties: Buffer, body: Buffer): void {
     const why = { replyCode: 312, replyText: 'NO_ROUTE', exchange, routingKey }
     const method = encodeMethod(channel, { name: 'basic.return', ...why })
-    wire.write(encodeContent(channel, method, properties, body, wire.frameMax))
+    wire.write(encodeContent(channel, method, withoutBcc(properties), body, wire.frameMax))
   }
 
   function withReplyAddress(properties: Buffer): Buffer {
