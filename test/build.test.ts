@@ -8,10 +8,10 @@ t.setTimeout(60_000)
 /** A project with as little to compile as possible. */
 async function createSmallProject(t: Test): Promise<TestProject> {
   const project = await createProject(t)
-  for (const file of ['base', 'process', 'scaling', 'http']) {
+  for (const file of ['base', 'broker', 'process', 'scaling', 'http']) {
     rmSync(join(project.root, 'supervisor', file), { recursive: true, force: true })
   }
-  for (const file of ['index.ts', 'cli.ts', 'worker.ts', 'front-door.ts']) {
+  for (const file of ['index.ts', 'cli.ts', 'worker.ts', 'front-door.ts', 'broker.ts']) {
     rmSync(join(project.root, 'supervisor', file), { force: true })
   }
   project.write('workers/a.ts', 'export const a = 1\n')

@@ -53,7 +53,8 @@ export function ownInstances(all: readonly Instance[], root: string): Instance[]
  */
 export function isUpToDate(instance: Instance, files: Iterable<string>, root: string): boolean {
   if (instance.name !== COMPILER && instance.status !== 'online') return false
-  if (RELEVANT.some((name) => (instance.env[name] ?? '') !== (process.env[name] ?? ''))) return false
+  // An empty variable is not a missing one: it keeps out what `.env` says.
+  if (RELEVANT.some((name) => instance.env[name] !== process.env[name])) return false
   if (instance.name === COMPILER) return true
   return ![join(root, '.env'), ...files].some((file) => changedAt(file) > instance.startedAt)
 }

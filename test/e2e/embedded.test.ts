@@ -23,8 +23,24 @@ export default new Hono<FrontDoor>().post('/:video', async (c) => {
 })
 `
 
+/** Takes its time, and notes what it has done. */
+const SLOW = `
+import { appendFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { defineQueue, defineWorker } from 'warren'
+import { z } from 'zod'
+
+export default defineWorker(defineQueue('slow', { data: z.object({ n: z.int() }) }), {
+  handler: async ({ n }) => {
+    appendFileSync('slow', \`begun \${n}\\n\`)
+    await sleep(4_000)
+    appendFileSync('slow', \`done \${n}\\n\`)
+  },
+})
+`
+
 const started = performance.now()
-const flixtube = await startFlixTube(t, { files: { 'routes/watched.ts': WATCHED } })
+const flixtube = await startFlixTube(t, { files: { 'routes/watched.ts': WATCHED, 'workers/slow.ts': SLOW } })
 t.comment(`npm start took ${Math.round(performance.now() - started)} ms, compiling included`)
 const { url, root, env } = flixtube
 const folder = join(root, 'data', 'broker')
@@ -42,6 +58,7 @@ t.test('all of the example works, and nobody has set up a broker', async (t) => 
     'front-door online 0',
     'history online 0',
     'recommendations online 0',
+    'slow online 0',
     'thumbnail online 0',
   ])
   t.equal((await fetch(`${url}/readyz`)).status, 200)
@@ -73,9 +90,9 @@ t.test(
     const { broker: _, ...others } = await flixtube.pids()
     const accepted: string[] = []
     const refused: number[] = []
-    let ended = false
+    let isOver = false
     async function viewer(number: number): Promise<void> {
-      for (let n = 0; !ended; n++) {
+      for (let n = 0; !isOver; n++) {
         const video = `${number}-${n}.mp4`
         const response = await fetch(`${url}/watched/${video}`, { method: 'POST' })
         await response.arrayBuffer()
@@ -88,7 +105,7 @@ t.test(
     }
     const viewers = Promise.all(Array.from({ length: 10 }, (_, number) => viewer(number)))
     t.teardown(() => {
-      ended = true
+      isOver = true
     })
     const more = (count: number) => {
       const goal = accepted.length + count
@@ -102,7 +119,7 @@ t.test(
       refused.length = 0
     }
     await more(200)
-    ended = true
+    isOver = true
     await viewers
 
     const missing = async () => {
@@ -114,7 +131,7 @@ t.test(
     const { broker, ...same } = await flixtube.pids()
     t.equal(broker?.length, 1)
     t.same(same, others, 'no other process has ended')
-    t.match(await appsOf(), ['broker online 3', /0$/, /0$/, /0$/, /0$/])
+    t.match(await appsOf(), ['broker online 3', /0$/, /0$/, /0$/, /0$/, /0$/])
   },
 )
 
@@ -150,12 +167,9 @@ t.test('npm stop leaves nothing running, ends the broker last, and starting agai
 
   t.match(await flixtube.npm('stop'), { code: 0, stderr: '' })
   t.same(flixtube.processes(), [])
-  const endOf = (name: string) => flixtube.logs(name).findLast(({ msg }) => msg === 'stopped')?.time as string
-  const beginOfEnd = flixtube.logs('broker').findLast(({ msg }) => msg === 'draining')?.time as string
-  for (const name of ['front-door', 'history', 'recommendations', 'thumbnail']) {
-    t.ok(endOf(name) < beginOfEnd, `${name} had ended by the time the broker was told to`)
-  }
-  t.ok(endOf('broker') >= beginOfEnd, 'which closed in good order')
+  const order = ended()
+  t.same(order.toSorted(), ['broker', 'front-door', 'history', 'recommendations', 'slow', 'thumbnail'], 'in good order')
+  t.equal(order.at(-1), 'broker', 'which the others could need until then')
 
   t.match(await flixtube.npm('start'), { code: 0, stderr: '' })
   t.equal((await flixtube.history()).length, views)
@@ -168,6 +182,36 @@ t.test('npm stop leaves nothing running, ends the broker last, and starting agai
   await again.close()
   t.equal(left ? left.content.toString() : undefined, 'to be kept')
 })
+
+t.test('told to end with all others, the broker lets them finish first', async (t) => {
+  const connection = await connect(amqpUrl)
+  const channel = await connection.createConfirmChannel()
+  channel.sendToQueue('slow', Buffer.from('{"n":1}'), { persistent: true })
+  await channel.waitForConfirms()
+  await connection.close()
+  const noted = () => (existsSync(join(root, 'slow')) ? readFileSync(join(root, 'slow'), 'utf8') : '')
+  await until(() => noted() === 'begun 1\n', { what: 'the worker to begin' })
+
+  t.equal((await flixtube.pm2('delete', 'all')).code, 0)
+  await until(async () => (await flixtube.list()).length === 0, { what: 'all to end', interval: 100 })
+  t.equal(noted(), 'begun 1\ndone 1\n')
+  const order = ended()
+  t.ok(order.lastIndexOf('broker') > order.lastIndexOf('slow'), 'it has waited')
+
+  t.match(await flixtube.npm('start'), { code: 0 })
+  const again = await connect(amqpUrl)
+  t.equal((await (await again.createChannel()).checkQueue('slow')).messageCount, 0)
+  await again.close()
+  t.equal(noted(), 'begun 1\ndone 1\n', 'what was finished is not begun again')
+})
+
+/** The apps whose processes ended in good order, as they did so. */
+function ended(): string[] {
+  const log = readFileSync(join(env.PM2_HOME as string, 'pm2.log'), 'utf8')
+  return [...log.matchAll(/App \[(.+):\d+\] exited with code \[0\] via signal \[SIGINT\]/g)].map(
+    ([, name]) => name as string,
+  )
+}
 
 function filesBelow(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true }).flatMap((entry) =>

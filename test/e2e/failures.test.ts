@@ -13,7 +13,7 @@ const project = await createProject(t, {}, { real: true })
 project.env.AMQP_URL = broker.url
 
 const HISTORY = readFileSync('workers/history.ts', 'utf8')
-const { PORT } = project.env
+const { PORT, BROKER_PORT } = project.env
 
 interface Failure {
   /** Files of the project that only this case has. */
@@ -43,6 +43,13 @@ function fails(name: string, { files = {}, env = {}, message }: Failure, during 
     t.notMatch(stdout + stderr, 'sesame', 'without the password')
     t.same(project.processes(), [], 'nothing is left running')
   })
+}
+
+/** Listens where somebody else wants to. */
+async function occupy(t: Test, port: string | undefined): Promise<void> {
+  const other = createServer().listen(Number(port), '127.0.0.1')
+  await once(other, 'listening')
+  t.teardown(() => other.close())
 }
 
 fails('an option that the compiler knows to be wrong', {
@@ -83,22 +90,35 @@ fails('a syntax error', {
   message: /^The sources do not compile:\n(workers\/history\.ts\(\d+,\d+\): error TS\d+: .*\n?)+$/,
 })
 
-fails('no broker named', {
-  env: { AMQP_URL: '' },
-  message:
-    'The configuration is not valid: AMQP_URL: expected amqp://user:password@host:port, found nothing. `docker compose ' +
-    'up -d --wait` starts a RabbitMQ for AMQP_URL=amqp://guest:guest@localhost:5672',
-})
-
 fails(
   'a port in use',
   { message: `front-door: Port ${PORT} on 127.0.0.1 is in use by another process. Stop it, or set PORT.` },
-  async (t) => {
-    const other = createServer().listen(Number(PORT), '127.0.0.1')
-    await once(other, 'listening')
-    t.teardown(() => other.close())
-  },
+  (t) => occupy(t, PORT),
 )
+
+fails(
+  "the embedded broker's port in use",
+  {
+    env: { AMQP_URL: '' },
+    message:
+      `broker: Port ${BROKER_PORT} is in use: the embedded broker can't listen there. End what uses it, or set ` +
+      'BROKER_PORT.',
+  },
+  (t) => occupy(t, BROKER_PORT),
+)
+
+fails('a store that is damaged', {
+  env: { AMQP_URL: '', DATA_DIR: 'damaged' },
+  files: { 'damaged/broker/store.json': '{"format":1}' },
+  message:
+    `broker: The broker's store ${project.root}/damaged/broker is damaged: its file data.mdb is gone. Nothing was ` +
+    'changed. Restore the folder from a backup, or move it away to start with an empty one.',
+})
+
+fails('a worker of a name that is taken', {
+  files: { 'workers/broker.ts': HISTORY },
+  message: /^workers\/broker\.ts: expected a name that is not a number and none of .*\. Rename the file\.$/,
+})
 
 const address = new URL(broker.url)
 const wrong = new URL(address)
@@ -107,7 +127,7 @@ fails('a wrong password', {
   env: { AMQP_URL: wrong.href },
   // Those that have heard of it within a moment; on a busy machine not all of them.
   message: new RegExp(
-    `^[a-z-]+(, [a-z-]+)*: the broker at amqp://${address.host}${address.pathname} refused the user or password of AMQP_URL$`,
+    `^[a-z-]+(, [a-z-]+)*: the broker at amqp://${address.host}${address.pathname} refused the user or password$`,
   ),
 })
 

@@ -32,6 +32,7 @@ export async function freshClone(t: Teardown): Promise<FreshClone> {
     TMPDIR: tmpdir(),
     PM2_HOME: join(base, 'pm2'),
     PORT: String(port),
+    BROKER_PORT: String(await freePort()),
     npm_config_loglevel: 'silent',
     npm_config_update_notifier: 'false',
   }

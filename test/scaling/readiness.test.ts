@@ -21,6 +21,26 @@ t.test('the end of one that was started for it is', async (t) => {
   await t.rejects(done, { code: 'WARREN_START', message: /history: it ended with code 3 before it was ready/ })
 })
 
+t.test('whoever refuses the others where the broker can not listen is not what is wrong', async (t) => {
+  const refused = { status: 'waiting', code: 'ACCESS_REFUSED', reason: 'refused' } as const
+  const broker = { kind: 'state', name: 'broker', id: 1 } as const
+  const expected = new Map([
+    ['broker', 1],
+    ['history', 1],
+  ])
+  const taken = trackReadiness(() => {}, false)
+  const done = taken.until(expected, 10_000)
+  taken.onEvent({ ...ready, id: 0, state: refused })
+  taken.onEvent({ ...broker, state: { status: 'failed', reason: 'Port 5682 is in use' } })
+  await t.rejects(done, { message: 'broker: Port 5682 is in use' })
+
+  const ours = trackReadiness(() => {}, false)
+  const wrong = ours.until(expected, 10_000)
+  ours.onEvent({ ...broker, state: { status: 'ready' } })
+  ours.onEvent({ ...ready, id: 0, state: refused })
+  await t.rejects(wrong, { message: 'history: refused' }, 'but it is, once the broker is up')
+})
+
 t.test('ready is when all are, and only then', async (t) => {
   const readiness = trackReadiness(() => {}, false)
   let settled = false

@@ -66,7 +66,7 @@ export function createPublishing(channel: number, wire: Wire, ownReplyToken: () 
       const { exchange, routingKey, mandatory } = method
       const flags = received.readUInt16BE(0)
       if (flags & USER_ID_BIT) checkUser(received)
-      let properties = flags & REPLY_TO_BIT ? withReplyAddress(received) : received
+      const properties = flags & REPLY_TO_BIT ? withReplyAddress(received) : received
       const { deliveryMode, priority, expiration, hasHeaders } = scanProperties(properties)
       const ttl = expiration === undefined ? undefined : parseExpiration(expiration)
 
@@ -76,7 +76,6 @@ export function createPublishing(channel: number, wire: Wire, ownReplyToken: () 
       if (hasHeaders && properties.includes('CC')) {
         const { CC, BCC } = decodeHeaders() ?? {}
         routingKeys = [routingKey, ...keysOf('CC', CC), ...keysOf('BCC', BCC)]
-        if (BCC !== undefined) properties = withoutBcc(properties)
       }
 
       const number = confirms?.next()
@@ -139,10 +138,4 @@ function keysOf(header: 'CC' | 'BCC', value: FieldValue | undefined): string[] {
   if (value === undefined) return []
   if (Array.isArray(value)) return value.filter((key) => typeof key === 'string')
   throw precondition(`invalid message: {unacceptable_type_in_header,"${header}",${typeName(value)}}`)
-}
-
-function withoutBcc(properties: Buffer): Buffer {
-  const { headers = {}, ...rest } = decodeProperties(properties)
-  const { BCC, ...kept } = headers
-  return encodeProperties({ ...rest, headers: kept })
 }

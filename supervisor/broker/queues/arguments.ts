@@ -31,13 +31,13 @@ const DEFAULT_DELIVERY_LIMIT = 20
 export const MAX_EXPIRES = 3_153_600_000_000
 
 /** What is wrong with a value, in RabbitMQ's words, or nothing. */
-type Check = (value: FieldValue) => string | undefined
+type Check = (value: FieldValue, args: Table) => string | undefined
 
 /** In the order in which RabbitMQ looks at them, which decides what it says of several mistakes. */
 const CHECKS: [argument: string, check: Check][] = [
   ['x-expires', integer({ positive: true, max: MAX_EXPIRES })],
   ['x-message-ttl', integer({ max: MAX_EXPIRES })],
-  ['x-dead-letter-routing-key', string],
+  ['x-dead-letter-routing-key', routingKey],
   ['x-dead-letter-strategy', oneOf(() => 'invalid_dlx_strategy', 'at-most-once', 'at-least-once')],
   ['x-max-length', integer({})],
   ['x-max-length-bytes', integer({})],
@@ -68,7 +68,7 @@ export interface QueueFlags {
  */
 export function queueType(name: string, args: Table): QueueOptions['type'] {
   const type = args['x-queue-type'] ?? 'classic'
-  const problem = checkType(type)
+  const problem = checkType(type, args)
   if (problem) throw invalid('x-queue-type', name, problem)
   return type as QueueOptions['type']
 }
@@ -88,7 +88,7 @@ export function parseQueueArguments(name: string, flags: QueueFlags, args: Table
   const type = queueType(name, args)
   for (const [argument, check] of CHECKS) {
     const value = UNSUPPORTED[type].includes(argument) ? undefined : args[argument]
-    const problem = value === undefined ? undefined : check(value)
+    const problem = value === undefined ? undefined : check(value, args)
     if (problem !== undefined) throw invalid(argument, name, problem)
   }
   const unsupported = UNSUPPORTED[type].find((argument) => argument in args)
@@ -98,10 +98,6 @@ export function parseQueueArguments(name: string, flags: QueueFlags, args: Table
     )
   }
   if (type === 'quorum') refuseFlags(name, flags)
-  if (args['x-dead-letter-routing-key'] !== undefined && args['x-dead-letter-exchange'] === undefined) {
-    throw invalid('x-dead-letter-routing-key', name, 'routing_key_but_no_dlx_defined')
-  }
-
   const number = (argument: string) => (typeof args[argument] === 'number' ? (args[argument] as number) : undefined)
   const text = (argument: string) => args[argument] as string | undefined
   const overflow = (text('x-overflow') ?? 'drop-head') as QueueOptions['overflow']
@@ -146,7 +142,7 @@ function integer({ positive = false, max = Number.POSITIVE_INFINITY }): Check {
 }
 
 function priority(value: FieldValue): string | undefined {
-  return integer({})(value) ?? ((value as number) > 255 ? `{max_value_exceeded,${value}}` : undefined)
+  return integer({})(value, {}) ?? ((value as number) > 255 ? `{max_value_exceeded,${value}}` : undefined)
 }
 
 function oneOf(unknown: (value: string) => string, ...values: string[]): Check {
@@ -156,8 +152,9 @@ function oneOf(unknown: (value: string) => string, ...values: string[]): Check {
   }
 }
 
-function string(value: FieldValue): string | undefined {
-  return typeof value === 'string' ? undefined : unacceptable(value)
+function routingKey(value: FieldValue, args: Table): string | undefined {
+  if (typeof value !== 'string') return unacceptable(value)
+  return args['x-dead-letter-exchange'] === undefined ? 'routing_key_but_no_dlx_defined' : undefined
 }
 
 function unacceptable(value: FieldValue): string {

@@ -196,6 +196,7 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
   }
 
   function dropHead(): void {
+    if (options.overflow !== 'drop-head') return
     const { maxLength = Number.POSITIVE_INFINITY, maxLengthBytes = Number.POSITIVE_INFINITY } = options
     while (log.ready > maxLength || log.readyBytes > maxLengthBytes) {
       const entry = log.take()

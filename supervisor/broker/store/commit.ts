@@ -70,7 +70,9 @@ export function createCommitter(options: CommitterOptions): Committer {
     if (running || closed) return
     running = run()
     running.catch((error) => {
-      if (!closing) options.onBroken(error)
+      if (closing) return
+      closed = true
+      options.onBroken(error)
     })
   }
 
@@ -90,20 +92,21 @@ export function createCommitter(options: CommitterOptions): Committer {
     for (const source of collected) source.collect(batch)
     const done = actions
     actions = []
-    try {
-      await Promise.all([options.syncBeside(), operations.size > 0 ? database.write(operations.values()) : undefined])
-    } catch (error) {
+    const writes = [options.syncBeside(), operations.size > 0 ? database.write(operations.values()) : undefined]
+    const failure = (await Promise.allSettled(writes)).find((result) => result.status === 'rejected')
+    if (failure) {
       actions = [...done, ...actions]
-      if (closing || !isDiskFull(error)) throw error
-      options.onDiskFull(error as Error)
+      if (closing || !isDiskFull(failure.reason)) throw failure.reason
+      options.onDiskFull(failure.reason)
       await pause(options.retryPause)
-      database.reopen()
+      await database.reopen()
       return
     }
     operations = new Map()
+    // Before the actions: what they wake reads, and it must not while the map is exchanged.
+    await database.trim()
     options.onCommitted()
     for (const action of done) action()
-    await database.trim()
   }
 
   return {

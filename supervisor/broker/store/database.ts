@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 
@@ -19,9 +20,9 @@ export interface Database {
   /** Writes all of it or nothing, in one transaction; resolves once that is committed and synced. */
   write(operations: Iterable<Operation>): Promise<void>
   /** Gives back the memory that reads took, once it is much. Only while no write is under way. */
-  trim(): Promise<void>
-  /** Starts afresh after a failed write, which leaves lmdb refusing any more. Only while no write is under way. */
-  reopen(): void
+  trim(): Promise<void> | undefined
+  /** Starts afresh after a failed write, which may leave lmdb refusing any more. Only while no write is under way. */
+  reopen(): Promise<void>
   close(): Promise<void>
 }
 
@@ -31,36 +32,42 @@ const MAP_BYTES = 16 * 2 ** 30
 const TRIM_BYTES = 48 * 2 ** 20
 const PAGE = 4096
 
+type Root = RootDatabase<Buffer, Buffer>
+
 /** Opens the database in a folder that the caller has locked and checked. */
 export function openDatabase(folder: string): Database {
-  let root: RootDatabase<Buffer, Buffer> | undefined = openRoot(folder)
+  let root: Root | undefined = openRoot(folder)
   let touched = 0
 
-  function opened(): RootDatabase<Buffer, Buffer> {
+  function opened(): Root {
+    // In the midst of reopen(), for a few microtasks: lmdb has both use the same map, which stays until the next time.
     root ??= openRoot(folder)
     return root
   }
 
-  /** Whoever needs it next opens it again; before it is closed, that one shares its map. */
-  async function close() {
+  async function reopen() {
     const old = root
     root = undefined
-    touched = 0
     await old?.close()
+    opened()
+  }
+
+  function trim(): Promise<void> | undefined {
+    if (touched < TRIM_BYTES) return undefined
+    touched = 0
+    // A small file is no more than itself, however often it is read.
+    return statSync(join(folder, DATA_FILE)).size < TRIM_BYTES ? undefined : reopen()
   }
 
   async function write(operations: Iterable<Operation>) {
     try {
-      const writer = opened()
-      await writer.batch(() => {
+      const table = opened()
+      await table.batch(() => {
         for (const { key, value } of operations) {
-          if (value) {
-            writer.put(key, value)
-          } else {
-            writer.remove(key)
-            // Freeing a large value reads its first page, and the kernel maps those around it.
-            touched += 16 * PAGE
-          }
+          if (value) table.put(key, value)
+          else table.remove(key)
+          // Either touches a page or more, and the kernel maps those around it.
+          touched += Math.max(16 * PAGE, value?.length ?? 0)
         }
       })
     } catch (error) {
@@ -77,16 +84,13 @@ export function openDatabase(folder: string): Database {
     range: (from, to) => opened().getRange({ start: from, end: to }) as Iterable<{ key: Buffer; value: Buffer }>,
     keys: (from, to) => opened().getKeys({ start: from, end: to }) as Iterable<Buffer>,
     write,
-    async trim() {
-      // It is unmapped only when it is closed before it is opened again, and lmdb closes a little later.
-      if (touched > TRIM_BYTES) await close()
-    },
-    reopen: () => void close(),
-    close,
+    trim,
+    reopen,
+    close: () => opened().close(),
   }
 }
 
-function openRoot(folder: string): RootDatabase<Buffer, Buffer> {
+function openRoot(folder: string): Root {
   return open<Buffer, Buffer>({
     path: join(folder, DATA_FILE),
     noSubdir: true,

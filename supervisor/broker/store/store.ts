@@ -85,6 +85,8 @@ function startStore(options: StoreOptions, database: Database, isNew: boolean, u
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   const changed = new Set<string>()
   const opened = new Set<number>()
+  let isBroken = false
+  let closing: Promise<void> | undefined
   const { onBlocked, onUnblocked, diskFreeLimit = DISK_FREE_LIMIT } = options
   const disk = watchDisk({ folder, limit: diskFreeLimit, onBlocked, onUnblocked })
   const committer = createCommitter({
@@ -97,6 +99,12 @@ function startStore(options: StoreOptions, database: Database, isNew: boolean, u
   })
   const definitionSource: Source = { collect: collectDefinitions }
   if (leftovers.length > 0) erase(leftovers)
+
+  function breakOnce(error: Error) {
+    if (isBroken) return
+    isBroken = true
+    options.onBroken(error)
+  }
 
   function collectDefinitions(batch: Batch) {
     for (const key of changed) {
@@ -145,7 +153,7 @@ function startStore(options: StoreOptions, database: Database, isNew: boolean, u
         markOf: (priority) => (durable ? marks.of(queueId, priority, nextPosition) : NO_MARK),
         load: database.get,
         touch: committer.touch,
-        onBroken: (error) => options.onBroken(new StoreDamagedError(folder, `queue ${queueId}: ${error.message}`)),
+        onBroken: (error) => breakOnce(new StoreDamagedError(folder, `queue ${queueId}: ${error.message}`)),
         onDestroyed() {
           marks.free(queueId)
           opened.delete(queueId)
@@ -179,6 +187,9 @@ function startStore(options: StoreOptions, database: Database, isNew: boolean, u
     },
     openLog,
     synced: () => new Promise((resolve) => committer.whenSafe(resolve)),
-    close,
+    close() {
+      closing ??= close()
+      return closing
+    },
   }
 }

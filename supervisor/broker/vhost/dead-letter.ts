@@ -39,8 +39,7 @@ function letter(
   reason: DeadLetterReason,
 ): { publication: Publication; deaths: Death[] } {
   const { expiration, headers: found = {}, ...properties } = decodeProperties(message.properties)
-  const { BCC, ...base } = found
-  const { CC } = base
+  const { CC, BCC } = found
   const ownKeys = [message.routingKey, ...strings(CC), ...strings(BCC)]
   const earlier = message.dead ? deathsOf(found) : []
   const deaths = recordDeath(earlier, {
@@ -48,13 +47,13 @@ function letter(
     queue: name,
     time: Math.floor(Date.now() / 1000),
     exchange: message.exchange,
-    routingKeys: [message.routingKey, ...strings(CC)],
+    routingKeys: without(ownKeys, strings(BCC)),
     originalExpiration: expiration,
   })
 
   const replaced = options.deadLetterRoutingKey
   const routingKeys = replaced === undefined ? ownKeys : [replaced]
-  const headers = withDeaths(base, deaths, earlier.length === 0)
+  const headers = withDeaths(found, deaths, earlier.length === 0)
   return {
     deaths,
     publication: {
@@ -69,6 +68,13 @@ function letter(
       headers: () => headers,
     },
   }
+}
+
+/** The keys without the others, each of which takes one away: BCC keys are nobody's business. */
+function without(keys: readonly string[], others: readonly string[]): string[] {
+  const left = [...keys]
+  for (const key of others) if (left.includes(key)) left.splice(left.indexOf(key), 1)
+  return left
 }
 
 function strings(value: unknown): string[] {

@@ -26,11 +26,15 @@ t.test('random programs show the same on both brokers', { skip, timeout: LIMIT +
   if (given) return t.equal(await runOnBoth(JSON.parse(given) as Program, parties), undefined)
 
   t.comment(`WARREN_SEED=${seed} WARREN_PROGRAMS=${size}`)
-  const lanes = Array.from({ length: LANES }, (_, lane) => check(parties, Math.ceil(size / LANES), seed + lane))
+  const unstable: string[] = []
+  const each = Math.ceil(size / LANES)
+  const lanes = Array.from({ length: LANES }, (_, lane) => check(parties, each, seed + lane, programs, unstable))
   for (const failure of await Promise.all(lanes)) {
     if (failure) t.fail(failure)
   }
-  t.pass(`${size} programs were run`)
+  // One race in a hundred programs is theirs; more are not.
+  for (const difference of unstable) t.comment(`A difference that came and went:\n${difference}`)
+  t.ok(unstable.length <= Math.ceil(size / 100), `${size} programs were run, ${unstable.length} showed a race`)
 })
 
 t.test('a difference is found, and made small', { skip: skip || noPrivateNode }, async (t) => {
@@ -59,10 +63,11 @@ async function check(
   parties: readonly [Party, Party],
   numRuns: number,
   seed: number,
-  arbitrary: fc.Arbitrary<Program> = programs,
+  arbitrary: fc.Arbitrary<Program>,
+  unstable: string[] = [],
 ): Promise<string | undefined> {
   const property = fc.asyncProperty(arbitrary, async (program) => {
-    const difference = await runOnBoth(program, parties)
+    const difference = await runOnBoth(program, parties, { unstable: (text) => unstable.push(text) })
     if (difference) throw new Error(difference)
   })
   const result = await fc.check(property, {

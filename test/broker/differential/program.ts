@@ -39,8 +39,8 @@ export type Program = readonly Step[]
 export const QUEUES = ['q0', 'q1', 'q2']
 export const EXCHANGES = ['e0', 'e1', 'e2']
 const TAGS = ['t0', 't1', 't2']
-const KEYS = ['q0', 'q1', 'q2', 'a', 'a.b', 'b', '']
-const BINDING_KEYS = ['a', 'a.b', 'b', '#', '*', 'a.*', 'a.#', '#.b', '']
+const KEYS = ['q0', 'q0', 'q0', 'q1', 'q1', 'a', 'a', 'a.b', 'b', 'q2', '']
+const BINDING_KEYS = ['a', 'a', 'a.b', 'b', '#', '#', '*', 'a.*', 'a.#', '#.b', '']
 const TYPES = ['direct', 'fanout', 'topic', 'headers']
 
 /**
@@ -52,6 +52,9 @@ const NEVER = 600_000
 
 const on: fc.Arbitrary<ChannelIndex> = fc.constantFrom(0, 0, 1, 2)
 const one = <const T extends readonly unknown[]>(...values: T): fc.Arbitrary<T[number]> => fc.constantFrom(...values)
+// Mostly what the program's beginning made, seldom what is missing.
+const queue = one('q0', 'q0', 'q0', 'q0', 'q1', 'q1', 'q1', 'q2')
+const exchange = one('e0', 'e0', 'e0', 'e0', 'e0', 'e1', 'e1', 'e1', 'e2')
 const rarely = fc.integer({ min: 0, max: 9 }).map((n) => n === 9)
 const often = fc.integer({ min: 0, max: 9 }).map((n) => n > 2)
 
@@ -64,27 +67,27 @@ function some(model: Record<string, fc.Arbitrary<unknown>>): fc.Arbitrary<Args> 
 }
 
 // One argument of many at a time is rather frequent, three are rare.
-function few(model: Record<string, fc.Arbitrary<unknown>>, max = 3): fc.Arbitrary<Args> {
+function few(model: Record<string, fc.Arbitrary<unknown>>, max = 2): fc.Arbitrary<Args> {
   const each = Object.entries(model).map(([name, value]) => value.map((v) => [name, v] as const))
   return fc.array(fc.oneof(...each), { maxLength: max }).map((entries) => Object.fromEntries(entries))
 }
 
 const deadLetter = fc
-  .record({ exchange: one('', '', 'e0', 'e1', 'missing'), key: one(...QUEUES, 'a', undefined) })
+  .record({ exchange: one('', '', '', 'e0', 'e1', 'missing'), key: one('q0', 'q1', 'q1', 'q1', 'q2', 'a', undefined) })
   .map(({ exchange, key }) => ({
     'x-dead-letter-exchange': exchange,
     ...(key === undefined ? {} : { 'x-dead-letter-routing-key': key }),
   }))
 
 const length = {
-  'x-max-length': one(0, 1, 2, 3),
+  'x-max-length': one(0, 1, 2, 2, 3),
   'x-overflow': one('drop-head', 'reject-publish'),
-  'x-message-ttl': one(0, 1, SOON, NEVER),
-  'x-single-active-consumer': one(true, true, false),
+  'x-message-ttl': one(0, 1, SOON, NEVER, NEVER),
+  'x-single-active-consumer': one(true, false),
 }
 
 const withDeadLetter = (args: fc.Arbitrary<Args>): fc.Arbitrary<Args> =>
-  fc.tuple(args, fc.option(deadLetter, { nil: {}, freq: 2 })).map(([own, dead]) => ({ ...own, ...dead }))
+  fc.tuple(args, fc.option(deadLetter, { nil: {}, freq: 3 })).map(([own, dead]) => ({ ...own, ...dead }))
 
 const quorumArgs = withDeadLetter(
   few({
@@ -105,22 +108,25 @@ const classicArgs = withDeadLetter(
 )
 
 // What no queue takes, or only one type does.
-const oddArgs = few({
-  'x-queue-type': one('quorum', 'classic', 'odd', 5),
-  'x-message-ttl': one(-1, 'a', 1.5, 3_153_600_000_001),
-  'x-expires': one(0, -1, 'a'),
-  'x-max-length': one(-1, 'a'),
-  'x-max-length-bytes': one(-1),
-  'x-max-priority': one(-1, 256, 'a', 0),
-  'x-overflow': one('odd', 5, 'reject-publish-dlx'),
-  'x-delivery-limit': one(3),
-  'x-dead-letter-exchange': one(5, 'e0'),
-  'x-dead-letter-routing-key': one(5, 'a'),
-  'x-dead-letter-strategy': one('odd', 'at-least-once'),
-  'x-single-active-consumer': one('yes'),
-  'x-queue-mode': one('lazy', 'odd'),
-  'x-unknown': one(1),
-})
+const oddArgs = few(
+  {
+    'x-queue-type': one('quorum', 'classic', 'odd', 5),
+    'x-message-ttl': one(-1, 'a', 1.5, 3_153_600_000_001),
+    'x-expires': one(0, -1, 'a'),
+    'x-max-length': one(-1, 'a'),
+    'x-max-length-bytes': one(-1),
+    'x-max-priority': one(-1, 256, 'a', 0),
+    'x-overflow': one('odd', 5, 'reject-publish-dlx'),
+    'x-delivery-limit': one(3),
+    'x-dead-letter-exchange': one(5, 'e0'),
+    'x-dead-letter-routing-key': one(5, 'a'),
+    'x-dead-letter-strategy': one('odd', 'at-least-once'),
+    'x-single-active-consumer': one('yes'),
+    'x-queue-mode': one('lazy', 'odd'),
+    'x-unknown': one(1),
+  },
+  3,
+)
 
 const flags = (
   durable: fc.Arbitrary<boolean>,
@@ -134,7 +140,7 @@ const flags = (
 const yes = fc.constant(true)
 const no = fc.constant(false)
 
-function declaration(queue: fc.Arbitrary<string>): fc.Arbitrary<Step> {
+function declaration(queue: fc.Arbitrary<string>, odd: number): fc.Arbitrary<Step> {
   const step = (own: object, args: fc.Arbitrary<Args>) =>
     fc.record({
       op: fc.constant('queue' as const),
@@ -149,7 +155,7 @@ function declaration(queue: fc.Arbitrary<string>): fc.Arbitrary<Step> {
     { weight: 5, arbitrary: step({}, classicArgs) },
     { weight: 1, arbitrary: step({ durable: fc.boolean(), exclusive: yes }, classicArgs) },
     { weight: 1, arbitrary: step({ durable: fc.boolean(), autoDelete: yes }, classicArgs) },
-    { weight: 1, arbitrary: step(flags(often, rarely, rarely), oddArgs) },
+    { weight: odd, arbitrary: step(flags(often, rarely, rarely), oddArgs) },
   )
 }
 
@@ -177,13 +183,20 @@ const headers = some({
 const publish = fc.record({
   op: fc.constant('publish' as const),
   on,
-  exchange: one('', '', '', 'e0', 'e1', 'e2', 'missing'),
+  exchange: fc.oneof(
+    { weight: 12, arbitrary: fc.constant('') },
+    { weight: 12, arbitrary: exchange },
+    { weight: 1, arbitrary: fc.constant('missing') },
+  ),
   key: one(...KEYS),
   mandatory: fc.boolean(),
   properties: some({
     deliveryMode: one(1, 2, 2),
     priority: one(0, 1, 4, 5, 9),
-    expiration: fc.oneof({ weight: 8, arbitrary: one('0', '1', String(SOON), String(NEVER)) }, one('odd', '-1')),
+    expiration: fc.oneof(
+      { weight: 20, arbitrary: one('0', '1', String(SOON), String(NEVER), String(NEVER)) },
+      { weight: 1, arbitrary: one('odd', '-1') },
+    ),
     headers,
     messageId: one('id'),
     timestamp: one(1_700_000_000),
@@ -194,36 +207,33 @@ const bindingArgs = fc.oneof(
   { weight: 3, arbitrary: fc.constant({}) },
   some({ 'x-match': one('all', 'any', 'all-with-x', 'any-with-x', 'odd'), h: one(1, 2), i: one(1), 'x-h': one(1) }),
 )
-const queue = one(...QUEUES)
-const exchange = one(...EXCHANGES)
 const is = <T extends string>(op: T) => fc.constant(op)
 
 const binding = fc.record({ op: is('bind'), on, queue, exchange, key: one(...BINDING_KEYS), args: bindingArgs })
 
+const consume = fc.record({
+  op: is('consume'),
+  on,
+  queue,
+  tag: one(...TAGS),
+  noAck: rarely,
+  exclusive: rarely,
+  args: some({ 'x-priority': one(1, -1, 10) }),
+})
+
 const anyStep: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 16, arbitrary: publish },
+  { weight: 24, arbitrary: publish },
   { weight: 6, arbitrary: fc.record({ op: is('get'), on, queue, noAck: rarely }) },
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      op: is('consume'),
-      on,
-      queue,
-      tag: one(...TAGS),
-      noAck: rarely,
-      exclusive: rarely,
-      args: some({ 'x-priority': one(1, -1, 10) }),
-    }),
-  },
+  { weight: 5, arbitrary: consume },
   {
     weight: 12,
     arbitrary: fc.record({
       op: is('settle'),
       on,
-      how: one('ack' as const, 'nack' as const, 'reject' as const),
+      how: one('ack', 'nack', 'nack', 'reject', 'reject'),
       pick: fc.nat(9),
       multiple: fc.boolean(),
-      requeue: often,
+      requeue: fc.boolean(),
     }),
   },
   { weight: 2, arbitrary: fc.record({ op: is('cancel'), on, tag: one(...TAGS) }) },
@@ -243,19 +253,26 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
       key: one(...BINDING_KEYS),
     }),
   },
-  { weight: 2, arbitrary: fc.record({ op: one('purge' as const, 'check', 'check'), on, queue }) },
+  { weight: 3, arbitrary: fc.record({ op: one('purge' as const, 'check', 'check', 'check'), on, queue }) },
   { weight: 1, arbitrary: fc.record({ op: is('deleteQueue'), on, queue, ifUnused: rarely, ifEmpty: rarely }) },
   { weight: 1, arbitrary: fc.record({ op: is('deleteExchange'), on, exchange, ifUnused: fc.boolean() }) },
-  { weight: 2, arbitrary: declaration(queue) },
+  { weight: 2, arbitrary: declaration(queue, 10) },
   { weight: 1, arbitrary: exchangeDeclaration(exchange) },
 )
 
 /** Programs that start with queues, exchanges and bindings, so that what follows seldom meets nothing. */
 export const programs: fc.Arbitrary<Program> = fc
   .tuple(
-    fc.tuple(declaration(fc.constant('q0')), declaration(fc.constant('q1'))),
-    fc.array(exchangeDeclaration(one('e0', 'e1')), { maxLength: 2 }),
-    fc.array(binding, { maxLength: 2 }),
+    fc.tuple(declaration(fc.constant('q0'), 1), declaration(fc.constant('q1'), 1)),
+    fc.tuple(exchangeDeclaration(fc.constant('e0')), exchangeDeclaration(fc.constant('e1'))),
+    fc.array(binding, { maxLength: 3, size: 'max' }),
+    fc.array(consume, { maxLength: 2 }),
     fc.array(anyStep, { minLength: 1, maxLength: 24, size: 'max' }),
   )
-  .map(([queues, exchanges, bindings, steps]) => [...queues, ...exchanges, ...bindings, ...steps])
+  .map(([queues, exchanges, bindings, consumers, steps]) => [
+    ...queues,
+    ...exchanges,
+    ...bindings,
+    ...consumers,
+    ...steps,
+  ])

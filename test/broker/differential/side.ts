@@ -1,6 +1,7 @@
 import type { Fields } from './amqplib-codec.ts'
 import { name, normalise } from './names.ts'
 import type { ChannelIndex, Step } from './program.ts'
+import { GOODBYE, messageOf, requestOf } from './request.ts'
 import { type Arrival, openWire, type Wire } from './wire.ts'
 
 /** A delivery that waits to be settled. The key is the same on every broker; the tag is this broker's. */
@@ -18,7 +19,11 @@ export interface Side {
   perform(step: Step, tag?: number): Promise<void>
   /** Resolves when what the broker had to do for all earlier steps is done, as far as it lets one know. */
   settle(): Promise<void>
-  /** Hands the program's connections back, and reads all that is left in these queues. */
+  /** Closes a channel, if it is open. */
+  closeChannel(on: ChannelIndex): Promise<void>
+  /** Closes the program's connections, and with them its exclusive queues. */
+  leave(): Promise<void>
+  /** Reads all that is left in these queues. */
   drain(queues: readonly string[]): Promise<void>
   /** Deletes everything and closes the connections. */
   close(queues: readonly string[], exchanges: readonly string[]): Promise<void>
@@ -101,7 +106,7 @@ export async function openSide(url: string, prefix: string, barrier: Barrier): P
       } else if (what === 'ConnectionClose') note(`connection ${connection}`, `${what} ${normalise(prefix, fields)}`)
       else if (what === 'SocketClose') forget(connection)
       else if (what === 'BasicCancel') note(`channel ${on} ${fields.consumerTag}`, what)
-      else if (!/^Channel(Flow|Open)Ok$/.test(what))
+      else if (!/^Channel(Flow|Open)Ok$|^ConnectionCloseOk$/.test(what))
         note(`channel ${on} replies`, `${what} ${normalise(prefix, fields)}`)
     }
     read[connection] = arrivals.length
@@ -129,16 +134,23 @@ export async function openSide(url: string, prefix: string, barrier: Barrier): P
 
   function publish(on: ChannelIndex, channel: Channel, step: Step & { op: 'publish' }): void {
     const body = `m${messages++}`
-    const { headers = {}, ...properties } = step.properties as { headers?: Fields }
-    const named = { ...headers }
-    for (const key of ['CC', 'BCC']) if (key in named) named[key] = (named[key] as string[]).map((k) => name(prefix, k))
     if (channel.confirms) channel.unconfirmed.set(++channel.published, body)
-    wireOf(on).publish(
-      numberOf(on),
-      { exchange: name(prefix, step.exchange), routingKey: name(prefix, step.key), mandatory: step.mandatory },
-      step.properties.headers ? { ...properties, headers: named } : properties,
-      Buffer.from(body),
-    )
+    wireOf(on).publish(numberOf(on), ...messageOf(prefix, step), Buffer.from(body))
+  }
+
+  function settleDelivery(
+    on: ChannelIndex,
+    channel: Channel,
+    step: Step & { op: 'settle' },
+    deliveryTag: number,
+  ): void {
+    const { how, multiple, requeue } = step
+    const tell = (method: string, fields: Fields) => wireOf(on).send(method, numberOf(on), { deliveryTag, ...fields })
+    if (how === 'ack') tell('BasicAck', { multiple })
+    else if (how === 'nack') tell('BasicNack', { multiple, requeue })
+    else tell('BasicReject', { requeue })
+    const many = multiple && how !== 'reject'
+    channel.outstanding = channel.outstanding.filter((o) => (many ? o.tag > deliveryTag : o.tag !== deliveryTag))
   }
 
   const ask = async (on: ChannelIndex, method: string, fields: Fields = {}) => {
@@ -146,118 +158,28 @@ export async function openSide(url: string, prefix: string, barrier: Barrier): P
   }
   const sync = (on: ChannelIndex) => ask(on, 'ChannelFlow', { active: true })
 
-  async function perform(step: Step, tag?: number): Promise<void> {
+  async function perform(step: Step, tag = 0): Promise<void> {
     const { on } = step
     const channel = await ready(on)
-    const queue = 'queue' in step ? name(prefix, step.queue) : ''
-    const exchange = 'exchange' in step ? name(prefix, step.exchange) : ''
-    const routingKey = 'key' in step ? name(prefix, step.key) : ''
-    const tell = (method: string, fields: Fields) => wireOf(on).send(method, numberOf(on), fields)
+    // Before it is asked for: what the answer brings is read by these.
+    if (step.op === 'get') channel.getsNoAck = step.noAck
+    if (step.op === 'consume') channel.noAck[step.noAck ? 'add' : 'delete'](step.tag)
+    if (step.op === 'recover') channel.outstanding = []
 
-    switch (step.op) {
-      case 'queue': {
-        const { durable, exclusive, autoDelete } = step
-        await ask(on, 'QueueDeclare', { queue, durable, exclusive, autoDelete, arguments: named(step.args) })
-        break
-      }
-      case 'exchange': {
-        const { type, durable, autoDelete, internal } = step
-        const args = { type, durable, autoDelete, internal, arguments: named(step.args) }
-        await ask(on, 'ExchangeDeclare', { exchange, ...args })
-        break
-      }
-      case 'bind':
-      case 'unbind':
-        await ask(on, step.op === 'bind' ? 'QueueBind' : 'QueueUnbind', {
-          queue,
-          exchange,
-          routingKey,
-          arguments: step.args,
-        })
-        break
-      case 'bindExchange':
-      case 'unbindExchange': {
-        const ends = { source: name(prefix, step.source), destination: name(prefix, step.destination), routingKey }
-        await ask(on, step.op === 'bindExchange' ? 'ExchangeBind' : 'ExchangeUnbind', ends)
-        break
-      }
-      case 'deleteQueue':
-        await ask(on, 'QueueDelete', { queue, ifUnused: step.ifUnused, ifEmpty: step.ifEmpty })
-        break
-      case 'deleteExchange':
-        await ask(on, 'ExchangeDelete', { exchange, ifUnused: step.ifUnused })
-        break
-      case 'purge':
-        await ask(on, 'QueuePurge', { queue })
-        break
-      case 'check':
-        await ask(on, 'QueueDeclare', { queue, passive: true })
-        break
-      case 'publish':
-        publish(on, channel, step)
-        break
-      case 'get':
-        channel.getsNoAck = step.noAck
-        await ask(on, 'BasicGet', { queue, noAck: step.noAck })
-        break
-      case 'qos':
-        await ask(on, 'BasicQos', { prefetchCount: step.count })
-        break
-      case 'consume': {
-        const { noAck, exclusive } = step
-        const running = channel.noAck.has(step.tag)
-        if (noAck) channel.noAck.add(step.tag)
-        else if (running) channel.noAck.delete(step.tag)
-        await ask(on, 'BasicConsume', { queue, consumerTag: step.tag, noAck, exclusive, arguments: step.args })
-        break
-      }
-      case 'cancel':
-        await ask(on, 'BasicCancel', { consumerTag: step.tag })
-        break
-      case 'settle': {
-        const { multiple, requeue } = step
-        const deliveryTag = tag as number
-        if (step.how === 'ack') tell('BasicAck', { deliveryTag, multiple })
-        else if (step.how === 'nack') tell('BasicNack', { deliveryTag, multiple, requeue })
-        else tell('BasicReject', { deliveryTag, requeue })
-        const settled = multiple && step.how !== 'reject'
-        channel.outstanding = channel.outstanding.filter((o) => (settled ? o.tag > deliveryTag : o.tag !== deliveryTag))
-        break
-      }
-      case 'badAck':
-        tell('BasicAck', { deliveryTag: 1_000_000 })
-        break
-      case 'recover':
-        channel.outstanding = []
-        await ask(on, 'BasicRecover', { requeue: true })
-        break
-      case 'confirm':
-        await ask(on, 'ConfirmSelect')
-        channel.confirms = true
-        break
-      case 'closeChannel':
-        await ask(on, 'ChannelClose', { replyCode: 200, replyText: '', classId: 0, methodId: 0 })
-        channels[on] = newChannel()
-        break
-      case 'cut':
-        wireOf(on).cut()
-        await wireOf(on).arrival(({ name: what }) => what === 'SocketClose')
-        break
-      case 'expire':
-        break
+    const request = requestOf(prefix, step)
+    if (request) await ask(on, ...request)
+    else if (step.op === 'publish') publish(on, channel, step)
+    else if (step.op === 'settle') settleDelivery(on, channel, step, tag)
+    else if (step.op === 'badAck') wireOf(on).send('BasicAck', numberOf(on), { deliveryTag: 1_000_000 })
+    else if (step.op === 'cut') {
+      wireOf(on).cut()
+      await wireOf(on).arrival(({ name: what }) => what === 'SocketClose')
     }
-    absorb(connectionOf(on))
-    if (!wireOf(on).closed && channelOf(on).open) await sync(on)
-  }
 
-  function named(args: Record<string, unknown>): Fields {
-    const addresses = ['x-dead-letter-exchange', 'x-dead-letter-routing-key', 'alternate-exchange']
-    const entries = Object.entries(args)
-    return Object.fromEntries(
-      entries.map(([key, value]) =>
-        addresses.includes(key) && typeof value === 'string' ? [key, name(prefix, value)] : [key, value],
-      ),
-    )
+    if (step.op === 'confirm') channel.confirms = true
+    absorb(connectionOf(on))
+    if (step.op === 'closeChannel') channels[on] = newChannel()
+    if (!wireOf(on).closed && channelOf(on).open) await sync(on)
   }
 
   return {
@@ -274,10 +196,17 @@ export async function openSide(url: string, prefix: string, barrier: Barrier): P
       absorb(1)
     },
 
-    async drain(queues) {
+    async closeChannel(on) {
+      if (!wireOf(on).closed && channelOf(on).open) await perform({ op: 'closeChannel', on })
+    },
+
+    async leave() {
       await Promise.all([(wires[0] as Wire).close(), (wires[1] as Wire).close()])
       absorb(0)
       absorb(1)
+    },
+
+    async drain(queues) {
       const look = wires[2] as Wire
       for (const queue of queues) {
         await look.request('ChannelOpen', 1)
@@ -291,8 +220,7 @@ export async function openSide(url: string, prefix: string, barrier: Barrier): P
             `${got.name} ${normalise(prefix, { ...fields, properties, body: body?.toString() })}`,
           )
         } while (got.name === 'BasicGetOk')
-        if (got.name === 'BasicGetEmpty')
-          await look.request('ChannelClose', 1, { replyCode: 200, replyText: '', classId: 0, methodId: 0 })
+        if (got.name === 'BasicGetEmpty') await look.request('ChannelClose', 1, GOODBYE)
       }
     },
 

@@ -140,7 +140,8 @@ export async function openWire(url: string, options: WireOptions = {}): Promise<
     },
 
     request(name, channel = 0, fields = {}) {
-      const from = arrivals.length
+      // Where the socket is gone already, its end is the answer.
+      const from = closed ? arrivals.length - 1 : arrivals.length
       wire.send(name, channel, fields)
       return wire.arrival(
         (arrival) =>

@@ -187,7 +187,9 @@ function fail(reason: string): never {
   throw new Error(reason)
 }
 
-t.test('a log does what a plain array does', async (t) => {
+// The sizes that the environment can set take longer than a test file's default.
+t.setTimeout(100_000)
+t.test('a log does what a plain array does', { timeout: 100_000 }, async (t) => {
   const folder = t.testdir()
   let runs = 0
   const numRuns = Number(process.env.STORE_MODEL_RUNS ?? 150)
