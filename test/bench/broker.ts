@@ -13,7 +13,7 @@ import { accepting, type Client, peakMb, processorMs, residentMb, startClient } 
 import { quantile, spread } from './statistics.ts'
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 7)
-const MESSAGES = Number(process.env.BENCH_MESSAGES ?? 30_000)
+const MESSAGES = Number(process.env.BENCH_MESSAGES ?? 60_000)
 const BACKLOG = Number(process.env.BENCH_BACKLOG ?? 1_000_000)
 const QUEUE = 'bench'
 
