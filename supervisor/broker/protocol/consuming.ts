@@ -135,7 +135,7 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
             'supported by quorum queues with single active consumer',
         )
       }
-      const entry = queue.get()
+      const entry = queue.get(noAck)
       if (!entry) return wire.write(encodeMethod(channel, { name: 'basic.get-empty' }))
       const deliveryTag = settling.nextTag()
       if (!noAck) settling.add(deliveryTag, { queue, entry, consumer: undefined })
@@ -143,7 +143,6 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
       const { exchange, routingKey } = message
       const head = { deliveryTag, redelivered, exchange, routingKey, messageCount: queue.messageCount }
       send(encodeMethod(channel, { name: 'basic.get-ok', ...head }), entry, queue)
-      if (noAck) queue.ack(entry)
     },
 
     resume() {

@@ -38,8 +38,8 @@ export interface Queue extends QueueDefinition {
    * @returns false if the queue is full and refuses it; `onSafe` is not called then
    */
   publish(message: Message, expiration?: number, onSafe?: () => void): boolean
-  /** Takes the head; the caller settles it. */
-  get(): Entry | undefined
+  /** Takes the head. @param settled it is acknowledged with that; otherwise the caller settles it */
+  get(settled: boolean): Entry | undefined
   ack(entry: Entry): void
   /** Puts messages back where they were; each counts as a failed delivery. */
   requeue(entries: readonly Entry[]): void
@@ -83,18 +83,19 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
       log.append(inLane(message), Number.isFinite(ttl) ? Date.now() + ttl : 0, onSafe)
       // A consumer that waits gets it even with no time to live at all.
       deliver(isHead)
-      if (ttl === 0) expireHead()
       dropHead()
       watchHead()
       return true
     },
 
-    get() {
+    get(settled) {
       touch()
       expireHead()
       const entry = log.take()
-      // What is behind it may have waited only for that.
-      expireHead()
+      if (entry && settled) log.remove(entry)
+      // What is behind it may have waited only for that. A quorum queue looks when something is settled.
+      if (options.type === 'quorum' && !settled) watchHead()
+      else expireHead()
       return entry
     },
 

@@ -40,12 +40,11 @@ export function checkSameQueue(existing: Queue, { flags, args }: { flags: QueueF
   const compared = (of: QueueFlags) => ({ durable: of.durable, auto_delete: of.autoDelete })
   // Without one a queue is classic, which is the same as to ask for that.
   const typed = (table: Table, type: string) => ({ ...table, 'x-queue-type': type })
-  checkEquivalence(
-    existing.options.type,
-    existing.name,
-    { flags: compared(existing.flags), args: typed(existing.args, existing.options.type) },
-    { flags: compared(flags), args: typed(args, queueType(existing.name, args)) },
-  )
+  const { name, options } = existing
+  const current = compared(existing.flags)
+  checkEquivalence(options.type, name, { flags: current, args: {} }, { flags: compared(flags), args: {} })
+  const asked = { flags: {}, args: typed(args, queueType(name, args)) }
+  checkEquivalence(options.type, name, { flags: {}, args: typed(existing.args, options.type) }, asked)
 }
 
 /** @throws AmqpError 406 unless a second declaration is the same */

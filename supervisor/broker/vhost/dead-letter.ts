@@ -7,28 +7,60 @@ import type { Publication, Published } from './vhost.ts'
 /** How long a message that may not be lost waits until its dead letter exchange is asked again. RabbitMQ waits 180 s. */
 const RETRY_MS = 30_000
 
+const NOBODY: Published = { reached: 0, accepted: false }
+
 interface Vhost {
   exchangeExists(name: string): boolean
   publish(publication: Publication): Published
 }
 
+export interface DeadLettering {
+  /** Sends what dies in a queue on to its dead letter exchange. */
+  deadLetter(queue: Queue, entry: Entry, reason: DeadLetterReason): void
+  /**
+   * Does something, and sends on what died of it only afterwards: all queues that a message is for get it before they
+   * get what it has driven out of another.
+   */
+  hold<T>(action: () => T): T
+}
+
 /**
- * Sends what dies in a queue on to its dead letter exchange. The arrival and the removal from the source are part of
- * one commit, so that a crash leaves exactly one of them.
+ * The arrival of a dead letter and its removal from the source are part of one commit, so that a crash leaves exactly
+ * one of them.
  */
-export function deadLettering(vhost: Vhost): (queue: Queue, entry: Entry, reason: DeadLetterReason) => void {
-  return function deadLetter(queue, entry, reason) {
+export function deadLettering(vhost: Vhost): DeadLettering {
+  let held: (() => void)[] | undefined
+
+  function sendOn(queue: Queue, entry: Entry, reason: DeadLetterReason): void {
     const { deadLetterExchange, deadLetterStrategy } = queue.options
-    if (deadLetterExchange === undefined) return queue.ack(entry)
+    if (!queue.isOpen()) return
+    if (deadLetterExchange === undefined) return void queue.ack(entry)
 
     const { publication, deaths } = letter(queue, entry.message, reason)
     const isAllowed = (name: string) => !isCycle(deaths, name)
     const exists = vhost.exchangeExists(deadLetterExchange)
-    const { reached, accepted } = exists
-      ? vhost.publish({ ...publication, isAllowed })
-      : { reached: 0, accepted: false }
-    if (deadLetterStrategy === 'at-most-once' || (reached > 0 && accepted)) return queue.ack(entry)
-    setTimeout(() => queue.isOpen() && deadLetter(queue, entry, reason), RETRY_MS).unref()
+    const { reached, accepted } = exists ? vhost.publish({ ...publication, isAllowed }) : NOBODY
+    if (deadLetterStrategy === 'at-most-once' || (reached > 0 && accepted)) return void queue.ack(entry)
+    setTimeout(() => sendOn(queue, entry, reason), RETRY_MS).unref()
+  }
+
+  return {
+    deadLetter(queue, entry, reason) {
+      if (held) held.push(() => sendOn(queue, entry, reason))
+      else sendOn(queue, entry, reason)
+    },
+
+    hold(action) {
+      if (held) return action()
+      const deaths: (() => void)[] = []
+      held = deaths
+      try {
+        return action()
+      } finally {
+        held = undefined
+        for (const death of deaths) death()
+      }
+    },
   }
 }
 

@@ -80,10 +80,8 @@ export function createVhost(store: VhostStore): Vhost {
   for (const [name, type, internal = false] of PREDECLARED) {
     exchanges.set(name, createExchange(name, { type, durable: true, autoDelete: false, internal }, {}))
   }
-  const events = {
-    deadLetter: deadLettering({ publish, exchangeExists: (name) => exchanges.has(name) }),
-    unused: removeQueue,
-  }
+  const deadLetters = deadLettering({ publish, exchangeExists: (name) => exchanges.has(name) })
+  const events = { deadLetter: deadLetters.deadLetter, unused: removeQueue }
   restore()
 
   const vhost: Vhost = {
@@ -213,6 +211,10 @@ export function createVhost(store: VhostStore): Vhost {
   }
 
   function publish(publication: Publication, settled?: (accepted: boolean) => void): Published {
+    return deadLetters.hold(() => distribute(publication, settled))
+  }
+
+  function distribute(publication: Publication, settled?: (accepted: boolean) => void): Published {
     const { message, routingKeys, headers, expiration, isAllowed } = publication
     const target = { exchange: message.exchange, routingKeys, headers }
     const names = route(exchanges, (name) => queues.has(name), target)

@@ -192,7 +192,7 @@ const publish = fc.record({
   mandatory: fc.boolean(),
   properties: some({
     deliveryMode: one(1, 2, 2),
-    priority: one(0, 1, 4, 5, 9),
+    priority: one(0, 1, 2, 4),
     expiration: fc.oneof(
       { weight: 20, arbitrary: one('0', '1', String(SOON), String(NEVER), String(NEVER)) },
       { weight: 1, arbitrary: one('odd', '-1') },
@@ -276,3 +276,23 @@ export const programs: fc.Arbitrary<Program> = fc
     ...consumers,
     ...steps,
   ])
+  .map(comparable)
+
+/**
+ * Without what differs on purpose, or by a fault of RabbitMQ 4.0.5: a priority above 4 makes its quorum queues serve two
+ * such messages for each other one, which the embedded broker does not; and with priorities a message without any time
+ * to live outlives others in it.
+ */
+function comparable(program: Program): Program {
+  const hasPriorities = program.some((step) => step.op === 'queue' && Number(step.args['x-max-priority']) > 0)
+  if (!hasPriorities) return program
+  return program.map((step) => {
+    if (step.op === 'queue') return { ...step, args: without(step.args, 'x-message-ttl') }
+    return step.op === 'publish' ? { ...step, properties: without(step.properties, 'expiration') } : step
+  })
+}
+
+function without(table: Args, name: string): Args {
+  const { [name]: _, ...rest } = table
+  return rest
+}
