@@ -27,7 +27,7 @@ tidy() {
 trap tidy EXIT
 tidy
 mkdir -p "$(dirname "$root")"
-debootstrap --variant=minbase trixie "$building" http://deb.debian.org/debian
+debootstrap --variant=minbase trixie "$building"
 
 # Installing it must not start it.
 printf '#!/bin/sh\nexit 101\n' >"$building/usr/sbin/policy-rc.d"

@@ -66,7 +66,7 @@ export interface QueueFlags {
  * The type that the arguments ask for: classic, unless they say another.
  * @throws AmqpError 406 if there is no such type
  */
-export function queueType(name: string, args: Table): QueueOptions['type'] {
+function queueType(name: string, args: Table): QueueOptions['type'] {
   const type = args['x-queue-type'] ?? 'classic'
   const problem = checkType(type, args)
   if (problem) throw invalid('x-queue-type', name, problem)

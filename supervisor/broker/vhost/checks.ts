@@ -1,6 +1,6 @@
 import type { Table } from '../codec/fields.ts'
 import { AmqpError, precondition, refused, VHOST } from '../errors.ts'
-import { type QueueFlags, queueType } from '../queues/arguments.ts'
+import type { QueueFlags } from '../queues/arguments.ts'
 import { checkEquivalence } from '../queues/equivalence.ts'
 import type { Owner, Queue } from '../queues/queue.ts'
 import type { Exchange, ExchangeFlags } from '../routing/exchanges.ts'
@@ -38,12 +38,12 @@ export function reserved(kind: 'queue' | 'exchange', name: string): AmqpError {
 /** @throws AmqpError 406 unless a second declaration is the same */
 export function checkSameQueue(existing: Queue, { flags, args }: { flags: QueueFlags; args: Table }): void {
   const compared = (of: QueueFlags) => ({ durable: of.durable, auto_delete: of.autoDelete })
-  // Without one a queue is classic, which is the same as to ask for that.
-  const typed = (table: Table, type: string) => ({ ...table, 'x-queue-type': type })
+  // Without one a queue is classic, which is the same as to ask for that. What else is asked is compared, not checked.
+  const typed = (table: Table, type: Table[string]) => ({ ...table, 'x-queue-type': type })
   const { name, options } = existing
   const current = compared(existing.flags)
   checkEquivalence(options.type, name, { flags: current, args: {} }, { flags: compared(flags), args: {} })
-  const asked = { flags: {}, args: typed(args, queueType(name, args)) }
+  const asked = { flags: {}, args: typed(args, args['x-queue-type'] ?? 'classic') }
   checkEquivalence(options.type, name, { flags: {}, args: typed(existing.args, options.type) }, asked)
 }
 
