@@ -148,7 +148,7 @@ export function createChannel(number: number, wire: Wire): Channel {
       content = undefined
       publishing.close()
       consuming.close()
-      settling.requeueAll()
+      settling.close()
     },
   }
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { encodeMethod, type Method } from '../codec/methods.ts'
 import { editHeaders } from '../codec/properties.ts'
 import { AmqpError, precondition, refused, VHOST } from '../errors.ts'
+import type { Consumer } from '../queues/consumers.ts'
 import type { Queue } from '../queues/queue.ts'
 import { typeName } from '../routing/values.ts'
 import type { Entry, Message } from '../store/log.ts'
@@ -9,7 +10,7 @@ import { withoutBcc } from './bcc.ts'
 import { encodeContent } from './content.ts'
 import type { Wire } from './context.ts'
 import { REPLY_TO } from './reply-to.ts'
-import { type CreditedConsumer, notImplemented, type Settling } from './settling.ts'
+import { notImplemented, type Settling } from './settling.ts'
 
 /** The part of a channel that gets messages: `basic.consume`, `cancel`, `get`, `qos`. */
 export interface Consuming {
@@ -26,11 +27,14 @@ export interface Consuming {
 
 export function createConsuming(channel: number, wire: Wire, settling: Settling): Consuming {
   const { vhost, replies } = wire.context
-  const consumers = new Map<string, { consumer: CreditedConsumer; queue: Queue }>()
+  const consumers = new Map<string, { consumer: Consumer; queue: Queue }>()
   let prefetch = 0
+  let created = 0
+  // While its consumers go, none gets what another one leaves.
+  let isClosing = false
   let reply: { token: string; tag: string } | undefined
 
-  function createConsumer(tag: string, queue: Queue, method: Method<'basic.consume'>): CreditedConsumer {
+  function createConsumer(tag: string, queue: Queue, method: Method<'basic.consume'>): Consumer {
     const { noAck, exclusive, arguments: args } = method
     const limit = prefetch
     const priority = args['x-priority'] ?? 0
@@ -38,12 +42,13 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
       const problem = `"expected integer, got ${typeName(priority)}"`
       throw precondition(`invalid arg 'x-priority' for queue '${queue.name}' in vhost '${VHOST}': ${problem}`)
     }
-    const consumer: CreditedConsumer = {
+    const consumer: Consumer = {
       tag,
       priority,
       exclusive,
+      place: created++,
       unacked: 0,
-      canTake: () => (noAck || limit === 0 || consumer.unacked < limit) && !wire.isFull(),
+      canTake: () => (noAck || limit === 0 || consumer.unacked < limit) && !isClosing && !wire.isFull(),
       deliver(entry) {
         const deliveryTag = settling.nextTag()
         if (!noAck) {
@@ -146,10 +151,12 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
     },
 
     resume() {
+      for (const { queue, consumer } of consumers.values()) queue.consumers.resume(consumer)
       for (const { queue } of consumers.values()) queue.deliver()
     },
 
     close() {
+      isClosing = true
       if (reply) replies.delete(reply.token)
       const all = [...consumers.values()]
       consumers.clear()

@@ -80,7 +80,7 @@ export function createDeclaring(channel: number, wire: Wire): Declaring {
   ): void {
     const source = 'source' in method ? method.source : method.exchange
     const binding = { source, destination, routingKey: keyOf(method), arguments: method.arguments }
-    if (method.name === 'queue.unbind' || method.name === 'exchange.unbind') vhost.unbind(binding)
+    if (method.name === 'queue.unbind' || method.name === 'exchange.unbind') vhost.unbind(binding, wire.owner)
     else vhost.bind(binding, wire.owner)
     changed('noWait' in method && method.noWait, { name: `${method.name}-ok` })
   }

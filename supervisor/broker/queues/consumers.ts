@@ -7,6 +7,10 @@ export interface Consumer {
   /** RabbitMQ's `x-priority`: the higher one is served first, as long as it can take more. */
   readonly priority: number
   readonly exclusive: boolean
+  /** How many consumers its channel had had before. */
+  readonly place: number
+  /** How many messages it has and has not settled. */
+  unacked: number
   /** Whether it has credit and its connection takes more. */
   canTake(): boolean
   deliver(entry: Entry): void
@@ -19,62 +23,125 @@ export interface ConsumerList {
   readonly hasExclusive: boolean
   add(consumer: Consumer): void
   remove(consumer: Consumer): void
-  /** Whose turn it is: round robin among the highest priority that can take a message. */
+  /** Whose turn it is, if somebody can take a message. */
   next(): Consumer | undefined
+  /** It has got one: its turn is over. */
+  served(consumer: Consumer): void
+  /** It can take messages again, as far as it knows. */
+  resume(consumer: Consumer): void
   all(): Consumer[]
 }
 
-/** @param singleActive all but one wait until that one is gone */
-export function consumerList(singleActive: boolean): ConsumerList {
-  /** Highest priority first. */
-  let groups: { priority: number; members: Consumer[]; cursor: number }[] = []
-  let active: Consumer | undefined
+export interface ConsumerRules {
+  /** All but one wait until that one is gone. */
+  readonly singleActive: boolean
+  /** Those of quorum queues, as RabbitMQ 4.0.5 serves them, instead of those of classic ones. */
+  readonly quorum: boolean
+}
 
-  const all = () => groups.flatMap(({ members }) => members)
+export function consumerList({ singleActive, quorum }: ConsumerRules): ConsumerList {
+  const members = new Set<Consumer>()
+  /** Those who wait for their turn: the highest priority first, in each who waits longest. */
+  const line: Consumer[] = []
+  const turns = singleActive ? oneAtATime(line, quorum) : inTurn(line, quorum)
 
   return {
     get size() {
-      return groups.reduce((sum, { members }) => sum + members.length, 0)
+      return members.size
     },
     get hasExclusive() {
-      return all().some(({ exclusive }) => exclusive)
+      return [...members].some(({ exclusive }) => exclusive)
     },
-    all,
+    all: () => [...members],
 
     add(consumer) {
-      const group = groups.find(({ priority }) => priority === consumer.priority)
-      if (group) group.members.push(consumer)
-      else {
-        groups.push({ priority: consumer.priority, members: [consumer], cursor: 0 })
-        groups.sort((a, b) => b.priority - a.priority)
-      }
-      if (singleActive) active ??= consumer
+      members.add(consumer)
+      enter(line, consumer)
+      turns.joined(consumer)
     },
 
     remove(consumer) {
-      for (const group of groups) {
-        const index = group.members.indexOf(consumer)
-        if (index < 0) continue
-        group.members.splice(index, 1)
-        if (index < group.cursor) group.cursor--
-      }
-      groups = groups.filter(({ members }) => members.length > 0)
-      if (active === consumer) active = groups[0]?.members[0]
+      members.delete(consumer)
+      leave(line, consumer)
+      turns.forget(consumer)
     },
 
+    next: turns.next,
+    served: turns.served,
+    resume: turns.resume,
+  }
+}
+
+interface Turns {
+  joined(consumer: Consumer): void
+  next(): Consumer | undefined
+  served(consumer: Consumer): void
+  resume(consumer: Consumer): void
+  forget(consumer: Consumer): void
+}
+
+/**
+ * Round robin. Who can take no more leaves the line, and enters it again at its end: those of a quorum queue with the
+ * delivery that took the last of their credit, those of a classic one when it would be their turn.
+ */
+function inTurn(line: Consumer[], quorum: boolean): Turns {
+  const full = new Set<Consumer>()
+  return {
+    joined: () => undefined,
     next() {
-      if (singleActive) return active?.canTake() ? active : undefined
-      for (const group of groups) {
-        const { members } = group
-        for (let step = 0; step < members.length; step++) {
-          const index = (group.cursor + step) % members.length
-          const consumer = members[index] as Consumer
-          if (!consumer.canTake()) continue
-          group.cursor = (index + 1) % members.length
-          return consumer
-        }
+      for (let [first] = line; first; [first] = line) {
+        if (first.canTake()) return first
+        line.shift()
+        full.add(first)
       }
       return undefined
     },
+    served(consumer) {
+      // A delivery can have broken its connection, and ended it.
+      if (!leave(line, consumer)) return
+      if (quorum && !consumer.canTake()) full.add(consumer)
+      else enter(line, consumer)
+    },
+    resume(consumer) {
+      if (full.delete(consumer)) enter(line, consumer)
+    },
+    forget: (consumer) => void full.delete(consumer),
   }
+}
+
+/** A quorum queue's active consumer gives way to one of a higher priority, as soon as it has settled what it has. */
+function oneAtATime(line: Consumer[], quorum: boolean): Turns {
+  let active: Consumer | undefined
+  return {
+    joined(consumer) {
+      active ??= consumer
+    },
+    next() {
+      const [first] = line
+      if (quorum && active && first && first.priority > active.priority) {
+        if (active.unacked > 0) return undefined
+        leave(line, active)
+        enter(line, active)
+        active = first
+      }
+      return active?.canTake() ? active : undefined
+    },
+    served: () => undefined,
+    resume: () => undefined,
+    forget(consumer) {
+      if (active === consumer) active = line[0]
+    },
+  }
+}
+
+function enter(line: Consumer[], consumer: Consumer): void {
+  const behind = line.findLastIndex(({ priority }) => priority >= consumer.priority)
+  line.splice(behind + 1, 0, consumer)
+}
+
+/** Whether it was there. */
+function leave(line: Consumer[], consumer: Consumer): boolean {
+  const index = line.indexOf(consumer)
+  if (index >= 0) line.splice(index, 1)
+  return index >= 0
 }

@@ -61,7 +61,7 @@ export interface Queue extends QueueDefinition {
 
 export function createQueue(definition: QueueDefinition, log: QueueLog, events: QueueEvents): Queue {
   const { options, flags } = definition
-  const consumers = consumerList(options.singleActiveConsumer)
+  const consumers = consumerList({ singleActive: options.singleActiveConsumer, quorum: options.type === 'quorum' })
   const messages = expiryClock(expireHead)
   const idle = expiryClock(() => events.unused(queue))
   let closed = false
@@ -109,6 +109,8 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
           events.deadLetter(queue, entry, 'delivery_limit')
         } else log.giveBack(entry)
       }
+      // A classic queue that is over its limit drops before it delivers, a quorum queue afterwards (RabbitMQ 4.0.5).
+      if (options.type === 'classic') dropHead()
       deliver()
       dropHead()
       watchHead()
@@ -165,6 +167,7 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
       const entry = log.take()
       if (!entry) break
       consumer.deliver(entry)
+      consumers.served(consumer)
     }
     watchHead()
   }
@@ -199,11 +202,15 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
   function dropHead(): void {
     if (options.overflow !== 'drop-head') return
     const { maxLength = Number.POSITIVE_INFINITY, maxLengthBytes = Number.POSITIVE_INFINITY } = options
+    const dropped: Entry[] = []
     while (log.ready > maxLength || log.readyBytes > maxLengthBytes) {
       const entry = log.take()
-      if (!entry) return
-      deadLetterNow(entry, 'maxlen')
+      if (!entry) break
+      dropped.push(entry)
     }
+    // A quorum queue sends the last one that it drops first (RabbitMQ 4.0.5).
+    if (options.type === 'quorum') dropped.reverse()
+    for (const entry of dropped) deadLetterNow(entry, 'maxlen')
   }
 
   function deadLetterNow(entry: Entry, reason: DeadLetterReason): void {

@@ -8,11 +8,6 @@ import { headersBindingProblem } from '../routing/headers.ts'
 import { type Binding, type ExchangeType, isExchangeType } from '../routing/matcher.ts'
 import { typeName } from '../routing/values.ts'
 
-/** Whether a queue outlives the broker's restart. An exclusive one goes with its connection, durable or not. */
-export function isKept(flags: QueueFlags): boolean {
-  return flags.durable && !flags.exclusive
-}
-
 export function checkOwner(queue: Queue, owner: Owner, exclusive = queue.flags.exclusive): void {
   const isOwn = queue.owner === undefined || queue.owner === owner
   if (isOwn && exclusive === queue.flags.exclusive) return

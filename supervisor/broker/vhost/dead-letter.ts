@@ -1,7 +1,7 @@
 import { decodeProperties, encodeProperties } from '../codec/properties.ts'
 import type { DeadLetterReason, Queue } from '../queues/queue.ts'
 import type { Entry, Message } from '../store/log.ts'
-import { type Death, deathsOf, isCycle, recordDeath, withDeaths } from './deaths.ts'
+import { type Death, deathsOf, isCycle, type NewDeath, recordDeath, withDeaths } from './deaths.ts'
 import type { Publication, Published } from './vhost.ts'
 
 /** How long a message that may not be lost waits until its dead letter exchange is asked again. RabbitMQ waits 180 s. */
@@ -74,24 +74,27 @@ function letter(
   const { CC, BCC } = found
   const ownKeys = [message.routingKey, ...strings(CC), ...strings(BCC)]
   const earlier = message.dead ? deathsOf(found) : []
-  const deaths = recordDeath(earlier, {
+  const latest: NewDeath = {
     reason,
     queue: name,
     time: Math.floor(Date.now() / 1000),
     exchange: message.exchange,
     routingKeys: without(ownKeys, strings(BCC)),
     originalExpiration: expiration,
-  })
+  }
+  const deaths = recordDeath(earlier, latest)
 
   const replaced = options.deadLetterRoutingKey
   const routingKeys = replaced === undefined ? ownKeys : [replaced]
-  const headers = withDeaths(found, deaths, earlier.length === 0)
+  const headers = withDeaths(found, deaths, latest)
   return {
     deaths,
     publication: {
       message: {
         ...message,
         dead: true,
+        // Its queue may have had fewer priorities than it asked for.
+        priority: properties.priority ?? 0,
         exchange: options.deadLetterExchange as string,
         routingKey: routingKeys[0] as string,
         properties: encodeProperties({ ...properties, headers }),

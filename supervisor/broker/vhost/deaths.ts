@@ -33,14 +33,13 @@ export function isCycle(deaths: readonly Death[], queue: string): boolean {
   return last >= 0 && deaths.slice(0, last + 1).every(({ reason }) => reason !== 'rejected')
 }
 
-/** The headers with the deaths in them. */
-export function withDeaths(headers: Table, deaths: readonly Death[], isFirst: boolean): Table {
-  const [last] = deaths
-  if (!last) return headers
+/** The headers with the deaths in them, the latest of which need not be the first of its kind. */
+export function withDeaths(headers: Table, deaths: readonly Death[], latest: NewDeath): Table {
+  const isFirst = deaths.length === 1 && deaths[0]?.count === 1
   const named = (which: 'first' | 'last') => ({
-    [`x-${which}-death-exchange`]: last.exchange,
-    [`x-${which}-death-queue`]: last.queue,
-    [`x-${which}-death-reason`]: last.reason,
+    [`x-${which}-death-exchange`]: latest.exchange,
+    [`x-${which}-death-queue`]: latest.queue,
+    [`x-${which}-death-reason`]: latest.reason,
   })
   return { ...headers, 'x-death': deaths.map(tableOf), ...(isFirst ? named('first') : {}), ...named('last') }
 }

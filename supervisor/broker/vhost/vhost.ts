@@ -16,7 +16,6 @@ import {
   checkSameExchange,
   checkSameQueue,
   defaultExchange,
-  isKept,
   refuseDefault,
   reserved,
 } from './checks.ts'
@@ -58,7 +57,7 @@ export interface Vhost {
   deleteQueue(name: string, conditions: { ifUnused: boolean; ifEmpty: boolean }, owner: Owner): number
   deleteExchange(name: string, ifUnused: boolean): void
   bind(binding: Binding, owner: Owner): void
-  unbind(binding: Binding): void
+  unbind(binding: Binding, owner: Owner): void
   /**
    * Routes a message and gives it to the queues it reaches.
    * @param settled called once every durable queue has it on disk, with false if a queue refused it; at once where no
@@ -103,7 +102,9 @@ export function createVhost(store: VhostStore): Vhost {
       vhost.exchange(name)
     },
 
-    declareQueue(asked, flags, args, owner) {
+    declareQueue(asked, { durable, ...others }, args, owner) {
+      // What goes with its connection cannot be durable (RabbitMQ 4.0.5 changes it in silence).
+      const flags = { ...others, durable: durable && !others.exclusive }
       const name = asked || `amq.gen-${randomBytes(16).toString('base64url')}`
       const existing = queues.get(name)
       if (existing) {
@@ -118,7 +119,7 @@ export function createVhost(store: VhostStore): Vhost {
       const definition = { id: ++lastId, name, flags, args, options, owner: flags.exclusive ? owner : undefined }
       const queue = createQueue(definition, logOf(definition), events)
       queues.set(name, queue)
-      if (isKept(flags)) saveQueue(store.definitions, queue)
+      if (flags.durable) saveQueue(store.definitions, queue)
       return queue
     },
 
@@ -158,19 +159,24 @@ export function createVhost(store: VhostStore): Vhost {
       const { source, destination } = binding
       refuseDefault(binding)
       const exchange = vhost.exchange(source)
-      if (destination.kind === 'queue') vhost.queue(destination.name, owner)
-      else vhost.exchange(destination.name)
+      const queue = destination.kind === 'queue' ? queues.get(destination.name) : undefined
+      if (destination.kind === 'exchange') vhost.exchange(destination.name)
+      else if (!queue) throw notFound('queue', destination.name)
       checkBinding(exchange, binding)
+      if (queue) checkOwner(queue, owner)
       if (exchange.bindings.has(bindingKey(binding))) return
       addBinding(exchange, binding)
       if (exchange.flags.durable && isDurable(destination)) saveBinding(store.definitions, binding)
     },
 
-    unbind(binding) {
+    unbind(binding, owner) {
       refuseDefault(binding)
       const source = exchanges.get(binding.source)
       const existing = source?.bindings.get(bindingKey(binding))
-      if (source && existing) removeBinding(source, existing)
+      if (!source || !existing) return
+      const queue = binding.destination.kind === 'queue' && queues.get(binding.destination.name)
+      if (queue) checkOwner(queue, owner)
+      removeBinding(source, existing)
     },
 
     publish,
@@ -207,7 +213,7 @@ export function createVhost(store: VhostStore): Vhost {
 
   function logOf({ id, flags, options }: QueueDefinition): QueueLog {
     // Quorum queues serve what came back before all else, in the order in which it came (RabbitMQ 4.0.5).
-    return store.openLog(id, { durable: isKept(flags), returns: options.type === 'quorum' ? 'fifo' : 'position' })
+    return store.openLog(id, { durable: flags.durable, returns: options.type === 'quorum' ? 'fifo' : 'position' })
   }
 
   function publish(publication: Publication, settled?: (accepted: boolean) => void): Published {
@@ -241,7 +247,7 @@ export function createVhost(store: VhostStore): Vhost {
 
   function removeQueue(queue: Queue): void {
     if (!queues.delete(queue.name)) return
-    if (isKept(queue.flags)) store.definitions.remove(keyOf.queue(queue.name))
+    if (queue.flags.durable) store.definitions.remove(keyOf.queue(queue.name))
     removeBindingsTo({ kind: 'queue', name: queue.name })
     queue.destroy()
   }
@@ -279,6 +285,6 @@ export function createVhost(store: VhostStore): Vhost {
   }
 
   function isDurable({ kind, name }: Destination): boolean {
-    return kind === 'queue' ? isKept((queues.get(name) as Queue).flags) : exchanges.get(name)?.flags.durable === true
+    return kind === 'queue' ? (queues.get(name) as Queue).flags.durable : exchanges.get(name)?.flags.durable === true
   }
 }
