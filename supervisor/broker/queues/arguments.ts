@@ -52,7 +52,7 @@ const checkType = oneOf((type) => `"unsupported queue type '${type}'"`, 'classic
 
 /** What the types have no notion of, and refuse. */
 const UNSUPPORTED = {
-  quorum: ['x-max-priority', 'x-queue-mode', 'x-queue-version', 'x-max-age'],
+  quorum: ['x-queue-mode', 'x-max-priority', 'x-queue-version', 'x-max-age'],
   classic: ['x-dead-letter-strategy', 'x-delivery-limit', 'x-quorum-initial-group-size', 'x-max-age'],
 }
 

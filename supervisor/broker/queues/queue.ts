@@ -109,8 +109,10 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
           events.deadLetter(queue, entry, 'delivery_limit')
         } else log.giveBack(entry)
       }
-      // A classic queue that is over its limit drops before it delivers, a quorum queue afterwards (RabbitMQ 4.0.5).
+      // A classic queue that is over its limit drops before it delivers, a quorum queue afterwards, and what has expired
+      // before all else (RabbitMQ 4.0.5).
       if (options.type === 'classic') dropHead()
+      else expireHead()
       deliver()
       dropHead()
       watchHead()

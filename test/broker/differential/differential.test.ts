@@ -2,8 +2,9 @@ import fc from 'fast-check'
 import t from 'tap'
 import { noPrivateNode, noRabbitmq4, rabbitmqRequired, startRabbitmq4 } from '../../helpers/broker.ts'
 import { startRabbitmq } from '../../helpers/rabbitmq.ts'
-import { type Program, programs } from './program.ts'
+import { programs } from './program.ts'
 import { openParty, type Party, runOnBoth } from './run.ts'
+import type { Program } from './step.ts'
 import { startUnderTest } from './under-test.ts'
 
 // The same programs each time, so that a change that fails has failed by itself. `npm run test:differential` runs 2,000 of a

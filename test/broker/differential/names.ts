@@ -1,4 +1,4 @@
-import { EXCHANGES, QUEUES } from './program.ts'
+import { EXCHANGES, QUEUES } from './step.ts'
 
 const UNIVERSE = new Set([...QUEUES, ...EXCHANGES])
 

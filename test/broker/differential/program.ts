@@ -1,53 +1,12 @@
 import fc from 'fast-check'
+import { comparable } from './avoided.ts'
+import { type Args, type ChannelIndex, type Program, SOON, type Step } from './step.ts'
 
-/** Which channel a step uses: 0 and 1 share a connection, 2 has one to itself, which alone is ever cut. */
-export type ChannelIndex = 0 | 1 | 2
-
-type Args = Record<string, unknown>
-
-/** One step of a program. Names are those of the universe below; a side makes them unique. */
-export type Step = { on: ChannelIndex } & (
-  | { op: 'queue'; queue: string; durable: boolean; exclusive: boolean; autoDelete: boolean; args: Args }
-  | {
-      op: 'exchange'
-      exchange: string
-      type: string
-      durable: boolean
-      autoDelete: boolean
-      internal: boolean
-      args: Args
-    }
-  | { op: 'bind' | 'unbind'; queue: string; exchange: string; key: string; args: Args }
-  | { op: 'bindExchange' | 'unbindExchange'; source: string; destination: string; key: string }
-  | { op: 'deleteQueue'; queue: string; ifUnused: boolean; ifEmpty: boolean }
-  | { op: 'deleteExchange'; exchange: string; ifUnused: boolean }
-  | { op: 'purge' | 'check'; queue: string }
-  | { op: 'publish'; exchange: string; key: string; mandatory: boolean; properties: Args }
-  | { op: 'get'; queue: string; noAck: boolean }
-  | { op: 'qos'; count: number }
-  | { op: 'consume'; queue: string; tag: string; noAck: boolean; exclusive: boolean; args: Args }
-  | { op: 'cancel'; tag: string }
-  | { op: 'settle'; how: 'ack' | 'nack' | 'reject'; pick: number; multiple: boolean; requeue: boolean }
-  | { op: 'recover' | 'confirm' | 'closeChannel' | 'badAck' }
-  | { op: 'cut' }
-  | { op: 'expire' }
-)
-
-export type Program = readonly Step[]
-
-/** Everything that a program may name. */
-export const QUEUES = ['q0', 'q1', 'q2']
-export const EXCHANGES = ['e0', 'e1', 'e2']
 const TAGS = ['t0', 't1', 't2']
 const KEYS = ['q0', 'q0', 'q0', 'q1', 'q1', 'a', 'a', 'a.b', 'b', 'q2', '']
 const BINDING_KEYS = ['a', 'a', 'a.b', 'b', '#', '#', '*', 'a.*', 'a.#', '#.b', '']
 const TYPES = ['direct', 'fanout', 'topic', 'headers']
 
-/**
- * Milliseconds of a TTL whose end a program waits for with the step `expire`. The other TTLs are 0 and 1, over before the
- * next step, and one that never ends: so what happens does not depend on how fast a broker is.
- */
-export const SOON = 400
 const NEVER = 600_000
 
 const on: fc.Arbitrary<ChannelIndex> = fc.constantFrom(0, 0, 1, 2)
@@ -277,57 +236,3 @@ export const programs: fc.Arbitrary<Program> = fc
     ...steps,
   ])
   .map(comparable)
-
-/**
- * Without what differs on purpose, or by a fault of RabbitMQ 4.0.5: a priority above 4 makes its quorum queues serve two
- * such messages for each other one, which the embedded broker does not; with priorities a message without any time to live
- * outlives others in it; and the single active consumer of a quorum queue that was to give way to one of a higher priority
- * gets nothing any more when that one has gone before.
- */
-function comparable(program: Program): Program {
-  const prioritised = hasArgument(program, 'x-max-priority') ? program.map(withoutTtl) : program
-  const ranked = hasArgument(program, 'x-single-active-consumer') ? prioritised.map(withoutRank) : prioritised
-  return isOvertaking(ranked) ? ranked.map(toOneQueue) : ranked
-}
-
-/**
- * Whether a message that is on its way to two queues can die in the first before it reaches the second, and be sent on to
- * there. RabbitMQ promises no order then: a channel that publishes to a quorum queue for the first time registers with it
- * before, and is overtaken.
- */
-function isOvertaking(program: Program): boolean {
-  const diesAtOnce =
-    ['x-message-ttl', 'x-max-length', 'x-max-length-bytes'].some((name) => hasArgument(program, name)) ||
-    program.some((step) => step.op === 'publish' && 'expiration' in step.properties)
-  const hasQuorum = program.some((step) => step.op === 'queue' && step.args['x-queue-type'] === 'quorum')
-  return diesAtOnce && hasQuorum && hasArgument(program, 'x-dead-letter-exchange')
-}
-
-function hasArgument(program: Program, name: string): boolean {
-  return program.some((step) => step.op === 'queue' && name in step.args)
-}
-
-function withoutTtl(step: Step): Step {
-  if (step.op === 'queue') return { ...step, args: without(step.args, 'x-message-ttl') }
-  return step.op === 'publish' ? { ...step, properties: without(step.properties, 'expiration') } : step
-}
-
-function withoutRank(step: Step): Step {
-  return step.op === 'consume' ? { ...step, args: without(step.args, 'x-priority') } : step
-}
-
-function toOneQueue(step: Step): Step {
-  if (step.op !== 'publish') return step
-  const { headers = {}, ...properties } = step.properties
-  const { CC: _, BCC: __, ...others } = headers as Args
-  return {
-    ...step,
-    exchange: step.exchange === 'missing' ? 'missing' : '',
-    properties: { ...properties, headers: others },
-  }
-}
-
-function without(table: Args, name: string): Args {
-  const { [name]: _, ...rest } = table
-  return rest
-}

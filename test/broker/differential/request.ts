@@ -1,6 +1,6 @@
 import type { Fields } from './amqplib-codec.ts'
 import { name } from './names.ts'
-import type { Step } from './program.ts'
+import type { Step } from './step.ts'
 
 /** A method that the broker answers, with its fields; undefined for a step that is done in another way. */
 export function requestOf(prefix: string, step: Step): [method: string, fields: Fields] | undefined {

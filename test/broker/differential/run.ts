@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Allowed } from './allowed.ts'
 import { differences } from './compare.ts'
-import { type ChannelIndex, EXCHANGES, type Program, QUEUES, SOON, type Step } from './program.ts'
 import { type Barrier, openSide, type Side } from './side.ts'
+import { type ChannelIndex, EXCHANGES, type Program, QUEUES, SOON, type Step } from './step.ts'
 import { openWire } from './wire.ts'
 
 /** A broker that programs run on. */

@@ -1,7 +1,7 @@
 import type { Fields } from './amqplib-codec.ts'
 import { name, normalise } from './names.ts'
-import type { ChannelIndex, Step } from './program.ts'
 import { GOODBYE, messageOf, requestOf } from './request.ts'
+import type { ChannelIndex, Step } from './step.ts'
 import { type Arrival, openWire, type Wire } from './wire.ts'
 
 /** A delivery that waits to be settled. The key is the same on every broker; the tag is this broker's. */
