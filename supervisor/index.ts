@@ -1,6 +1,7 @@
 // Warren's public face: all that workers/ and routes/ import, by the name 'warren'.
 import type { Broker, BrokerOptions } from './broker/start.ts'
 
+export type { BackoffOptions } from './base/backoff.ts'
 export type { Bus, CallOptions, PublishOptions, SendOptions, Sent } from './base/bus.ts'
 export {
   type Context,

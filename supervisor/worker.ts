@@ -17,7 +17,7 @@ await main(
     if (!name) throw new DiscoveryError("expected a worker's name as the argument, found nothing: worker.js NAME")
     const { definition } = await loadWorker(root, name)
     const urls = config.amqpUrls
-    const client = openClient({ urls, name, log })
+    const client = openClient({ urls, name, log, retries: definition.attempts > 1 })
     const { bus, transport } = client
 
     const runner =
@@ -37,8 +37,11 @@ await main(
     const processor = createProcessor({
       worker: name,
       concurrency: definition.concurrency,
+      attempts: definition.attempts,
+      backoff: definition.backoff,
       runner,
       log,
+      retry: client.retry,
       deadLetter: client.deadLetter,
       reply: client.reply,
     })

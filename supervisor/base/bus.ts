@@ -9,6 +9,12 @@ export interface SendOptions {
    * @default a new UUIDv7
    */
   id?: string
+  /**
+   * How long to wait until the message arrives, up to 310 days, in steps of 100 ms: rounded up to the next. It is the
+   * broker that waits: the message is on disk, and the sender may end.
+   * @default 0: it arrives at once
+   */
+  delay?: Duration
 }
 
 export interface PublishOptions extends SendOptions {
@@ -19,7 +25,7 @@ export interface PublishOptions extends SendOptions {
   mandatory?: boolean
 }
 
-export interface CallOptions extends SendOptions {
+export interface CallOptions extends Omit<SendOptions, 'delay'> {
   /**
    * How long to wait for the reply. A request that no worker has taken by then is not handled any more: the broker
    * moves it to the queue's dead letters, with the reason `expired` in `x-death`.

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { Bus, SendOptions } from './bus.ts'
 import type { Address, QueueDefinition } from './definitions.ts'
-import { DURATION_FORMAT, MAX_TIMER_MS, parseDuration } from './durations.ts'
+import { DURATION_FORMAT, MAX_DELAY_MS, MAX_TIMER_MS, parseDuration } from './durations.ts'
 import { ValidationError } from './errors.ts'
 import { type Envelope, REQUEST_ID_HEADER, type Transport } from './message.ts'
 import { uuidv7 } from './uuid.ts'
@@ -28,7 +28,13 @@ export function createBus(transport: Transport, { requestId }: { requestId?: str
         { path: 'id', message: 'expected 1 to 255 bytes of text' },
       ])
     }
-    return { id, address: { kind, name }, body: Buffer.from(JSON.stringify(data)), headers, mandatory }
+    const delayMs = parseDuration(options.delay ?? 0)
+    if (delayMs === undefined || delayMs > MAX_DELAY_MS) {
+      throw new ValidationError(`The delay for ${kind} '${name}'`, [
+        { path: 'delay', message: `expected ${DURATION_FORMAT}, up to 310 days` },
+      ])
+    }
+    return { id, address: { kind, name }, body: Buffer.from(JSON.stringify(data)), headers, mandatory, delayMs }
   }
 
   return {
@@ -54,6 +60,8 @@ export function createBus(transport: Transport, { requestId }: { requestId?: str
       if (timeout === undefined || timeout < 1 || timeout > MAX_TIMER_MS) {
         throw new ValidationError(what, [{ path: 'timeout', message: `expected ${DURATION_FORMAT}` }])
       }
+      if ('delay' in options)
+        throw new ValidationError(what, [{ path: 'delay', message: 'expected none: a call waits for its result' }])
       if (!queue.result)
         throw new ValidationError(what, [{ path: 'result', message: 'expected a queue with a result schema' }])
       const reply = await transport.request(await envelope(queue, data, options, true), timeout)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { type Backoff, type BackoffOptions, parseBackoff } from './backoff.ts'
 import type { Bus } from './bus.ts'
 import { DURATION_FORMAT, type Duration, MAX_TIMER_MS, parseDuration } from './durations.ts'
 import { DefinitionError } from './errors.ts'
@@ -68,6 +69,16 @@ export interface WorkerOptions<Data = unknown, Result = unknown> {
    * @default 256
    */
   memoryLimitMb?: number
+  /**
+   * How often the handler is run for a message, at most, until it returns. A call gets one attempt.
+   * @default 5
+   */
+  attempts?: number
+  /**
+   * How long a message waits between two attempts.
+   * @default { type: 'exponential', delay: '1s', maxDelay: '5m', jitter: 0.5 }
+   */
+  backoff?: BackoffOptions
 }
 
 export interface SubscriberOptions<Data = unknown> extends WorkerOptions<Data> {
@@ -89,10 +100,20 @@ export interface WorkerDefinition<A extends Address = Address> {
   /** Milliseconds. */
   readonly timeout: number
   readonly memoryLimitMb: number
+  readonly attempts: number
+  readonly backoff: Backoff
   readonly subscription: 'group' | 'instance'
 }
 
-const DEFAULTS = { concurrency: 10, threads: 0, timeout: '60s', memoryLimitMb: 256, subscription: 'group' } as const
+const DEFAULTS = {
+  concurrency: 10,
+  threads: 0,
+  timeout: '60s',
+  memoryLimitMb: 256,
+  attempts: 5,
+  backoff: {},
+  subscription: 'group',
+} as const
 
 /** Letters, digits, `-` and `_`: dots separate a fanout from its subscriptions and an address from its dead letters. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/
@@ -166,7 +187,7 @@ export function defineWorker(address: Address, options: SubscriberOptions<never>
     problems.push(`handler: expected a function, found ${show(given.handler)}`)
   }
 
-  const whole = (name: 'concurrency' | 'threads' | 'memoryLimitMb', min: number, max: number) => {
+  const whole = (name: 'concurrency' | 'threads' | 'memoryLimitMb' | 'attempts', min: number, max: number) => {
     const value = given[name] ?? DEFAULTS[name]
     if (Number.isInteger(value) && (value as number) >= min && (value as number) <= max) return value as number
     problems.push(`${name}: expected a whole number from ${min} to ${max}, found ${show(value)}`)
@@ -188,6 +209,9 @@ export function defineWorker(address: Address, options: SubscriberOptions<never>
   if (timeout === undefined || timeout < 1 || timeout > MAX_TIMER_MS) {
     problems.push(`timeout: expected ${DURATION_FORMAT}, from 1 ms to 24 days; found ${show(given.timeout)}`)
   }
+  const attempts = whole('attempts', 1, 1_000)
+  const { backoff, problems: backoffProblems } = parseBackoff(given.backoff)
+  problems.push(...backoffProblems)
   const subscription = given.subscription ?? DEFAULTS.subscription
   if (subscription !== 'group' && subscription !== 'instance') {
     problems.push(`subscription: expected 'group' or 'instance', found ${show(subscription)}`)
@@ -205,6 +229,8 @@ export function defineWorker(address: Address, options: SubscriberOptions<never>
     threads,
     timeout: timeout as number,
     memoryLimitMb,
+    attempts,
+    backoff,
     subscription: subscription as 'group' | 'instance',
   })
 }

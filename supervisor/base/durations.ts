@@ -9,6 +9,9 @@ export const DURATION_FORMAT = "milliseconds or a string such as '250ms', '30s',
 /** The longest delay that Node's timers keep (2^31 - 1 ms, about 24.8 days). */
 export const MAX_TIMER_MS = 2_147_483_647
 
+/** The longest delay of a message: the 2^28 - 1 ticks of 100 ms that the delay network counts, 310 days. */
+export const MAX_DELAY_MS = (2 ** 28 - 1) * 100
+
 /** The milliseconds of a duration, or undefined if it is not one. */
 export function parseDuration(value: unknown): number | undefined {
   // Whole milliseconds: '16.1s' is not exact in binary, and some timers take nothing else.

@@ -1,6 +1,8 @@
 // Every error that Warren throws or rejects with, graded by what it means for the caller.
 // `code` is stable and for programs; `message` tells what was expected, what was found and what to do.
 
+import { DURATION_FORMAT, type Duration, MAX_DELAY_MS, parseDuration } from './durations.ts'
+
 /** The base of all of Warren's errors. */
 export class WarrenError extends Error {
   readonly code: string
@@ -188,6 +190,32 @@ export class UnrecoverableError extends WarrenError {
   constructor(message: string, options?: ErrorOptions) {
     super('WARREN_UNRECOVERABLE', message, options)
   }
+}
+
+/** Thrown by a handler: try this message again after a while. It counts as an attempt. */
+export class RetryError extends WarrenError {
+  /** Milliseconds to wait, or undefined for what the worker's `backoff` says. */
+  readonly delayMs: number | undefined
+  /**
+   * @param options.delay how long to wait; without it, as long as the worker's `backoff` says
+   * @param options.message what the dead letter tells, should this have been the last attempt
+   * @throws ValidationError if the delay is none, or over 310 days
+   */
+  constructor({ delay, message = 'the handler asked for another attempt', cause }: RetryOptions = {}) {
+    super('WARREN_RETRY', message, { cause })
+    this.delayMs = delay === undefined ? undefined : parseDuration(delay)
+    if (delay !== undefined && (this.delayMs === undefined || this.delayMs > MAX_DELAY_MS)) {
+      throw new ValidationError('A RetryError', [
+        { path: 'delay', message: `expected ${DURATION_FORMAT}, up to 310 days; found ${String(delay)}` },
+      ])
+    }
+  }
+}
+
+export interface RetryOptions {
+  delay?: Duration
+  message?: string
+  cause?: unknown
 }
 
 /** The exit code of a process whose start can't succeed until someone changes something (sysexits' EX_CONFIG). */

@@ -17,6 +17,8 @@ export interface Envelope {
   readonly headers: Headers
   /** Whether it is an error when no queue takes it. */
   readonly mandatory: boolean
+  /** Milliseconds until it arrives; 0: at once. */
+  readonly delayMs: number
 }
 
 /** What carries a bus's messages: the broker's connection, or a thread's port to it. */
@@ -29,6 +31,8 @@ export interface Transport {
 
 /** A message as it came from a queue. It is settled exactly once, by `ack` or `requeue`. */
 export interface Incoming {
+  /** The queue that it came from. */
+  readonly queue: string
   /** The queue that keeps its dead letters. */
   readonly deadLetters: string
   readonly id: string

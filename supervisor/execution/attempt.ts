@@ -19,12 +19,7 @@ export interface Runner {
   close(): Promise<void>
 }
 
-/**
- * How many attempts a message gets. Retries come with their own issue: until then a failed attempt is the last one, and
- * `decide` in settlement.ts is where they will be told apart.
- */
-export const ATTEMPTS = 1
-
-export function attemptOf({ id, attempt, requestId, body }: Incoming): Attempt {
-  return { id, attempt, attempts: Math.max(ATTEMPTS, attempt), requestId, body }
+/** @param attempts how many its worker gives it; it may have had more, when those have been made fewer */
+export function attemptOf({ id, attempt, requestId, body, reply }: Incoming, attempts: number): Attempt {
+  return { id, attempt, attempts: Math.max(reply ? 1 : attempts, attempt), requestId, body }
 }

@@ -2,20 +2,27 @@ import { setMaxListeners } from 'node:events'
 import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { aborted } from '../base/aborted.ts'
+import type { Backoff } from '../base/backoff.ts'
 import { reasonOf, ThreadStartError, UnavailableError, WarrenError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { Headers, Incoming } from '../base/message.ts'
 import { toError } from '../base/thrown.ts'
 import { attemptOf, type Runner } from './attempt.ts'
-import { deadLetterHeaders, decide, type Outcome, type Settlement } from './settlement.ts'
+import { deadLetterHeaders, decide, type Outcome, retryHeaders, type Settlement } from './settlement.ts'
+
+type Failure = Extract<Settlement, { error: Error }>
 
 export interface ProcessorOptions {
   worker: string
   /** How many attempts run at once; more messages wait here, which a lost connection's redeliveries can cause. */
   concurrency: number
+  /** How many attempts a message gets, and how long it waits between them. */
+  attempts: number
+  backoff: Backoff
   runner: Runner
   log: Logger
   /** `bare`: without the headers that the message came with. */
+  retry: (incoming: Incoming, headers: Headers, options: { delayMs: number; bare: boolean }) => Promise<void>
   deadLetter: (incoming: Incoming, headers: Headers, options: { bare: boolean }) => Promise<void>
   reply: (to: NonNullable<Incoming['reply']>, body: Buffer, errorName?: string) => Promise<void>
 }
@@ -31,12 +38,13 @@ export interface Processor {
   drain(deadline: AbortSignal): Promise<void>
 }
 
-/** Milliseconds between tries to move a dead letter while the broker is away: the message stays unacked meanwhile. */
-const DEAD_LETTER_RETRY = 1_000
+/** Milliseconds between tries to move a failed message on while the broker is away: it stays unacked meanwhile. */
+const MOVE_RETRY = 1_000
 /** Milliseconds that handlers get to end after the drain's deadline aborted their signal. */
 const ABORT_GRACE = 500
 
-export function createProcessor({ worker, concurrency, runner, log, deadLetter, reply }: ProcessorOptions): Processor {
+export function createProcessor(options: ProcessorOptions): Processor {
+  const { worker, concurrency, attempts, backoff, runner, log, retry, deadLetter, reply } = options
   const waiting: Incoming[] = []
   const running = new Set<Promise<void>>()
   const stop = new AbortController()
@@ -72,8 +80,10 @@ export function createProcessor({ worker, concurrency, runner, log, deadLetter, 
   async function process(incoming: Incoming): Promise<void> {
     const started = performance.now()
     const outcome = await attempt(incoming)
-    const settlement = decide(outcome)
-    if (settlement.action === 'dead-letter') tellFailure(incoming, settlement)
+    const { attempt: count } = incoming
+    const chances = { attempt: count, attempts, backoff, isCall: incoming.reply !== undefined }
+    const settlement = decide(outcome, chances, Math.random())
+    if ('error' in settlement) tellFailure(incoming, settlement)
     else tellEnd(incoming, settlement, Math.round(performance.now() - started))
     if (incoming.reply) await answer(incoming.reply, outcome)
     await settle(incoming, settlement)
@@ -81,7 +91,7 @@ export function createProcessor({ worker, concurrency, runner, log, deadLetter, 
 
   async function attempt(incoming: Incoming): Promise<Outcome> {
     try {
-      return { status: 'done', result: await runner.run(attemptOf(incoming), stop.signal) }
+      return { status: 'done', result: await runner.run(attemptOf(incoming, attempts), stop.signal) }
     } catch (error) {
       if (stop.signal.aborted && error === stop.signal.reason) return { status: 'stopped' }
       // The message is not to blame: the process is about to be replaced.
@@ -92,32 +102,40 @@ export function createProcessor({ worker, concurrency, runner, log, deadLetter, 
 
   async function settle(incoming: Incoming, settlement: Settlement): Promise<void> {
     if (settlement.action === 'requeue') return incoming.requeue()
-    if (settlement.action === 'dead-letter') {
-      const { reason, error } = settlement
-      const facts = { reason, error, attempts: incoming.attempt, worker, host: hostname(), at: new Date() }
-      const moved = await move(incoming, deadLetterHeaders({ ...facts, before: incoming.properties.headers }))
-      if (!moved) return incoming.requeue()
-    }
+    if (settlement.action !== 'ack' && !(await move(incoming, mover(incoming, settlement)))) return incoming.requeue()
     // Only now: up to the confirm of its copy, the message itself is the one that counts.
     incoming.ack()
   }
 
-  // Tries until the broker has confirmed the dead letter, or the message is no longer ours to settle.
-  async function move(incoming: Incoming, headers: Headers): Promise<boolean> {
+  /** How a failed message goes on: to its next attempt, or to the dead letters. */
+  function mover(incoming: Incoming, settlement: Failure): (bare: boolean) => Promise<void> {
+    const { attempt } = incoming
+    const { reason, error } = settlement
+    const facts = { attempt, at: new Date(), before: incoming.properties.headers }
+    if (settlement.action === 'retry') {
+      const { delayMs } = settlement
+      return (bare) => retry(incoming, retryHeaders(facts), { delayMs, bare })
+    }
+    const headers = deadLetterHeaders({ ...facts, reason, error, attempts: attempt, worker, host: hostname() })
+    return (bare) => deadLetter(incoming, headers, { bare })
+  }
+
+  // Tries until the broker has confirmed the copy, or the message is no longer ours to settle.
+  async function move(incoming: Incoming, send: (bare: boolean) => Promise<void>): Promise<boolean> {
     let bare = false
     for (;;) {
       try {
-        await deadLetter(incoming, headers, { bare })
+        await send(bare)
         return true
       } catch (error) {
         if (incoming.lost.aborted || stop.signal.aborted) return false
         const details = { id: incoming.id, reason: reasonOf(error) }
-        if (error instanceof UnavailableError) log.debug(details, 'a dead letter waits for the broker')
-        else log.error(details, 'a dead letter could not be stored; trying again')
+        if (error instanceof UnavailableError) log.debug(details, 'a failed message waits for the broker')
+        else log.error(details, 'a failed message could not be moved on; trying again')
         // What can't be encoded never will be: headers have 64 KiB, and the sender's may fill them.
         bare ||= !(error instanceof WarrenError)
         const given = AbortSignal.any([incoming.lost, stop.signal])
-        await delay(DEAD_LETTER_RETRY, undefined, { signal: given }).catch(() => {})
+        await delay(MOVE_RETRY, undefined, { signal: given }).catch(() => {})
       }
     }
   }
@@ -136,11 +154,11 @@ export function createProcessor({ worker, concurrency, runner, log, deadLetter, 
     log.debug({ id, attempt, ...(requestId && { requestId }), ms }, action === 'ack' ? 'handled' : 'given back')
   }
 
-  function tellFailure(
-    { id, attempt, requestId, deadLetters }: Incoming,
-    { reason, error }: Settlement & { error: Error; reason: string },
-  ) {
-    log.error({ err: error, id, attempt, ...(requestId && { requestId }), reason, queue: deadLetters }, 'dead letter')
+  function tellFailure({ id, attempt, requestId, deadLetters }: Incoming, settlement: Failure): void {
+    const { reason, error } = settlement
+    const details = { err: error, id, attempt, ...(requestId && { requestId }), reason }
+    if (settlement.action === 'dead-letter') log.error({ ...details, queue: deadLetters }, 'dead letter')
+    else log.warn({ ...details, delayMs: settlement.delayMs }, 'an attempt has failed: trying again')
   }
 
   return {

@@ -1,11 +1,13 @@
+import { type Backoff, backoffDelay } from '../base/backoff.ts'
 import {
   HandlerExitError,
   HandlerMemoryError,
   HandlerTimeoutError,
   InvalidMessageError,
+  RetryError,
   UnrecoverableError,
 } from '../base/errors.ts'
-import type { Headers } from '../base/message.ts'
+import { ATTEMPT_HEADER, type Headers } from '../base/message.ts'
 
 /** How one attempt ended. */
 export type Outcome =
@@ -21,19 +23,40 @@ export type DeadReason = 'invalid' | 'unrecoverable' | 'timeout' | 'memory' | 'e
 export type Settlement =
   | { action: 'ack' }
   | { action: 'dead-letter'; reason: DeadReason; error: Error }
+  /** Once more, after so many milliseconds. */
+  | { action: 'retry'; reason: DeadReason; error: Error; delayMs: number }
   /** Back to its queue, for another instance. */
   | { action: 'requeue' }
 
-/** Decides a message's fate by how its attempt ended: the one place where it is decided. */
-export function decide(outcome: Outcome): Settlement {
+/** What a message's fate depends on besides how its attempt ended. */
+export interface Chances {
+  /** Which attempt it was, counted from 1. */
+  readonly attempt: number
+  /** How many a message of this worker gets. */
+  readonly attempts: number
+  readonly backoff: Backoff
+  /** Somebody waits for the result, has the error at once, and may call again. */
+  readonly isCall: boolean
+}
+
+/**
+ * Decides a message's fate by how its attempt ended: the one place where it is decided.
+ * @param random from 0 to 1, for the jitter of the wait
+ */
+export function decide(outcome: Outcome, { attempt, attempts, backoff, isCall }: Chances, random: number): Settlement {
   switch (outcome.status) {
     case 'done':
       return { action: 'ack' }
     case 'stopped':
       return { action: 'requeue' }
-    case 'failed':
-      // The place of retries: an error that another attempt may get past, of a message with attempts left.
-      return { action: 'dead-letter', reason: reasonFor(outcome.error), error: outcome.error }
+    case 'failed': {
+      const { error } = outcome
+      const reason = reasonFor(error)
+      const isLast = isCall || attempt >= attempts || reason === 'invalid' || reason === 'unrecoverable'
+      if (isLast) return { action: 'dead-letter', reason, error }
+      const asked = error instanceof RetryError ? error.delayMs : undefined
+      return { action: 'retry', reason, error, delayMs: asked ?? backoffDelay(backoff, attempt, random) }
+    }
   }
 }
 
@@ -50,6 +73,14 @@ function reasonFor(error: Error): DeadReason {
 const MAX_STACK = 8 * 1024
 const MAX_MESSAGE = 2 * 1024
 const MAX_NAME = 200
+
+/** When a message failed first: it comes along with every further attempt, and into the dead letter. */
+const FIRST_FAILED_AT = 'x-dead-first-failed-at'
+
+/** The headers of a message's next attempt. */
+export function retryHeaders({ attempt, at, before }: { attempt: number; at: Date; before: Headers }): Headers {
+  return { [ATTEMPT_HEADER]: attempt + 1, [FIRST_FAILED_AT]: before[FIRST_FAILED_AT] ?? at.toISOString() }
+}
 
 export interface DeadLetterFacts {
   reason: DeadReason
@@ -73,7 +104,7 @@ export function deadLetterHeaders({ reason, error, attempts, worker, host, at, b
     'x-dead-attempts': attempts,
     'x-dead-worker': worker,
     'x-dead-host': host,
-    'x-dead-first-failed-at': before['x-dead-first-failed-at'] ?? time,
+    [FIRST_FAILED_AT]: before[FIRST_FAILED_AT] ?? time,
     'x-dead-last-failed-at': time,
   }
 }

@@ -21,19 +21,25 @@ import {
 } from '../base/message.ts'
 import { createCalls, REPLY_TO } from './calls.ts'
 import { declare } from './declare.ts'
+import { delayRoute, delayTopology, fanoutDestination } from './delay.ts'
 import { codeOf, type Link } from './link.ts'
 import { createPublisher, type Outgoing } from './publisher.ts'
 import { openSession, type SessionState } from './session.ts'
-import { addressTopology, deadLetterTopology } from './topology.ts'
+import { addressTopology, type Declaration, deadLetterTopology } from './topology.ts'
 
 /** RabbitMQ 4's default `max_message_size`; a larger message costs the channel there. */
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+
+/** What errors call the delay network. */
+const DELAYS = 'the queues of delayed messages'
 
 export interface ClientOptions {
   urls: readonly string[]
   /** The process's name, shown in logs and in the broker's list of connections. */
   name: string
   log: Logger
+  /** Whether to make the delay network ready at each connection, before the first retry needs it. */
+  retries?: boolean
 }
 
 /** A process's way to send: one session for all that it publishes. */
@@ -44,6 +50,12 @@ export interface Client {
   bus(headers?: { requestId?: string | undefined }): Bus
   /** What a bus in a thread sends its messages through. */
   readonly transport: Transport
+  /**
+   * Sends a message once more to the queue that it came from, and to no other, after a delay.
+   * @param options.delayMs milliseconds
+   * @param options.bare without the headers that it came with: all headers together have 64 KiB
+   */
+  retry(incoming: Incoming, headers: Headers, options: { delayMs: number; bare: boolean }): Promise<void>
   /**
    * Moves a message to its queue of dead letters, as it came but for the headers that are added.
    * @param options.bare without the headers that it came with: all headers together have 64 KiB
@@ -56,7 +68,7 @@ export interface Client {
 }
 
 /** Connects in the background, and for as long as it takes; meanwhile, sending rejects at once. */
-export function openClient({ urls, name, log }: ClientOptions): Client {
+export function openClient({ urls, name, log, retries = false }: ClientOptions): Client {
   const listeners: ((state: SessionState) => void)[] = []
   const publisher = createPublisher(() => session.state.reason ?? session.state.status)
   const calls = createCalls()
@@ -69,6 +81,8 @@ export function openClient({ urls, name, log }: ClientOptions): Client {
     declared.clear()
     const channel = await publisher.attach(link)
     current = { link, channel }
+    if (retries)
+      ensureDelays().catch((error) => log.warn({ reason: reasonOf(error) }, 'the delay network is not ready'))
     link.lost.addEventListener('abort', () => {
       current = undefined
       calls.dropAll(reasonOf(link.lost.reason))
@@ -87,15 +101,23 @@ export function openClient({ urls, name, log }: ClientOptions): Client {
 
   // A sender declares what it sends to, so that a message that comes before the first worker finds a queue.
   function ensure(address: Envelope['address']): Promise<void> {
+    return ensureDeclared(describe(address), () => addressTopology(address))
+  }
+
+  function ensureDelays(): Promise<void> {
+    return ensureDeclared(DELAYS, delayTopology)
+  }
+
+  function ensureDeclared(what: string, topology: () => Declaration[]): Promise<void> {
     const { link } = connected()
-    const known = declared.get(keyOf(address))
+    const known = declared.get(what)
     if (known) return known
-    const declaring = declare(link, addressTopology(address)).catch(function forget(error: unknown) {
-      declared.delete(keyOf(address))
+    const declaring = declare(link, topology()).catch(function forget(error: unknown) {
+      declared.delete(what)
       if (link.lost.aborted) throw new BrokerUnavailableError(reasonOf(link.lost.reason), { cause: error })
-      throw codeOf(error) ? new TopologyError(describe(address), reasonOf(error), { cause: error }) : error
+      throw codeOf(error) ? new TopologyError(what, reasonOf(error), { cause: error }) : error
     })
-    declared.set(keyOf(address), declaring)
+    declared.set(what, declaring)
     return declaring
   }
 
@@ -104,13 +126,34 @@ export function openClient({ urls, name, log }: ClientOptions): Client {
     if (length > MAX_MESSAGE_BYTES)
       throw new MessageTooLargeError(describe(envelope.address), length, MAX_MESSAGE_BYTES)
     await ensure(envelope.address)
+    if (envelope.delayMs > 0) await ensureDelays()
     try {
       await publisher.publish(outgoing(envelope, extra))
     } catch (error) {
       // Somebody deleted the queue: the next message declares it again.
-      const isQueue = envelope.address.kind === 'queue'
-      if (error instanceof UnroutableError && isQueue) declared.delete(keyOf(envelope.address))
+      if (error instanceof UnroutableError) {
+        if (envelope.address.kind === 'queue') declared.delete(describe(envelope.address))
+        declared.delete(DELAYS)
+      }
       throw error
+    }
+  }
+
+  /** Publishes a message once more, as it came but for the headers that are added. */
+  async function forward(
+    { id, body, properties }: Incoming,
+    to: Pick<Outgoing, 'exchange' | 'routingKey' | 'address'>,
+    { headers, bare, topology }: { headers: Headers; bare: boolean; topology: () => Declaration[] },
+  ): Promise<void> {
+    const before = bare ? {} : kept(properties.headers)
+    const all = { ...kept(properties), messageId: id, headers: { ...before, ...headers } }
+    const message: Outgoing = { ...to, body, properties: all, unroutable: 'It was deleted meanwhile.' }
+    try {
+      await publisher.publish(message)
+    } catch (error) {
+      if (!(error instanceof UnroutableError)) throw error
+      await declare(connected().link, topology())
+      await publisher.publish(message)
     }
   }
 
@@ -150,23 +193,18 @@ export function openClient({ urls, name, log }: ClientOptions): Client {
     bus: (headers) => createBus(transport, headers),
     transport,
 
-    async deadLetter({ deadLetters, id, body, properties }, headers, { bare }) {
-      const before = bare ? {} : kept(properties.headers)
-      const message: Outgoing = {
-        exchange: '',
-        routingKey: deadLetters,
-        body,
-        properties: { ...kept(properties), messageId: id, headers: { ...before, ...headers } },
-        address: `queue '${deadLetters}'`,
-        unroutable: 'It was deleted meanwhile.',
-      }
-      try {
-        await publisher.publish(message)
-      } catch (error) {
-        if (!(error instanceof UnroutableError)) throw error
-        await declare(connected().link, [deadLetterTopology(deadLetters)])
-        await publisher.publish(message)
-      }
+    async retry(incoming, headers, { delayMs, bare }) {
+      const { queue } = incoming
+      if (delayMs > 0) await ensureDelays()
+      const route = delayMs > 0 ? delayRoute(delayMs, queue) : { exchange: '', routingKey: queue }
+      const address = `another attempt in queue '${queue}'`
+      await forward(incoming, { ...route, address }, { headers, bare, topology: delayTopology })
+    },
+
+    async deadLetter(incoming, headers, { bare }) {
+      const { deadLetters } = incoming
+      const to = { exchange: '', routingKey: deadLetters, address: `queue '${deadLetters}'` }
+      await forward(incoming, to, { headers, bare, topology: () => [deadLetterTopology(deadLetters)] })
     },
 
     reply,
@@ -180,16 +218,17 @@ export function openClient({ urls, name, log }: ClientOptions): Client {
 }
 
 function outgoing(
-  { id, address, body, headers, mandatory }: Envelope,
+  { id, address, body, headers, mandatory, delayMs }: Envelope,
   extra: Partial<Outgoing['properties']>,
 ): Outgoing {
   const toQueue = address.kind === 'queue'
+  const route = toQueue ? { exchange: '', routingKey: address.name } : { exchange: address.name, routingKey: '' }
+  const destination = toQueue ? address.name : fanoutDestination(address.name)
   const hint = toQueue
     ? 'It was deleted meanwhile: send again, which declares it.'
     : 'Nobody subscribes to it: add a worker for it, or publish with { mandatory: false } if that is as it should be.'
   return {
-    exchange: toQueue ? '' : address.name,
-    routingKey: toQueue ? address.name : '',
+    ...(delayMs > 0 ? delayRoute(delayMs, destination) : route),
     body: Buffer.from(body.buffer, body.byteOffset, body.byteLength),
     properties: {
       contentType: 'application/json',
@@ -201,7 +240,8 @@ function outgoing(
       ...extra,
     },
     address: describe(address),
-    ...(mandatory && { unroutable: hint }),
+    // In the delay network nothing may get lost, whoever subscribes when it comes out of it.
+    ...((mandatory || delayMs > 0) && { unroutable: hint }),
   }
 }
 
@@ -210,10 +250,6 @@ const NOT_KEPT = /^(expiration|userId|replyTo|deliveryMode|CC|BCC|x-death|x-(fir
 
 function kept(properties: Headers): Headers {
   return Object.fromEntries(Object.entries(properties).filter(([name]) => !NOT_KEPT.test(name)))
-}
-
-function keyOf({ kind, name }: Envelope['address']): string {
-  return `${kind} ${name}`
 }
 
 function describe({ kind, name }: Envelope['address']): string {

@@ -5,10 +5,11 @@ import type { Logger } from '../base/log.ts'
 import { ATTEMPT_HEADER, type Incoming, REQUEST_ID_HEADER } from '../base/message.ts'
 import { uuidv7 } from '../base/uuid.ts'
 import { createAckWindow } from './ack-window.ts'
-import { declare } from './declare.ts'
+import { declare, declareOn } from './declare.ts'
+import { deliveryBinding } from './delay.ts'
 import type { Link } from './link.ts'
 import { openSession, type SessionState } from './session.ts'
-import { deadLetterQueue, workerTopology, workQueue } from './topology.ts'
+import { deadLetterQueue, subscriptionBindings, workerTopology, workQueue } from './topology.ts'
 
 /** Milliseconds for the broker to answer that it delivers no more. */
 const CANCEL_TIMEOUT = 2_000
@@ -46,7 +47,7 @@ export function openConsumer({ urls, worker, definition, log, onMessage, onState
     await channel.prefetch(definition.concurrency)
     const queue = workQueue(worker, definition) ?? (await ownQueue(channel))
     const deadLetters = deadLetterQueue(workQueue(worker, { ...definition, subscription: 'group' }) as string)
-    const deliveries = createDeliveries(channel, link.lost, deadLetters)
+    const deliveries = createDeliveries(channel, link.lost, { queue, deadLetters })
     const { consumerTag } = await channel.consume(queue, function onDelivery(message) {
       // The broker cancels a consumer whose queue was deleted or has moved: start over, which declares it again.
       if (!message) return link.fail(new Error(`the broker cancelled the consumer of queue '${queue}'`))
@@ -59,7 +60,7 @@ export function openConsumer({ urls, worker, definition, log, onMessage, onState
   // One a process: it goes away with its connection, and misses what is published meanwhile.
   async function ownQueue(channel: Channel): Promise<string> {
     const { queue } = await channel.assertQueue('', { exclusive: true, autoDelete: true, durable: false })
-    await channel.bindQueue(queue, definition.address.name, '')
+    await declareOn(channel, [deliveryBinding(queue), ...subscriptionBindings(queue, definition.address.name)])
     return queue
   }
 
@@ -83,7 +84,7 @@ export function openConsumer({ urls, worker, definition, log, onMessage, onState
 }
 
 /** Turns one channel's deliveries into messages that settle themselves, acks batched by event-loop turn. */
-function createDeliveries(channel: Channel, lost: AbortSignal, deadLetters: string) {
+function createDeliveries(channel: Channel, lost: AbortSignal, from: Pick<Incoming, 'queue' | 'deadLetters'>) {
   const window = createAckWindow()
   let scheduled = false
 
@@ -112,7 +113,7 @@ function createDeliveries(channel: Channel, lost: AbortSignal, deadLetters: stri
     const { headers, messageId, replyTo, correlationId } = properties
     window.delivered(tag)
     return {
-      deadLetters,
+      ...from,
       // Without an id from its sender a message gets one for this delivery; the next delivery's will differ.
       id: typeof messageId === 'string' && messageId !== '' ? messageId : uuidv7(),
       attempt: attemptOf(headers[ATTEMPT_HEADER]),

@@ -4,9 +4,12 @@ import type { Declaration } from './topology.ts'
 
 /** Declares in order; rejects with the broker's reason where something of that name exists with other properties. */
 export function declare(link: Link, declarations: readonly Declaration[]): Promise<void> {
-  return link.withChannel(async function declareAll(channel) {
-    for (const declaration of declarations) await declareOne(channel, declaration)
-  })
+  return link.withChannel((channel) => declareOn(channel, declarations))
+}
+
+/** The same on a channel that is open, and whose end a refusal is. */
+export async function declareOn(channel: Channel, declarations: readonly Declaration[]): Promise<void> {
+  for (const declaration of declarations) await declareOne(channel, declaration)
 }
 
 async function declareOne(channel: Channel, declaration: Declaration): Promise<void> {
@@ -18,6 +21,9 @@ async function declareOne(channel: Channel, declaration: Declaration): Promise<v
       await channel.assertExchange(declaration.name, declaration.type, declaration.options)
       return
     case 'binding':
-      await channel.bindQueue(declaration.queue, declaration.exchange, '')
+      await channel.bindQueue(declaration.queue, declaration.exchange, declaration.key)
+      return
+    case 'exchange-binding':
+      await channel.bindExchange(declaration.exchange, declaration.source, declaration.key)
   }
 }

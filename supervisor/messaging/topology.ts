@@ -1,11 +1,13 @@
 import type { Options } from 'amqplib'
 import type { Address, WorkerDefinition } from '../base/definitions.ts'
+import { deliverTopology, deliveryBinding, fanoutDestination } from './delay.ts'
 
 /** What exists on the broker for an address: pure data, the same for senders and workers. */
 export type Declaration =
   | { kind: 'queue'; name: string; options: Options.AssertQueue }
-  | { kind: 'exchange'; name: string; type: 'fanout'; options: Options.AssertExchange }
-  | { kind: 'binding'; queue: string; exchange: string }
+  | { kind: 'exchange'; name: string; type: 'fanout' | 'topic'; options: Options.AssertExchange }
+  | { kind: 'binding'; queue: string; exchange: string; key: string }
+  | { kind: 'exchange-binding'; exchange: string; source: string; key: string }
 
 /**
  * Deliveries after which the broker itself dead-letters a message: RabbitMQ 4's default, set for older ones too. It is
@@ -43,13 +45,21 @@ export function workerTopology(
   const queue = workQueue(worker, definition)
   const own = addressTopology(address)
   if (address.kind === 'queue') return own
-  if (queue === undefined) return [...own, deadLetterTopology(deadLetterQueue(`${address.name}.${worker}`))]
-  return [...own, ...workQueueTopology(queue), { kind: 'binding', queue, exchange: address.name }]
+  if (queue === undefined) {
+    return [...own, ...deliverTopology(), deadLetterTopology(deadLetterQueue(`${address.name}.${worker}`))]
+  }
+  return [...own, ...workQueueTopology(queue), ...subscriptionBindings(queue, address.name)]
+}
+
+/** What makes a queue a subscription: it gets what is published, at once or after a delay. */
+export function subscriptionBindings(queue: string, fanout: string): Declaration[] {
+  return [{ kind: 'binding', queue, exchange: fanout, key: '' }, deliveryBinding(queue, fanoutDestination(fanout))]
 }
 
 // Quorum: replicated, synced before a confirm, counts deliveries. At-least-once dead-lettering needs reject-publish.
 function workQueueTopology(queue: string): Declaration[] {
   return [
+    ...deliverTopology(),
     deadLetterTopology(deadLetterQueue(queue)),
     {
       kind: 'queue',
@@ -66,6 +76,7 @@ function workQueueTopology(queue: string): Declaration[] {
         },
       },
     },
+    deliveryBinding(queue),
   ]
 }
 

@@ -57,7 +57,18 @@ export async function calls(t: Test, url: string): Promise<void> {
     const log = testLog().log
     const definition = defineWorker(queue, { handler: () => ({ yes: 'on' }) })
     const runner = createInlineRunner({ worker: 'w', definition, log, bus: () => ({}) as Bus })
-    const processor = createProcessor({ worker: 'w', concurrency: 1, runner, log, reply, deadLetter: async () => {} })
+    const { attempts, backoff } = definition
+    const nowhere = { retry: async () => {}, deadLetter: async () => {} }
+    const processor = createProcessor({
+      worker: 'w',
+      concurrency: 1,
+      attempts,
+      backoff,
+      runner,
+      log,
+      reply,
+      ...nowhere,
+    })
     await bed.consumer({ address: queue as never, onMessage: processor.handle })
     t.strictSame(await (await bed.client()).bus().call(queue, { n: 1 }), { yes: true })
   })

@@ -9,9 +9,13 @@ import { testLog } from '../helpers/messaging.ts'
 /** A processor whose handlers the test ends, and whose settlements it sees. */
 function stage({
   concurrency = 10,
+  attempts = 1,
+  retry = async () => {},
   deadLetter = async () => {},
 }: {
   concurrency?: number
+  attempts?: number
+  retry?: (headers: Headers, delayMs: number) => Promise<void>
   deadLetter?: (bare: boolean) => Promise<void>
 } = {}) {
   const started = collect<{ id: string; end(result?: string): void; fail(error: unknown): void }>('started handlers')
@@ -29,8 +33,11 @@ function stage({
   const processor = createProcessor({
     worker: 'w',
     concurrency,
+    attempts,
+    backoff: { type: 'fixed', delay: 200, maxDelay: 200, jitter: 0 },
     runner,
     log: testLog().log,
+    retry: (_, headers, { delayMs }) => retry(headers, delayMs),
     async deadLetter(_, headers, { bare }) {
       await deadLetter(bare)
       letters.push(headers)
@@ -41,6 +48,7 @@ function stage({
   })
   const lost = new AbortController()
   const message = (id: string, reply?: Incoming['reply']): Incoming => ({
+    queue: 'q',
     deadLetters: 'q.dead',
     id,
     attempt: 1,
@@ -98,6 +106,26 @@ t.test('a failure is acked only after its dead letter is confirmed, however long
   t.strictSame(await settled.reach(1), ['ack a'])
   t.equal(tries, 2)
   t.match(letters, [{ 'x-dead-reason': 'unrecoverable', 'x-dead-message': 'no way', 'x-dead-worker': 'w' }])
+})
+
+t.test('a failure with attempts left is acked only after its next attempt is confirmed', async (t) => {
+  const retries: unknown[][] = []
+  const { processor, started, settled, letters, message } = stage({
+    attempts: 3,
+    async retry(headers, delayMs) {
+      t.equal(settled.items.length, 0)
+      retries.push([headers['x-attempt'], delayMs])
+      if (retries.length === 1) throw new BrokerUnavailableError('away')
+    },
+  })
+  processor.handle(message('a'))
+  started.items[0]?.fail(new Error('not yet'))
+  t.strictSame(await settled.reach(1), ['ack a'])
+  t.strictSame(retries, [
+    [2, 200],
+    [2, 200],
+  ])
+  t.equal(letters.length, 0)
 })
 
 t.test('anything may be thrown', async (t) => {

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { deliverTopology, deliveryBinding, fanoutDestination } from '../../supervisor/messaging/delay.ts'
 import { addressTopology, workerTopology, workQueue } from '../../supervisor/messaging/topology.ts'
 import { aFanout, aQueue } from '../helpers/messaging.ts'
 
@@ -25,7 +26,8 @@ const dead = (queue: string) => ({
 
 t.test('a queue is the same for its senders and its worker', async (t) => {
   const address = aQueue()
-  t.strictSame(addressTopology(address), [dead(address.name), work(address.name)])
+  const { name } = address
+  t.strictSame(addressTopology(address), [...deliverTopology(), dead(name), work(name), deliveryBinding(name)])
   t.strictSame(workerTopology('w', { address, subscription: 'group' }), addressTopology(address))
   t.equal(workQueue('w', { address, subscription: 'group' }), address.name)
 })
@@ -37,10 +39,17 @@ t.test("a fanout's subscription is a bound queue named after its worker", async 
   t.strictSame(addressTopology(address), [exchange])
   t.strictSame(workerTopology('w', { address, subscription: 'group' }), [
     exchange,
+    ...deliverTopology(),
     dead(queue),
     work(queue),
-    { kind: 'binding', queue, exchange: address.name },
+    deliveryBinding(queue),
+    { kind: 'binding', queue, exchange: address.name, key: '' },
+    deliveryBinding(queue, fanoutDestination(address.name)),
   ])
-  t.strictSame(workerTopology('w', { address, subscription: 'instance' }), [exchange, dead(queue)])
+  t.strictSame(workerTopology('w', { address, subscription: 'instance' }), [
+    exchange,
+    ...deliverTopology(),
+    dead(queue),
+  ])
   t.equal(workQueue('w', { address, subscription: 'instance' }), undefined)
 })

@@ -1,0 +1,135 @@
+import type { Test } from 'tap'
+import { retryHeaders } from '../../supervisor/execution/settlement.ts'
+import { aFanout, aQueue, bench, numberOf } from '../helpers/messaging.ts'
+import { until } from '../helpers/until.ts'
+
+/** Milliseconds that a message may come late: 100, and 5 % of its delay. */
+const allowed = (delayMs: number) => 100 + delayMs * 0.05
+
+/** What delays and retries promise on any broker. */
+export async function delays(t: Test, url: string): Promise<void> {
+  t.test('a delayed message arrives when it is due, and not before', async (t) => {
+    const { client, consumer, channel } = bench(t, url)
+    const queue = aQueue()
+    const { send } = (await client()).bus()
+    const due: number[] = []
+    const late: number[] = []
+    const worker = await consumer({
+      address: queue,
+      onMessage(incoming) {
+        late[numberOf(incoming)] = performance.now() - (due[numberOf(incoming)] as number)
+        incoming.ack()
+      },
+    })
+    // The first one makes the network.
+    await send(queue, { n: 0 }, { delay: 100 })
+    await worker.received.reach(1)
+    const steps = [300, 1_000, '1.5s', 2_600]
+    for (const [i, delay] of steps.entries()) {
+      await send(queue, { n: i + 1 }, { delay })
+      due[i + 1] = performance.now() + (delay === '1.5s' ? 1_500 : (delay as number))
+    }
+    await worker.received.reach(1 + steps.length)
+    t.same(worker.received.items.map(numberOf), [0, 1, 2, 3, 4])
+    t.ok(
+      late.slice(1).every((ms) => ms >= -10 && ms < 250),
+      `late by ${late.slice(1).map(Math.round)} ms`,
+    )
+    t.equal((await (await channel()).checkQueue(queue.name)).messageCount, 0)
+  })
+
+  t.test('a delayed message of a fanout reaches every subscription, once', async (t) => {
+    const { client, consumer } = bench(t, url)
+    const fanout = aFanout()
+    const onMessage = (m: { ack(): void }) => m.ack()
+    const group = await consumer({ address: fanout, worker: 'a', onMessage })
+    const other = await consumer({ address: fanout, worker: 'b', onMessage })
+    const alone = await consumer({ address: fanout, worker: 'c', subscription: 'instance', onMessage })
+    const { publish } = (await client()).bus()
+    await publish(fanout, { n: 1 }, { delay: 200 })
+    for (const each of [group, other, alone]) await each.received.reach(1)
+    await publish(fanout, { n: 2 })
+    for (const each of [group, other, alone]) t.same((await each.received.reach(2)).map(numberOf), [1, 2])
+  })
+
+  t.test("a subscriber's retry returns to that subscriber alone, as it was", async (t) => {
+    const { client, consumer } = bench(t, url)
+    const fanout = aFanout()
+    const { bus, retry } = await client()
+    const failing = await consumer({ address: fanout, worker: 'failing' })
+    const well = await consumer({ address: fanout, worker: 'well', onMessage: (m) => m.ack() })
+    const { id } = await bus({ requestId: 'r-1' }).publish(fanout, { n: 1 })
+    for (const [attempt, delayMs] of [
+      [1, 200],
+      [2, 0],
+    ] as const) {
+      const incoming = (await failing.received.reach(attempt))[attempt - 1]
+      if (!incoming) return t.fail('expected a message')
+      t.match(incoming, { id, attempt, requestId: 'r-1' })
+      t.equal(numberOf(incoming), 1)
+      const headers = retryHeaders({ attempt, at: new Date(), before: incoming.properties.headers })
+      await retry(incoming, headers, { delayMs, bare: false })
+      incoming.ack()
+    }
+    t.match((await failing.received.reach(3))[2], { id, attempt: 3 })
+    t.equal(well.received.items.length, 1)
+  })
+
+  t.test('a message whose queue has gone meanwhile is kept, and is in nobody’s way', async (t) => {
+    const { client, consumer, channel } = bench(t, url)
+    const [gone, there] = [aQueue('gone'), aQueue('there')]
+    const { send } = (await client()).bus()
+    const raw = await channel()
+    await send(gone, { n: 1 }, { delay: 1_000, id: gone.name })
+    await raw.deleteQueue(gone.name)
+    const worker = await consumer({ address: there, onMessage: (m) => m.ack() })
+    await send(there, { n: 2 }, { delay: 1_000 })
+    await worker.received.reach(1)
+    await until(
+      async () => {
+        const found = await raw.get('warren.undeliverable', { noAck: true })
+        return found && found.properties.messageId === gone.name
+      },
+      { what: 'the message in warren.undeliverable' },
+    )
+  })
+
+  t.test('a thousand waiting retries keep to the timetable', async (t) => {
+    const { client, consumer } = bench(t, url)
+    const queue = aQueue()
+    const { bus, retry } = await client()
+    const count = 1_000
+    const due = new Map<string, { at: number; delayMs: number }>()
+    const late: { ms: number; delayMs: number }[] = []
+    await bus().send(queue, { n: -1 }, { delay: 100 })
+    const worker = await consumer({
+      address: queue,
+      concurrency: 1_000,
+      onMessage(incoming) {
+        const { id, attempt } = incoming
+        const expected = due.get(id)
+        if (attempt === 2 && expected) late.push({ ms: performance.now() - expected.at, delayMs: expected.delayMs })
+        if (attempt === 2 || numberOf(incoming) < 0) return incoming.ack()
+        // Whole ticks from one to six seconds, all through the same levels.
+        const delayMs = 1_000 + (numberOf(incoming) % 51) * 100
+        const headers = retryHeaders({ attempt, at: new Date(), before: {} })
+        void retry(incoming, headers, { delayMs, bare: false }).then(() => {
+          due.set(id, { at: performance.now() + delayMs, delayMs })
+          incoming.ack()
+        })
+      },
+    })
+    await worker.received.reach(1)
+    await Promise.all(Array.from({ length: count }, (_, n) => bus().send(queue, { n })))
+    await until(() => late.length >= count, {
+      what: `${count} second attempts, so far ${late.length}`,
+      timeout: 30_000,
+    })
+    const over = late.filter(({ ms, delayMs }) => ms > allowed(delayMs) || ms < -100)
+    const sorted = late.map(({ ms }) => ms).sort((a, b) => a - b)
+    const figures = `late by ${[0, 0.5, 0.99, 1].map((q) => Math.round(sorted[Math.floor(q * (count - 1))] as number))} ms`
+    t.comment(`${figures} (least, median, 99 %, most)`)
+    // The bench's machine shares two cores with other tests.
+    t.ok(over.length <= count / 100, `${over.length} of ${count} out of time; ${figures}`)
+  })
+}
