@@ -111,8 +111,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   try {
     await listen(server, port)
   } catch (error) {
-    vhost.close()
-    await store.close()
+    await leave()
     throw error
   }
 
@@ -140,6 +139,10 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     await Promise.all([...connections].map((connection) => connection.close()))
     await ended
     clearTimeout(impatient)
+    await leave()
+  }
+
+  async function leave(): Promise<void> {
     vhost.close()
     await store.close()
     if (options.folder === undefined) rmSync(folder, { recursive: true, force: true })
