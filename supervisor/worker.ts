@@ -45,7 +45,15 @@ await main(
       deadLetter: client.deadLetter,
       reply: client.reply,
     })
-    const consumer = openConsumer({ urls, worker: name, definition, log, onMessage: processor.handle, onState: tell })
+    const consumer = openConsumer({
+      urls,
+      worker: name,
+      definition,
+      log,
+      onMessage: processor.handle,
+      onState: tell,
+      onUnusable: fail,
+    })
     let stopping = false
     client.onState(tell)
 

@@ -43,6 +43,13 @@ export class DiscoveryError extends StartupError {
   }
 }
 
+/** The broker can't serve a worker as it is defined. */
+export class BrokerLimitError extends StartupError {
+  constructor(message: string) {
+    super('WARREN_BROKER_LIMIT', message)
+  }
+}
+
 // -- Bad input: nothing was sent; the same data fails again.
 
 /** Data does not match its schema; `issues` has the path and the reason of each miss. */

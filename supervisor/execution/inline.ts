@@ -13,6 +13,9 @@ export interface InlineOptions {
   bus: (headers: { requestId: string | undefined }) => Bus
 }
 
+/** Milliseconds after its attempt's end that a handler may take to heed its signal until it is told of. */
+const RUNS_ON_AFTER = 1_000
+
 /**
  * Runs handlers in this process's event loop. Nothing can stop a handler that ignores its signal: at the timeout the
  * attempt has failed and whatever the handler still returns is thrown away.
@@ -40,7 +43,10 @@ export function createInlineRunner({ worker, definition, log, bus }: InlineOptio
           'a handler ended after its attempt had: its outcome is dropped',
         )
       }
-      performing.then(tellLate, tellLate)
+      const runsOn = setTimeout(() => {
+        context.log.warn({ timeoutMs: timeout }, 'a handler runs on after its attempt has ended: it ignores its signal')
+      }, RUNS_ON_AFTER).unref()
+      performing.then(tellLate, tellLate).finally(() => clearTimeout(runsOn))
       throw ended.signal.reason
     } finally {
       clearTimeout(timer)

@@ -1,10 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Channel, type ConsumeMessage, IllegalOperationError } from 'amqplib'
 import type { WorkerDefinition } from '../base/definitions.ts'
+import { BrokerLimitError, type StartupError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { ATTEMPT_HEADER, type Incoming, REQUEST_ID_HEADER } from '../base/message.ts'
 import { uuidv7 } from '../base/uuid.ts'
 import { createAckWindow } from './ack-window.ts'
+import { CONSUMER_TIMEOUT_ARGUMENT, longestTimeout } from './consumer-timeout.ts'
 import { declare, declareOn } from './declare.ts'
 import { deliveryBinding } from './delay.ts'
 import type { Link } from './link.ts'
@@ -18,11 +20,13 @@ export interface ConsumerOptions {
   urls: readonly string[]
   /** The worker's name; with its definition it says which queue. */
   worker: string
-  definition: Pick<WorkerDefinition, 'address' | 'subscription' | 'concurrency'>
+  definition: Pick<WorkerDefinition, 'address' | 'subscription' | 'concurrency' | 'timeout'>
   log: Logger
   /** Gets each message; must not throw. */
   onMessage: (incoming: Incoming) => void
   onState?: (state: SessionState) => void
+  /** Told when this broker can't serve the worker, as long as neither changes. */
+  onUnusable?: (error: StartupError) => void
 }
 
 export interface Consumer {
@@ -34,13 +38,15 @@ export interface Consumer {
 }
 
 /** Consumes a worker's queue over a session of its own, for as long as the process wants to. */
-export function openConsumer({ urls, worker, definition, log, onMessage, onState }: ConsumerOptions): Consumer {
+export function openConsumer(options: ConsumerOptions): Consumer {
+  const { urls, worker, definition, log, onMessage, onState, onUnusable } = options
   let quieted = false
   let current: { channel: Channel; tag: string; flush(): void } | undefined
   const session = openSession({ urls, name: `${worker} consume`, log, setup, ...(onState && { onState }) })
 
   async function setup(link: Link): Promise<void> {
     current = undefined
+    checkTimeout(link)
     await declare(link, workerTopology(worker, definition))
     if (quieted) return
     const channel = await link.channel()
@@ -57,9 +63,22 @@ export function openConsumer({ urls, worker, definition, log, onMessage, onState
     if (quieted) await channel.cancel(consumerTag)
   }
 
+  function checkTimeout({ server }: Link): void {
+    const { timeout } = definition
+    const longest = longestTimeout(server)
+    if (timeout <= longest) return
+    const error = new BrokerLimitError(
+      `Worker '${worker}' has a timeout of ${timeout} ms; ${server.product} ${server.version} takes a message back after ` +
+        `30 minutes, so expected at most ${longest} ms. Make it shorter, or use RabbitMQ 3.12 or newer.`,
+    )
+    onUnusable?.(error)
+    throw error
+  }
+
   // One a process: it goes away with its connection, and misses what is published meanwhile.
   async function ownQueue(channel: Channel): Promise<string> {
-    const { queue } = await channel.assertQueue('', { exclusive: true, autoDelete: true, durable: false })
+    const kind = { exclusive: true, autoDelete: true, durable: false }
+    const { queue } = await channel.assertQueue('', { ...kind, arguments: CONSUMER_TIMEOUT_ARGUMENT })
     await declareOn(channel, [deliveryBinding(queue), ...subscriptionBindings(queue, definition.address.name)])
     return queue
   }

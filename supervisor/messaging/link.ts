@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { type Channel, type ChannelModel, type ConfirmChannel, connect } from 'amqplib'
 import { reasonOf } from '../base/errors.ts'
+import type { ServerProperties } from './consumer-timeout.ts'
 
 /** Milliseconds without a byte until a connection attempt is given up. */
 const CONNECT_TIMEOUT = 5_000
@@ -13,6 +14,8 @@ const HEARTBEAT = 10
 export interface Link {
   /** Aborted when the connection is gone, with the reason as an Error. */
   readonly lost: AbortSignal
+  /** What the broker has said of itself. */
+  readonly server: ServerProperties
   /** Settles as the work does, or rejects when the link is lost: amqplib leaves some calls unanswered then. */
   orLost<T>(work: Promise<T>): Promise<T>
   /** Opens a channel whose unexpected end is the end of the link: what was on it must be built anew anyway. */
@@ -86,6 +89,7 @@ export async function openLink({ url, name, onBlocked }: LinkOptions): Promise<L
 
   return {
     lost: lost.signal,
+    server: (model.connection as unknown as { serverProperties: ServerProperties }).serverProperties,
     orLost,
     channel: () => open(model.createChannel()),
     confirmChannel: () => open(model.createConfirmChannel()),

@@ -1,5 +1,6 @@
 import type { Options } from 'amqplib'
 import type { Address, WorkerDefinition } from '../base/definitions.ts'
+import { CONSUMER_TIMEOUT_ARGUMENT } from './consumer-timeout.ts'
 import { deliverTopology, deliveryBinding, fanoutDestination } from './delay.ts'
 
 /** What exists on the broker for an address: pure data, the same for senders and workers. */
@@ -73,6 +74,7 @@ function workQueueTopology(queue: string): Declaration[] {
           'x-dead-letter-routing-key': deadLetterQueue(queue),
           'x-dead-letter-strategy': 'at-least-once',
           'x-overflow': 'reject-publish',
+          ...CONSUMER_TIMEOUT_ARGUMENT,
         },
       },
     },

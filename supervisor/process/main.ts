@@ -95,8 +95,11 @@ export async function main(
   }
 
   function fail(error: unknown): void {
-    log.fatal({ err: error }, `stopping after an error: ${reasonOf(error)}`)
-    void stop('an error', 1, { reason: reasonOf(error), ...codeOf(error) })
+    // A mistake of the user's is told in a sentence; a stack would only hide it. A restart does not mend it.
+    const permanent = error instanceof StartupError
+    const told = permanent ? { code: error.code } : { err: error }
+    log.fatal(told, permanent ? reasonOf(error) : `stopping after an error: ${reasonOf(error)}`)
+    void stop('an error', permanent ? EXIT_CONFIG : 1, { reason: reasonOf(error), ...codeOf(error) })
   }
 
   async function stop(cause: string, exitCode: number, failure?: { reason: string; code?: string }): Promise<void> {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
 import { z } from 'zod'
 import { defineQueue } from '../../supervisor/base/definitions.ts'
-import { CallTimeoutError, TopologyError, UnroutableError } from '../../supervisor/base/errors.ts'
+import { BrokerLimitError, CallTimeoutError, TopologyError, UnroutableError } from '../../supervisor/base/errors.ts'
 import { aFanout, aQueue, bench, numberOf, unique } from '../helpers/messaging.ts'
 import { until } from '../helpers/until.ts'
 
@@ -137,6 +137,19 @@ export async function contract(t: Test, url: string): Promise<void> {
     const { send } = (await client()).bus()
     await t.rejects(send(queue, { n: 1 }), TopologyError)
     t.ok(await send(aQueue(), { n: 2 }))
+  })
+
+  t.test('a worker with a timeout that this broker would break is refused, and no other', async (t) => {
+    const { consumer, channel } = bench(t, url)
+    const { serverProperties } = (await channel()).connection as unknown as { serverProperties: { version?: string } }
+    const hour = { timeout: 3_600_000, wait: false }
+    const refused = new Promise((resolve) => {
+      void consumer({ ...hour, address: aQueue(), onUnusable: resolve }).then((worker) => worker.ready().then(resolve))
+    })
+    const expected = serverProperties.version?.startsWith('3.10') ? BrokerLimitError : undefined
+    const result = await refused
+    t.equal(result instanceof BrokerLimitError ? BrokerLimitError : undefined, expected)
+    if (expected) t.match((result as Error).message, /timeout of 3600000 ms; RabbitMQ 3\.10\.8 .* at most 1740000 ms/)
   })
 
   t.test('no more messages than the concurrency are out at once', async (t) => {

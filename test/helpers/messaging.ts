@@ -49,6 +49,7 @@ export interface Bench {
   consumer(
     options: Parameters<typeof consumerOf>[0] & {
       onMessage?: (incoming: Incoming) => void
+      onUnusable?: (error: Error) => void
       url?: string
       wait?: boolean
     },
@@ -75,7 +76,7 @@ export function bench(t: Teardown, url: string): Bench {
       return client
     },
 
-    async consumer({ onMessage, url: other = url, wait = true, ...options }) {
+    async consumer({ onMessage, onUnusable, url: other = url, wait = true, ...options }) {
       const received = collect<Incoming>('messages')
       const states = collect<SessionState>('states')
       let told = () => {}
@@ -83,6 +84,7 @@ export function bench(t: Teardown, url: string): Bench {
         ...consumerOf(options),
         urls: other.split(','),
         log,
+        ...(onUnusable && { onUnusable }),
         onState(state) {
           states.push(state)
           told()
@@ -116,9 +118,10 @@ function consumerOf(options: {
   worker?: string
   subscription?: 'group' | 'instance'
   concurrency?: number
+  timeout?: number
 }) {
-  const { address, worker = 'worker', subscription = 'group', concurrency = 10 } = options
-  return { worker, definition: { address, subscription, concurrency } }
+  const { address, worker = 'worker', subscription = 'group', concurrency = 10, timeout = 60_000 } = options
+  return { worker, definition: { address, subscription, concurrency, timeout } }
 }
 
 /** Resolves when a client can send. */

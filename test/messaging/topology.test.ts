@@ -15,6 +15,7 @@ const work = (queue: string) => ({
       'x-dead-letter-routing-key': `${queue}.dead`,
       'x-dead-letter-strategy': 'at-least-once',
       'x-overflow': 'reject-publish',
+      'x-consumer-timeout': 2_147_483_647,
     },
   },
 })
