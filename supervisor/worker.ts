@@ -41,6 +41,7 @@ await main(
       backoff: definition.backoff,
       runner,
       log,
+      isolate: client.isolate,
       retry: client.retry,
       deadLetter: client.deadLetter,
       reply: client.reply,

@@ -183,6 +183,16 @@ export class HandlerExitError extends WarrenError {
   }
 }
 
+/** The message has ended the process of its worker, again and again. */
+export class KilledError extends WarrenError {
+  constructor(worker: string, times: number) {
+    super(
+      'WARREN_KILLED',
+      `The message killed the worker ${times} times: each time the process of worker '${worker}' ended.`,
+    )
+  }
+}
+
 /** A worker's threads can't run its file any more. Its messages go back to their queue, and the process restarts. */
 export class ThreadStartError extends WarrenError {
   constructor(worker: string, reason: string, options?: ErrorOptions) {

@@ -38,6 +38,12 @@ export interface Incoming {
   readonly id: string
   /** Counted from 1. */
   readonly attempt: number
+  /** How often the broker has had it back: its consumer ended, or gave it back (RabbitMQ's `x-delivery-count`). */
+  readonly returns: number
+  /** It came from the queue of suspects, where each time it came back is a process that it has ended. */
+  readonly isSuspect: boolean
+  /** Where suspects go; undefined where they can't, because the queue is a process's own. */
+  readonly suspects: string | undefined
   readonly requestId: string | undefined
   readonly body: Buffer
   /** As they came, for passing them on; the names are AMQP 0-9-1's, in camel case. */

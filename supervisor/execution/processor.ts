@@ -3,7 +3,7 @@ import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { aborted } from '../base/aborted.ts'
 import type { Backoff } from '../base/backoff.ts'
-import { reasonOf, ThreadStartError, UnavailableError, WarrenError } from '../base/errors.ts'
+import { KilledError, reasonOf, ThreadStartError, UnavailableError, WarrenError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { Headers, Incoming } from '../base/message.ts'
 import { toError } from '../base/thrown.ts'
@@ -22,6 +22,7 @@ export interface ProcessorOptions {
   runner: Runner
   log: Logger
   /** `bare`: without the headers that the message came with. */
+  isolate: (incoming: Incoming, options: { bare: boolean }) => Promise<void>
   retry: (incoming: Incoming, headers: Headers, options: { delayMs: number; bare: boolean }) => Promise<void>
   deadLetter: (incoming: Incoming, headers: Headers, options: { bare: boolean }) => Promise<void>
   reply: (to: NonNullable<Incoming['reply']>, body: Buffer, errorName?: string) => Promise<void>
@@ -38,14 +39,22 @@ export interface Processor {
   drain(deadline: AbortSignal): Promise<void>
 }
 
+/**
+ * How often a message may come back until it is handled alone. Once is a process that ended, or a connection: most of
+ * the many messages that come back with it are innocent.
+ */
+const SUSPECT_AFTER = 2
 /** Milliseconds between tries to move a failed message on while the broker is away: it stays unacked meanwhile. */
 const MOVE_RETRY = 1_000
 /** Milliseconds that handlers get to end after the drain's deadline aborted their signal. */
 const ABORT_GRACE = 500
 
 export function createProcessor(options: ProcessorOptions): Processor {
-  const { worker, concurrency, attempts, backoff, runner, log, retry, deadLetter, reply } = options
+  const { worker, concurrency, attempts, backoff, runner, log, isolate, retry, deadLetter, reply } = options
   const waiting: Incoming[] = []
+  /** They run alone: no neighbour is there to be taken along, nor to take them along. */
+  const suspects: Incoming[] = []
+  let isAlone = false
   const running = new Set<Promise<void>>()
   const stop = new AbortController()
   // Every running attempt listens, however many there are: no leak to warn of.
@@ -53,22 +62,77 @@ export function createProcessor(options: ProcessorOptions): Processor {
   let draining = false
 
   function handle(incoming: Incoming): void {
-    if (draining) incoming.requeue()
-    else if (running.size >= concurrency) waiting.push(incoming)
-    else start(incoming)
+    if (draining) run(incoming, putBack)
+    // It has ended a process, or one of its neighbours has, or a connection was lost: to be found out one by one.
+    else if (!incoming.isSuspect && incoming.suspects !== undefined && incoming.returns >= SUSPECT_AFTER) {
+      run(incoming, suspect)
+    } else {
+      const queue = incoming.isSuspect ? suspects : waiting
+      queue.push(incoming)
+      startNext()
+    }
   }
 
-  function start(incoming: Incoming): void {
-    const done = process(incoming)
+  function startNext(): void {
+    if (isAlone) return
+    const suspect = next(suspects)
+    if (suspect && running.size > 0) {
+      // It waits for what runs to end; nothing else begins meanwhile.
+      suspects.unshift(suspect)
+    } else if (suspect) {
+      isAlone = true
+      run(suspect, processAlone)
+    } else {
+      while (running.size < concurrency) {
+        const following = next(waiting)
+        if (!following) return
+        run(following, process)
+      }
+    }
+  }
+
+  // What came over a connection that is gone will come again: it is not worth an attempt.
+  function next(messages: Incoming[]): Incoming | undefined {
+    let following = messages.shift()
+    while (following?.lost.aborted) following = messages.shift()
+    return following
+  }
+
+  function run(incoming: Incoming, action: (incoming: Incoming) => Promise<void>): void {
+    const done = action(incoming)
       .catch((error) => giveBack(incoming, error))
-      .finally(function next() {
+      .finally(() => {
         running.delete(done)
-        // What came over a connection that is gone will come again: it is not worth an attempt.
-        let following = waiting.shift()
-        while (following?.lost.aborted) following = waiting.shift()
-        if (following) start(following)
+        startNext()
       })
     running.add(done)
+  }
+
+  async function processAlone(incoming: Incoming): Promise<void> {
+    try {
+      await process({ ...incoming, attempt: incoming.attempt + incoming.returns })
+    } finally {
+      isAlone = false
+    }
+  }
+
+  async function suspect(incoming: Incoming): Promise<void> {
+    const { id, returns } = incoming
+    log.warn({ id, returns }, 'a message came back more than once: it will be handled alone')
+    if (await move(incoming, (bare) => isolate(incoming, { bare }))) incoming.ack()
+    else incoming.requeue()
+  }
+
+  // Unless it ended its process, a suspect must not look as if it had: each time it comes back counts.
+  async function putBack(incoming: Incoming): Promise<void> {
+    const copied =
+      incoming.isSuspect &&
+      (await isolate(incoming, { bare: false }).then(
+        () => true,
+        () => false,
+      ))
+    if (copied) incoming.ack()
+    else incoming.requeue()
   }
 
   // Whatever goes wrong here, the message is not lost, and its neighbours go on.
@@ -79,7 +143,10 @@ export function createProcessor(options: ProcessorOptions): Processor {
 
   async function process(incoming: Incoming): Promise<void> {
     const started = performance.now()
-    const outcome = await attempt(incoming)
+    const killed = incoming.isSuspect && incoming.returns > 0 && incoming.attempt > attempts
+    const outcome: Outcome = killed
+      ? { status: 'failed', error: new KilledError(worker, incoming.returns) }
+      : await attempt(incoming)
     const { attempt: count } = incoming
     const chances = { attempt: count, attempts, backoff, isCall: incoming.reply !== undefined }
     const settlement = decide(outcome, chances, Math.random())
@@ -101,8 +168,8 @@ export function createProcessor(options: ProcessorOptions): Processor {
   }
 
   async function settle(incoming: Incoming, settlement: Settlement): Promise<void> {
-    if (settlement.action === 'requeue') return incoming.requeue()
-    if (settlement.action !== 'ack' && !(await move(incoming, mover(incoming, settlement)))) return incoming.requeue()
+    if (settlement.action === 'requeue') return putBack(incoming)
+    if (settlement.action !== 'ack' && !(await move(incoming, mover(incoming, settlement)))) return putBack(incoming)
     // Only now: up to the confirm of its copy, the message itself is the one that counts.
     incoming.ack()
   }
@@ -168,7 +235,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
     },
     async drain(deadline) {
       draining = true
-      for (const incoming of waiting.splice(0)) incoming.requeue()
+      for (const incoming of [...waiting.splice(0), ...suspects.splice(0)]) run(incoming, putBack)
       const finished = allOf(running)
       await Promise.race([finished, aborted(deadline)])
       if (running.size === 0) return

@@ -4,6 +4,7 @@ import {
   HandlerMemoryError,
   HandlerTimeoutError,
   InvalidMessageError,
+  KilledError,
   RetryError,
   UnrecoverableError,
 } from '../base/errors.ts'
@@ -17,7 +18,7 @@ export type Outcome =
   | { status: 'stopped' }
 
 /** Why a message is a dead letter. */
-export type DeadReason = 'invalid' | 'unrecoverable' | 'timeout' | 'memory' | 'exit' | 'failed'
+export type DeadReason = 'killed' | 'invalid' | 'unrecoverable' | 'timeout' | 'memory' | 'exit' | 'failed'
 
 /** What becomes of the message. */
 export type Settlement =
@@ -52,7 +53,8 @@ export function decide(outcome: Outcome, { attempt, attempts, backoff, isCall }:
     case 'failed': {
       const { error } = outcome
       const reason = reasonFor(error)
-      const isLast = isCall || attempt >= attempts || reason === 'invalid' || reason === 'unrecoverable'
+      const isLast =
+        isCall || attempt >= attempts || reason === 'killed' || reason === 'invalid' || reason === 'unrecoverable'
       if (isLast) return { action: 'dead-letter', reason, error }
       const asked = error instanceof RetryError ? error.delayMs : undefined
       return { action: 'retry', reason, error, delayMs: asked ?? backoffDelay(backoff, attempt, random) }
@@ -61,6 +63,7 @@ export function decide(outcome: Outcome, { attempt, attempts, backoff, isCall }:
 }
 
 function reasonFor(error: Error): DeadReason {
+  if (error instanceof KilledError) return 'killed'
   if (error instanceof InvalidMessageError) return 'invalid'
   if (error instanceof UnrecoverableError) return 'unrecoverable'
   if (error instanceof HandlerTimeoutError) return 'timeout'

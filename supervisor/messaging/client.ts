@@ -56,6 +56,8 @@ export interface Client {
    * @param options.bare without the headers that it came with: all headers together have 64 KiB
    */
   retry(incoming: Incoming, headers: Headers, options: { delayMs: number; bare: boolean }): Promise<void>
+  /** Moves a message to its queue of suspects, as it came. */
+  isolate(incoming: Incoming, options: { bare: boolean }): Promise<void>
   /**
    * Moves a message to its queue of dead letters, as it came but for the headers that are added.
    * @param options.bare without the headers that it came with: all headers together have 64 KiB
@@ -199,6 +201,14 @@ export function openClient({ urls, name, log, retries = false }: ClientOptions):
       const route = delayMs > 0 ? delayRoute(delayMs, queue) : { exchange: '', routingKey: queue }
       const address = `another attempt in queue '${queue}'`
       await forward(incoming, { ...route, address }, { headers, bare, topology: delayTopology })
+    },
+
+    async isolate(incoming, { bare }) {
+      const { queue, suspects = queue } = incoming
+      const to = { exchange: '', routingKey: suspects, address: `queue '${suspects}'` }
+      const headers = { [ATTEMPT_HEADER]: incoming.attempt }
+      const topology = () => addressTopology({ kind: 'queue', name: queue })
+      await forward(incoming, to, { headers, bare, topology })
     },
 
     async deadLetter(incoming, headers, { bare }) {

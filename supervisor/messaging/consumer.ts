@@ -11,7 +11,10 @@ import { declare, declareOn } from './declare.ts'
 import { deliveryBinding } from './delay.ts'
 import type { Link } from './link.ts'
 import { openSession, type SessionState } from './session.ts'
-import { deadLetterQueue, subscriptionBindings, workerTopology, workQueue } from './topology.ts'
+import { deadLetterQueue, subscriptionBindings, suspectQueue, workerTopology, workQueue } from './topology.ts'
+
+/** How often a quorum queue has had a message back (RabbitMQ, "Poison Message Handling"). */
+const DELIVERY_COUNT_HEADER = 'x-delivery-count'
 
 /** Milliseconds for the broker to answer that it delivers no more. */
 const CANCEL_TIMEOUT = 2_000
@@ -41,26 +44,38 @@ export interface Consumer {
 export function openConsumer(options: ConsumerOptions): Consumer {
   const { urls, worker, definition, log, onMessage, onState, onUnusable } = options
   let quieted = false
-  let current: { channel: Channel; tag: string; flush(): void } | undefined
+  let current: Consumption[] = []
   const session = openSession({ urls, name: `${worker} consume`, log, setup, ...(onState && { onState }) })
 
   async function setup(link: Link): Promise<void> {
-    current = undefined
+    current = []
     checkTimeout(link)
     await declare(link, workerTopology(worker, definition))
     if (quieted) return
-    const channel = await link.channel()
-    await channel.prefetch(definition.concurrency)
-    const queue = workQueue(worker, definition) ?? (await ownQueue(channel))
+    const shared = workQueue(worker, definition)
     const deadLetters = deadLetterQueue(workQueue(worker, { ...definition, subscription: 'group' }) as string)
-    const deliveries = createDeliveries(channel, link.lost, { queue, deadLetters })
+    const suspects = shared && suspectQueue(shared)
+    const from = { deadLetters, suspects, isSuspect: false }
+    // A channel for each: RabbitMQ's consumer timeout closes the channel, and a prefetch is one for all its consumers.
+    const channel = await link.channel()
+    const queue = shared ?? (await ownQueue(channel))
+    current.push(await consume(link, channel, { ...from, queue }, definition.concurrency))
+    // One at a time: whatever comes back of these has ended its process itself.
+    const alone = { ...from, queue: shared as string, isSuspect: true }
+    if (suspects) current.push(await consume(link, await link.channel(), alone, 1))
+    if (quieted) await Promise.all(current.map(({ cancel }) => cancel()))
+  }
+
+  async function consume(link: Link, channel: Channel, from: Origin, prefetch: number): Promise<Consumption> {
+    await channel.prefetch(prefetch)
+    const queue = from.isSuspect ? (from.suspects as string) : from.queue
+    const deliveries = createDeliveries(channel, link.lost, from)
     const { consumerTag } = await channel.consume(queue, function onDelivery(message) {
       // The broker cancels a consumer whose queue was deleted or has moved: start over, which declares it again.
       if (!message) return link.fail(new Error(`the broker cancelled the consumer of queue '${queue}'`))
       onMessage(deliveries.receive(message))
     })
-    current = { channel, tag: consumerTag, flush: deliveries.flush }
-    if (quieted) await channel.cancel(consumerTag)
+    return { cancel: () => channel.cancel(consumerTag), flush: deliveries.flush }
   }
 
   function checkTimeout({ server }: Link): void {
@@ -91,19 +106,28 @@ export function openConsumer(options: ConsumerOptions): Consumer {
       quieted = true
       // If the connection is lost now, its deliveries are void: nothing is left to be quiet about. And a broker that
       // does not answer won't be waited for: what still comes is given back.
-      const cancelled = current?.channel.cancel(current.tag).catch(() => {})
+      const cancelled = Promise.allSettled(current.map(({ cancel }) => cancel()))
       await Promise.race([cancelled, delay(CANCEL_TIMEOUT, undefined, { ref: false })])
     },
     async close() {
       quieted = true
-      current?.flush()
+      for (const { flush } of current) flush()
       await session.close()
     },
   }
 }
 
+/** Where a delivery came from, and where it goes if it fails. */
+type Origin = Pick<Incoming, 'queue' | 'deadLetters' | 'suspects' | 'isSuspect'>
+
+/** A queue that is being consumed. */
+interface Consumption {
+  cancel(): Promise<unknown>
+  flush(): void
+}
+
 /** Turns one channel's deliveries into messages that settle themselves, acks batched by event-loop turn. */
-function createDeliveries(channel: Channel, lost: AbortSignal, from: Pick<Incoming, 'queue' | 'deadLetters'>) {
+function createDeliveries(channel: Channel, lost: AbortSignal, from: Origin) {
   const window = createAckWindow()
   let scheduled = false
 
@@ -136,6 +160,7 @@ function createDeliveries(channel: Channel, lost: AbortSignal, from: Pick<Incomi
       // Without an id from its sender a message gets one for this delivery; the next delivery's will differ.
       id: typeof messageId === 'string' && messageId !== '' ? messageId : uuidv7(),
       attempt: attemptOf(headers[ATTEMPT_HEADER]),
+      returns: Number(headers[DELIVERY_COUNT_HEADER] ?? 0),
       requestId: typeof headers[REQUEST_ID_HEADER] === 'string' ? headers[REQUEST_ID_HEADER] : undefined,
       body: message.content,
       properties,

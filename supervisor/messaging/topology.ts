@@ -16,9 +16,17 @@ export type Declaration =
  */
 const DELIVERY_LIMIT = 20
 
+/** The same for suspects, which their worker counts itself, up to its `attempts`. */
+const SUSPECT_DELIVERY_LIMIT = 1_000
+
 /** The queue of dead letters of a queue or subscription. */
 export function deadLetterQueue(queue: string): string {
   return `${queue}.dead`
+}
+
+/** The queue of the messages of a queue or subscription that may have ended their process. */
+export function suspectQueue(queue: string): string {
+  return `${queue}.suspects`
 }
 
 /** The queue that a worker consumes, or undefined where each of its processes has one of its own. */
@@ -59,27 +67,36 @@ export function subscriptionBindings(queue: string, fanout: string): Declaration
 
 // Quorum: replicated, synced before a confirm, counts deliveries. At-least-once dead-lettering needs reject-publish.
 function workQueueTopology(queue: string): Declaration[] {
+  const deadLetters = deadLetterQueue(queue)
   return [
     ...deliverTopology(),
-    deadLetterTopology(deadLetterQueue(queue)),
-    {
-      kind: 'queue',
-      name: queue,
-      options: {
-        durable: true,
-        arguments: {
-          'x-queue-type': 'quorum',
-          'x-delivery-limit': DELIVERY_LIMIT,
-          'x-dead-letter-exchange': '',
-          'x-dead-letter-routing-key': deadLetterQueue(queue),
-          'x-dead-letter-strategy': 'at-least-once',
-          'x-overflow': 'reject-publish',
-          ...CONSUMER_TIMEOUT_ARGUMENT,
-        },
-      },
-    },
+    deadLetterTopology(deadLetters),
+    consumedQueue(queue, { deadLetters, deliveryLimit: DELIVERY_LIMIT }),
+    consumedQueue(suspectQueue(queue), { deadLetters, deliveryLimit: SUSPECT_DELIVERY_LIMIT }),
     deliveryBinding(queue),
   ]
+}
+
+function consumedQueue(
+  name: string,
+  { deadLetters, deliveryLimit }: { deadLetters: string; deliveryLimit: number },
+): Declaration {
+  return {
+    kind: 'queue',
+    name,
+    options: {
+      durable: true,
+      arguments: {
+        'x-queue-type': 'quorum',
+        'x-delivery-limit': deliveryLimit,
+        'x-dead-letter-exchange': '',
+        'x-dead-letter-routing-key': deadLetters,
+        'x-dead-letter-strategy': 'at-least-once',
+        'x-overflow': 'reject-publish',
+        ...CONSUMER_TIMEOUT_ARGUMENT,
+      },
+    },
+  }
 }
 
 /** A queue of dead letters. Without limits: a maximum length on it would block the queue whose dead letters it takes. */

@@ -5,6 +5,7 @@ import { contract } from './contract.ts'
 import { deadLetters } from './dead-letters.ts'
 import { delays } from './delays.ts'
 import { outage } from './outage.ts'
+import { poison } from './poison.ts'
 
 for (const { name, skip, start } of brokers) {
   t.test(`the contract on ${name}`, { skip }, async (t) => {
@@ -14,6 +15,7 @@ for (const { name, skip, start } of brokers) {
     await t.test('calls', (t) => calls(t, broker.url))
     await t.test('dead letters', (t) => deadLetters(t, broker.url))
     await t.test('delays and retries', (t) => delays(t, broker.url))
+    await t.test('poison', (t) => poison(t, broker.url))
     await t.test('outages', (t) => outage(t, broker))
   })
 }

@@ -37,6 +37,9 @@ function stage({
     backoff: { type: 'fixed', delay: 200, maxDelay: 200, jitter: 0 },
     runner,
     log: testLog().log,
+    async isolate({ id }) {
+      settled.push(`isolate ${id}`)
+    },
     retry: (_, headers, { delayMs }) => retry(headers, delayMs),
     async deadLetter(_, headers, { bare }) {
       await deadLetter(bare)
@@ -47,8 +50,11 @@ function stage({
     },
   })
   const lost = new AbortController()
-  const message = (id: string, reply?: Incoming['reply']): Incoming => ({
+  const message = (id: string, reply?: Incoming['reply'], more: Partial<Incoming> = {}): Incoming => ({
     queue: 'q',
+    suspects: 'q.suspects',
+    isSuspect: false,
+    returns: 0,
     deadLetters: 'q.dead',
     id,
     attempt: 1,
@@ -59,6 +65,7 @@ function stage({
     lost: lost.signal,
     ack: () => settled.push(`ack ${id}`),
     requeue: () => settled.push(`requeue ${id}`),
+    ...more,
   })
   return { processor, started, settled, letters, replies, message, lost }
 }
@@ -126,6 +133,61 @@ t.test('a failure with attempts left is acked only after its next attempt is con
     [2, 200],
   ])
   t.equal(letters.length, 0)
+})
+
+t.test('what has come back twice is set apart, without being handled', async (t) => {
+  const { processor, started, settled, message } = stage()
+  processor.handle(message('a', undefined, { returns: 1 }))
+  processor.handle(message('b', undefined, { returns: 2 }))
+  t.strictSame(await settled.reach(2), ['isolate b', 'ack b'])
+  t.strictSame(
+    started.items.map(({ id }) => id),
+    ['a'],
+  )
+  // The queue of one process alone has no queue of suspects.
+  processor.handle(message('c', undefined, { returns: 7, suspects: undefined }))
+  t.equal((await started.reach(2)).at(-1)?.id, 'c')
+})
+
+t.test('a suspect is handled alone: it waits for what runs, and what comes waits for it', async (t) => {
+  const { processor, started, settled, message } = stage()
+  const ids = () => started.items.map(({ id }) => id)
+  processor.handle(message('a'))
+  processor.handle(message('s', undefined, { isSuspect: true }))
+  processor.handle(message('b'))
+  await settled.reach(0)
+  t.strictSame(ids(), ['a'])
+  started.items[0]?.end()
+  await started.reach(2)
+  t.strictSame(ids(), ['a', 's'])
+  started.items[1]?.end()
+  await started.reach(3)
+  t.strictSame(ids(), ['a', 's', 'b'])
+  started.items[2]?.end()
+  t.strictSame(await settled.reach(3), ['ack a', 'ack s', 'ack b'])
+})
+
+t.test('a suspect that has ended its process as often as it has attempts is a dead letter', async (t) => {
+  const { processor, started, settled, letters, message } = stage({ attempts: 3 })
+  processor.handle(message('a', undefined, { isSuspect: true, returns: 2 }))
+  started.items[0]?.fail(new Error('well, an error'))
+  await settled.reach(1)
+  t.match(letters, [{ 'x-dead-reason': 'failed', 'x-dead-attempts': 3 }], 'that was its third attempt')
+
+  processor.handle(message('b', undefined, { isSuspect: true, returns: 3 }))
+  t.strictSame(await settled.reach(2), ['ack a', 'ack b'])
+  t.equal(started.items.length, 1, 'it is not handled once more')
+  t.match(letters[1], { 'x-dead-reason': 'killed', 'x-dead-message': /killed the worker 3 times/ })
+})
+
+t.test('a suspect that a drain puts back is not charged for it', async (t) => {
+  const { processor, started, settled, message } = stage()
+  processor.handle(message('a'))
+  processor.handle(message('s', undefined, { isSuspect: true }))
+  const drained = processor.drain(AbortSignal.timeout(5_000))
+  t.strictSame(await settled.reach(2), ['isolate s', 'ack s'])
+  started.items[0]?.end()
+  await drained
 })
 
 t.test('anything may be thrown', async (t) => {

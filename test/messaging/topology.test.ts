@@ -3,14 +3,14 @@ import { deliverTopology, deliveryBinding, fanoutDestination } from '../../super
 import { addressTopology, workerTopology, workQueue } from '../../supervisor/messaging/topology.ts'
 import { aFanout, aQueue } from '../helpers/messaging.ts'
 
-const work = (queue: string) => ({
+const work = (queue: string, name = queue, limit = 20) => ({
   kind: 'queue',
-  name: queue,
+  name,
   options: {
     durable: true,
     arguments: {
       'x-queue-type': 'quorum',
-      'x-delivery-limit': 20,
+      'x-delivery-limit': limit,
       'x-dead-letter-exchange': '',
       'x-dead-letter-routing-key': `${queue}.dead`,
       'x-dead-letter-strategy': 'at-least-once',
@@ -19,6 +19,7 @@ const work = (queue: string) => ({
     },
   },
 })
+const suspects = (queue: string) => work(queue, `${queue}.suspects`, 1_000)
 const dead = (queue: string) => ({
   kind: 'queue',
   name: `${queue}.dead`,
@@ -28,7 +29,13 @@ const dead = (queue: string) => ({
 t.test('a queue is the same for its senders and its worker', async (t) => {
   const address = aQueue()
   const { name } = address
-  t.strictSame(addressTopology(address), [...deliverTopology(), dead(name), work(name), deliveryBinding(name)])
+  t.strictSame(addressTopology(address), [
+    ...deliverTopology(),
+    dead(name),
+    work(name),
+    suspects(name),
+    deliveryBinding(name),
+  ])
   t.strictSame(workerTopology('w', { address, subscription: 'group' }), addressTopology(address))
   t.equal(workQueue('w', { address, subscription: 'group' }), address.name)
 })
@@ -43,6 +50,7 @@ t.test("a fanout's subscription is a bound queue named after its worker", async 
     ...deliverTopology(),
     dead(queue),
     work(queue),
+    suspects(queue),
     deliveryBinding(queue),
     { kind: 'binding', queue, exchange: address.name, key: '' },
     deliveryBinding(queue, fanoutDestination(address.name)),

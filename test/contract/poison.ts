@@ -1,0 +1,112 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { z } from 'zod'
+import { defineQueue } from '../../supervisor/base/definitions.ts'
+import { compiledProject } from '../helpers/compiled-project.ts'
+import { bench, unique } from '../helpers/messaging.ts'
+import { until } from '../helpers/until.ts'
+
+const GOOD = 1_000
+
+/** Notes what it has handled. What is poison ends the process at once, with many others in its hands. */
+const worker = (queue: string) => `
+import { appendFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { defineQueue, defineWorker } from 'warren'
+import { z } from 'zod'
+
+const address = defineQueue('${queue}', { data: z.object({ n: z.int(), how: z.string() }) })
+
+export default defineWorker(address, {
+  concurrency: 50,
+  attempts: 3,
+  handler: async ({ n, how }) => {
+    if (how === 'exit') process.exit(1)
+    if (how === 'abort') process.abort()
+    if (how === 'kill') process.kill(process.pid, 'SIGKILL')
+    await sleep(2)
+    appendFileSync('handled', n + '\\n')
+  },
+})
+`
+
+/** What a message that ends its process is, on any broker. */
+export async function poison(t: Test, url: string): Promise<void> {
+  for (const how of ['exit', 'abort', 'kill']) {
+    t.test(`one message whose handler ends its process (${how}) is the only dead letter of ${GOOD + 1}`, async (t) => {
+      const name = unique('poison')
+      const root = compiledProject(t, { 'workers/risky.ts': worker(name) })
+      const { client, channel } = bench(t, url)
+      const address = defineQueue(name, { data: z.object({ n: z.int(), how: z.string() }) })
+      const { send } = (await client()).bus()
+      const numbers = Array.from({ length: GOOD + 1 }, (_, n) => n)
+      const bad = 300
+      await Promise.all(numbers.map((n) => send(address, { n, how: n === bad ? how : 'good' }, { id: `${n}` })))
+
+      const supervised = supervise(root, url)
+      t.teardown(supervised.stop)
+      const handled = () => {
+        const text = existsSync(join(root, 'handled')) ? readFileSync(join(root, 'handled'), 'utf8') : ''
+        return text.trim().split('\n').map(Number)
+      }
+      const raw = await channel()
+      await until(() => new Set(handled()).size >= GOOD, { what: 'all others to be handled', timeout: 60_000 })
+      const ready = async (queue: string) => (await raw.checkQueue(queue)).messageCount
+      await until(async () => (await ready(`${name}.dead`)) > 0 && (await ready(`${name}.suspects`)) === 0, {
+        what: 'the dead letter, and the end of its neighbours',
+        timeout: 60_000,
+      })
+      await supervised.stop()
+
+      t.same(new Set(handled()), new Set(numbers.filter((n) => n !== bad)))
+      t.equal(await ready(name), 0)
+      t.equal(await ready(`${name}.suspects`), 0)
+      t.equal(await ready(`${name}.dead`), 1)
+      const dead = await raw.get(`${name}.dead`, { noAck: true })
+      if (!dead) return t.fail('expected a dead letter')
+      t.equal(dead.properties.messageId, `${bad}`)
+      t.match(dead.properties.headers, {
+        'x-dead-reason': 'killed',
+        'x-dead-error': 'KilledError',
+        'x-dead-message': /killed the worker 3 times/,
+      })
+      // Twice among others, and as often as it has attempts alone.
+      t.equal(supervised.ended(), 5)
+      t.comment(`${handled().length - GOOD} of the others were handled more than once`)
+    })
+  }
+}
+
+/** Runs the worker's process, and again each time that it has ended, as pm2 does. */
+function supervise(root: string, url: string) {
+  const entry = join(process.cwd(), 'dist', 'supervisor', 'worker.js')
+  const { NODE_OPTIONS: _, ...inherited } = process.env
+  const env = { ...inherited, AMQP_URL: url, LOG_LEVEL: 'fatal' }
+  let ended = 0
+  let stopped = false
+  let child: ChildProcess = start()
+
+  function start(): ChildProcess {
+    const started = fork(entry, ['risky'], { cwd: root, env, stdio: ['ignore', 'ignore', 'ignore', 'ipc'] })
+    started.on('exit', () => {
+      if (stopped) return
+      ended++
+      child = start()
+    })
+    return started
+  }
+
+  return {
+    ended: () => ended,
+    async stop() {
+      if (stopped) return
+      stopped = true
+      if (child.exitCode !== null || child.signalCode !== null) return
+      child.kill('SIGTERM')
+      await once(child, 'exit')
+    },
+  }
+}
