@@ -1,5 +1,3 @@
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -7,6 +5,7 @@ import { z } from 'zod'
 import { defineQueue } from '../../supervisor/base/definitions.ts'
 import { compiledProject } from '../helpers/compiled-project.ts'
 import { bench, unique } from '../helpers/messaging.ts'
+import { superviseWorker } from '../helpers/supervised-worker.ts'
 import { until } from '../helpers/until.ts'
 
 const GOOD = 1_000
@@ -46,8 +45,7 @@ export async function poison(t: Test, url: string): Promise<void> {
       const bad = 300
       await Promise.all(numbers.map((n) => send(address, { n, how: n === bad ? how : 'good' }, { id: `${n}` })))
 
-      const supervised = supervise(root, url)
-      t.teardown(supervised.stop)
+      const supervised = superviseWorker(t, { root, name: 'risky', url })
       const handled = () => {
         const text = existsSync(join(root, 'handled')) ? readFileSync(join(root, 'handled'), 'utf8') : ''
         return text.trim().split('\n').map(Number)
@@ -74,39 +72,8 @@ export async function poison(t: Test, url: string): Promise<void> {
         'x-dead-message': /killed the worker 3 times/,
       })
       // Twice among others, and as often as it has attempts alone.
-      t.equal(supervised.ended(), 5)
+      t.equal(supervised.ended, 5)
       t.comment(`${handled().length - GOOD} of the others were handled more than once`)
     })
-  }
-}
-
-/** Runs the worker's process, and again each time that it has ended, as pm2 does. */
-function supervise(root: string, url: string) {
-  const entry = join(process.cwd(), 'dist', 'supervisor', 'worker.js')
-  const { NODE_OPTIONS: _, ...inherited } = process.env
-  const env = { ...inherited, AMQP_URL: url, LOG_LEVEL: 'fatal' }
-  let ended = 0
-  let stopped = false
-  let child: ChildProcess = start()
-
-  function start(): ChildProcess {
-    const started = fork(entry, ['risky'], { cwd: root, env, stdio: ['ignore', 'ignore', 'ignore', 'ipc'] })
-    started.on('exit', () => {
-      if (stopped) return
-      ended++
-      child = start()
-    })
-    return started
-  }
-
-  return {
-    ended: () => ended,
-    async stop() {
-      if (stopped) return
-      stopped = true
-      if (child.exitCode !== null || child.signalCode !== null) return
-      child.kill('SIGTERM')
-      await once(child, 'exit')
-    },
   }
 }
