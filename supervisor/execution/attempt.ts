@@ -16,6 +16,8 @@ export interface Runner {
    * the timeout, whatever the handler does; with the reason of `stop` once that is aborted.
    */
   run(attempt: Attempt, stop: AbortSignal): Promise<string | undefined>
+  /** Fails the attempt that an uncaught exception comes from, if that can be told. To be called while it is handled. */
+  uncaught?(error: unknown): void
   close(): Promise<void>
 }
 

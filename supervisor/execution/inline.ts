@@ -1,7 +1,9 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Bus } from '../base/bus.ts'
 import type { WorkerDefinition } from '../base/definitions.ts'
 import { HandlerTimeoutError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
+import { toError } from '../base/thrown.ts'
 import type { Runner } from './attempt.ts'
 import { createContext } from './context.ts'
 import { perform } from './perform.ts'
@@ -22,6 +24,8 @@ const RUNS_ON_AFTER = 1_000
  */
 export function createInlineRunner({ worker, definition, log, bus }: InlineOptions): Runner {
   const { timeout } = definition
+  /** What ends the attempt whose handler began what runs now: its timers, callbacks and promises. */
+  const current = new AsyncLocalStorage<(error: Error) => void>()
 
   async function run(attempt: Parameters<Runner['run']>[0], stop: AbortSignal): Promise<string | undefined> {
     const ended = new AbortController()
@@ -30,7 +34,8 @@ export function createInlineRunner({ worker, definition, log, bus }: InlineOptio
     stop.addEventListener('abort', onStop, { once: true })
     const context = createContext({ attempt, worker, timeout, signal: ended.signal, log, bus: bus(attempt) })
     const started = performance.now()
-    const performing = perform(definition, attempt.body, context)
+    const fail = (error: Error) => ended.abort(error)
+    const performing = current.run(fail, () => perform(definition, attempt.body, context))
     try {
       return await Promise.race([performing, untilAborted(ended.signal)])
     } catch (error) {
@@ -54,7 +59,7 @@ export function createInlineRunner({ worker, definition, log, bus }: InlineOptio
     }
   }
 
-  return { run, close: async () => {} }
+  return { run, uncaught: (error) => current.getStore()?.(toError(error)), close: async () => {} }
 }
 
 function untilAborted(signal: AbortSignal): Promise<never> {

@@ -25,6 +25,8 @@ export interface ProcessContext {
 export interface Service {
   /** Takes nothing new, finishes what runs while `deadline` is not aborted, and closes. Called once. */
   stop(deadline: AbortSignal): Promise<void>
+  /** Told of an uncaught exception while it is handled; then the process drains, and ends. */
+  uncaught?(error: unknown): void
 }
 
 export interface ProcessOptions {
@@ -60,7 +62,10 @@ export async function main(
   process.on('disconnect', () => void stop('the pm2 daemon is gone', 0))
   // It may have been killed before this line; pm2 sets `pm_id`.
   if (process.env.pm_id !== undefined && !process.connected) return stop('the pm2 daemon is gone', 0)
-  process.on('uncaughtException', fail)
+  process.on('uncaughtException', (error) => {
+    service?.uncaught?.(error)
+    fail(error)
+  })
   const reloads = process.env.WARREN_DEV === '1'
   if (reloads) reloadOnChange()
 

@@ -46,10 +46,7 @@ export async function poison(t: Test, url: string): Promise<void> {
       await Promise.all(numbers.map((n) => send(address, { n, how: n === bad ? how : 'good' }, { id: `${n}` })))
 
       const supervised = superviseWorker(t, { root, name: 'risky', url })
-      const handled = () => {
-        const text = existsSync(join(root, 'handled')) ? readFileSync(join(root, 'handled'), 'utf8') : ''
-        return text.trim().split('\n').map(Number)
-      }
+      const handled = () => linesOf(root).map(Number)
       const raw = await channel()
       await until(() => new Set(handled()).size >= GOOD, { what: 'all others to be handled', timeout: 60_000 })
       const ready = async (queue: string) => (await raw.checkQueue(queue)).messageCount
@@ -76,4 +73,67 @@ export async function poison(t: Test, url: string): Promise<void> {
       t.comment(`${handled().length - GOOD} of the others were handled more than once`)
     })
   }
+
+  t.test(
+    'an exception that nobody catches fails its message alone; the process finishes the others first',
+    async (t) => {
+      const name = unique('uncaught')
+      const root = compiledProject(t, { 'workers/risky.ts': uncaught(name) })
+      const { client, channel } = bench(t, url)
+      const { send } = (await client()).bus()
+      const address = defineQueue(name, { data: z.object({ n: z.int(), how: z.string() }) })
+      const numbers = Array.from({ length: 40 }, (_, n) => n)
+      await Promise.all(numbers.map((n) => send(address, { n, how: n === 7 ? 'throw' : 'good' }, { id: `${n}` })))
+      const supervised = superviseWorker(t, { root, name: 'risky', url })
+      const raw = await channel()
+      await until(async () => (await raw.checkQueue(`${name}.dead`)).messageCount > 0, { what: 'the dead letter' })
+      await until(() => linesOf(root).length >= 39, { what: 'the others' })
+      await supervised.stop()
+      t.same(
+        linesOf(root).sort(),
+        numbers
+          .filter((n) => n !== 7)
+          .map(String)
+          .sort(),
+        'each of the others once',
+      )
+      const dead = await raw.get(`${name}.dead`, { noAck: true })
+      t.match(dead || undefined, {
+        properties: {
+          messageId: '7',
+          headers: { 'x-dead-reason': 'failed', 'x-dead-message': 'in a timer', 'x-dead-attempts': 2 },
+        },
+      })
+      t.equal(supervised.ended, 2, 'once for each attempt')
+    },
+  )
 }
+
+const linesOf = (root: string) =>
+  existsSync(join(root, 'handled')) ? readFileSync(join(root, 'handled'), 'utf8').trim().split('\n') : []
+
+/** Throws in a timer, while the others take a while. */
+const uncaught = (queue: string) => `
+import { appendFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { defineQueue, defineWorker } from 'warren'
+import { z } from 'zod'
+
+const address = defineQueue('${queue}', { data: z.object({ n: z.int(), how: z.string() }) })
+
+export default defineWorker(address, {
+  concurrency: 20,
+  attempts: 2,
+  backoff: { type: 'fixed', delay: 100 },
+  handler: async ({ n, how }) => {
+    if (how === 'throw') {
+      setTimeout(() => {
+        throw new Error('in a timer')
+      }, 20)
+      await sleep(60_000)
+    }
+    await sleep(200)
+    appendFileSync('handled', n + '\\n')
+  },
+})
+`

@@ -21,7 +21,7 @@ function runnerOf(handler: (data: { n: number }, context: Context) => unknown, t
     const text = typeof body === 'string' ? body : JSON.stringify(body)
     return runner.run({ id: 'id-1', attempt: 2, attempts: 5, requestId: 'r-1', body: Buffer.from(text) }, stop)
   }
-  return { run, lines, requests }
+  return { run, uncaught: (error: unknown) => runner.uncaught?.(error), lines, requests }
 }
 
 t.test('the handler gets parsed data and its context; its result is checked and returned as JSON', async (t) => {
@@ -75,4 +75,20 @@ t.test('a stop aborts the signal with its reason', async (t) => {
   const running = run({ n: 1 }, stop.signal)
   stop.abort(reason)
   await t.rejects(running, reason)
+})
+
+t.test('an exception that nobody catches fails the attempt that it comes from', async (t) => {
+  const { run, uncaught } = runnerOf(({ n }) => {
+    if (n > 1) return { sum: n }
+    return new Promise(() => {
+      setTimeout(() => {
+        // What the process does in its handler of uncaught exceptions, which runs where it was thrown.
+        uncaught(new RangeError('in a timer'))
+      }, 10)
+    })
+  })
+  const good = run({ n: 2 })
+  await t.rejects(run({ n: 1 }), new RangeError('in a timer'))
+  t.equal(await good, '{"sum":2}')
+  t.doesNotThrow(() => uncaught(new Error('of nobody')))
 })
