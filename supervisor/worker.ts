@@ -41,6 +41,7 @@ await main(
       backoff: definition.backoff,
       runner,
       log,
+      settled: () => consumer.settled(),
       isolate: client.isolate,
       retry: client.retry,
       deadLetter: client.deadLetter,

@@ -49,6 +49,7 @@ async function play({ isSuspect = false, returns = 0, attempt = 1, handler, drai
         close: async () => {},
       },
       log: testLog().log,
+      settled: async () => {},
       isolate: becomes('isolated'),
       retry: becomes('retried'),
       deadLetter: becomes('dead'),

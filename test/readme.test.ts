@@ -47,7 +47,7 @@ t.test('the README, step by step', async (t) => {
     const next = blocks[index + 1]
     if (block.language === 'ts') takeCode(block)
     else if (block.language === 'sh') await runAll(block, next?.language === 'sh' ? undefined : outputOf(next))
-    else t.match(block.language, /^(text|json)$/, `line ${block.line} has what a command shows`)
+    else t.match(block.language, /^(text|json|mermaid)$/, `line ${block.line} has what a command shows, or a picture`)
   }
 
   t.match(

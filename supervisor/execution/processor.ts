@@ -22,6 +22,8 @@ export interface ProcessorOptions {
   runner: Runner
   log: Logger
   /** `bare`: without the headers that the message came with. */
+  /** Resolves when the broker has got every ack. */
+  settled: () => Promise<void>
   isolate: (incoming: Incoming, options: { bare: boolean }) => Promise<void>
   retry: (incoming: Incoming, headers: Headers, options: { delayMs: number; bare: boolean }) => Promise<void>
   deadLetter: (incoming: Incoming, headers: Headers, options: { bare: boolean }) => Promise<void>
@@ -50,7 +52,7 @@ const MOVE_RETRY = 1_000
 const ABORT_GRACE = 500
 
 export function createProcessor(options: ProcessorOptions): Processor {
-  const { worker, concurrency, attempts, backoff, runner, log, isolate, retry, deadLetter, reply } = options
+  const { worker, concurrency, attempts, backoff, runner, log, settled, isolate, retry, deadLetter, reply } = options
   const waiting: Incoming[] = []
   /** They run alone: no neighbour is there to be taken along, nor to take them along. */
   const suspects: Incoming[] = []
@@ -110,6 +112,9 @@ export function createProcessor(options: ProcessorOptions): Processor {
 
   async function processAlone(incoming: Incoming): Promise<void> {
     try {
+      // What has been acked must not come back with it, should it end the process at once.
+      await settled().catch(() => {})
+      if (incoming.lost.aborted) return
       await process({ ...incoming, attempt: incoming.attempt + incoming.returns })
     } finally {
       isAlone = false

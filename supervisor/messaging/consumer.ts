@@ -36,6 +36,8 @@ export interface Consumer {
   readonly state: SessionState
   /** Takes no more messages; those that were delivered can still be settled. */
   quiet(): Promise<void>
+  /** Resolves when the broker has got every ack that was due. */
+  settled(): Promise<void>
   /** Sends the acks that are due and closes; what is not settled goes back to the queue. */
   close(): Promise<void>
 }
@@ -75,7 +77,15 @@ export function openConsumer(options: ConsumerOptions): Consumer {
       if (!message) return link.fail(new Error(`the broker cancelled the consumer of queue '${queue}'`))
       onMessage(deliveries.receive(message))
     })
-    return { cancel: () => channel.cancel(consumerTag), flush: deliveries.flush }
+    return {
+      cancel: () => channel.cancel(consumerTag),
+      flush: deliveries.flush,
+      async settled() {
+        deliveries.flush()
+        // Changes nothing; its answer comes after all that was sent before it has been taken.
+        await link.orLost(channel.prefetch(prefetch))
+      },
+    }
   }
 
   function checkTimeout({ server }: Link): void {
@@ -109,6 +119,9 @@ export function openConsumer(options: ConsumerOptions): Consumer {
       const cancelled = Promise.allSettled(current.map(({ cancel }) => cancel()))
       await Promise.race([cancelled, delay(CANCEL_TIMEOUT, undefined, { ref: false })])
     },
+    async settled() {
+      await Promise.all(current.map(({ settled }) => settled()))
+    },
     async close() {
       quieted = true
       for (const { flush } of current) flush()
@@ -124,6 +137,7 @@ type Origin = Pick<Incoming, 'queue' | 'deadLetters' | 'suspects' | 'isSuspect'>
 interface Consumption {
   cancel(): Promise<unknown>
   flush(): void
+  settled(): Promise<void>
 }
 
 /** Turns one channel's deliveries into messages that settle themselves, acks batched by event-loop turn. */

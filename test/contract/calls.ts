@@ -58,7 +58,12 @@ export async function calls(t: Test, url: string): Promise<void> {
     const definition = defineWorker(queue, { handler: () => ({ yes: 'on' }) })
     const runner = createInlineRunner({ worker: 'w', definition, log, bus: () => ({}) as Bus })
     const { attempts, backoff } = definition
-    const nowhere = { isolate: async () => {}, retry: async () => {}, deadLetter: async () => {} }
+    const nowhere = {
+      settled: async () => {},
+      isolate: async () => {},
+      retry: async () => {},
+      deadLetter: async () => {},
+    }
     const processor = createProcessor({
       worker: 'w',
       concurrency: 1,

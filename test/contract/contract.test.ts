@@ -3,9 +3,7 @@ import { brokers } from './brokers.ts'
 import { calls } from './calls.ts'
 import { contract } from './contract.ts'
 import { deadLetters } from './dead-letters.ts'
-import { delays } from './delays.ts'
 import { outage } from './outage.ts'
-import { poison } from './poison.ts'
 
 for (const { name, skip, start } of brokers) {
   t.test(`the contract on ${name}`, { skip }, async (t) => {
@@ -14,8 +12,6 @@ for (const { name, skip, start } of brokers) {
     await t.test('messaging', (t) => contract(t, broker.url))
     await t.test('calls', (t) => calls(t, broker.url))
     await t.test('dead letters', (t) => deadLetters(t, broker.url))
-    await t.test('delays and retries', (t) => delays(t, broker.url))
-    await t.test('poison', (t) => poison(t, broker.url))
     await t.test('outages', (t) => outage(t, broker))
   })
 }

@@ -88,6 +88,7 @@ export async function poison(t: Test, url: string): Promise<void> {
       const raw = await channel()
       await until(async () => (await raw.checkQueue(`${name}.dead`)).messageCount > 0, { what: 'the dead letter' })
       await until(() => linesOf(root).length >= 39, { what: 'the others' })
+      await until(() => supervised.ended >= 2, { what: 'the end of the process that handled it last' })
       await supervised.stop()
       t.same(
         linesOf(root).sort(),

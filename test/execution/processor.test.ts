@@ -37,6 +37,7 @@ function stage({
     backoff: { type: 'fixed', delay: 200, maxDelay: 200, jitter: 0 },
     runner,
     log: testLog().log,
+    settled: async () => {},
     async isolate({ id }) {
       settled.push(`isolate ${id}`)
     },
@@ -170,6 +171,7 @@ t.test('a suspect is handled alone: it waits for what runs, and what comes waits
 t.test('a suspect that has ended its process as often as it has attempts is a dead letter', async (t) => {
   const { processor, started, settled, letters, message } = stage({ attempts: 3 })
   processor.handle(message('a', undefined, { isSuspect: true, returns: 2 }))
+  await started.reach(1)
   started.items[0]?.fail(new Error('well, an error'))
   await settled.reach(1)
   t.match(letters, [{ 'x-dead-reason': 'failed', 'x-dead-attempts': 3 }], 'that was its third attempt')

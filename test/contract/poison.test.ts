@@ -1,0 +1,11 @@
+import t from 'tap'
+import { brokers } from './brokers.ts'
+import { poison } from './poison.ts'
+
+t.setTimeout(300_000)
+for (const { name, skip, start } of brokers) {
+  t.test(`messages that end their process on ${name}`, { skip }, async (t) => {
+    t.setTimeout(120_000)
+    await poison(t, (await start(t)).url)
+  })
+}
