@@ -5,6 +5,7 @@ import { contract } from './contract.ts'
 import { deadLetters } from './dead-letters.ts'
 import { outage } from './outage.ts'
 
+t.setTimeout(300_000)
 for (const { name, skip, start } of brokers) {
   t.test(`the contract on ${name}`, { skip }, async (t) => {
     t.setTimeout(180_000)
