@@ -9,7 +9,7 @@ import { declare, declareOn } from './declare.ts'
 import { deliveryBinding } from './delay.ts'
 import type { Link } from './link.ts'
 import { openSession, type SessionState } from './session.ts'
-import { deadLetterQueue, subscriptionBindings, workerTopology, workQueue } from './topology.ts'
+import { deadLettersOf, subscriptionBindings, workerTopology, workQueue } from './topology.ts'
 
 /** Milliseconds for the broker to answer that it delivers no more. */
 const CANCEL_TIMEOUT = 2_000
@@ -46,7 +46,7 @@ export function openConsumer({ urls, worker, definition, log, onMessage, onState
     const channel = await link.channel()
     await channel.prefetch(definition.concurrency)
     const queue = workQueue(worker, definition) ?? (await ownQueue(channel))
-    const deadLetters = deadLetterQueue(workQueue(worker, { ...definition, subscription: 'group' }) as string)
+    const deadLetters = deadLettersOf(worker, definition)
     const deliveries = createDeliveries(channel, link.lost, { queue, deadLetters })
     const { consumerTag } = await channel.consume(queue, function onDelivery(message) {
       // The broker cancels a consumer whose queue was deleted or has moved: start over, which declares it again.
