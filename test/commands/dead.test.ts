@@ -6,7 +6,8 @@ import { testBroker } from '../helpers/broker.ts'
 import { compiledProject } from '../helpers/compiled-project.ts'
 import { bench, unique } from '../helpers/messaging.ts'
 import { freePort } from '../helpers/ports.ts'
-import { runToEnd } from '../helpers/process.ts'
+import { run, runToEnd } from '../helpers/process.ts'
+import { until } from '../helpers/until.ts'
 
 const CLI = join(import.meta.dirname, '../../supervisor/cli.js')
 
@@ -89,4 +90,30 @@ t.test('what makes no sense is told in a sentence, and nothing is done', async (
     code: 1,
     stderr: /nothing listens|ECONNREFUSED/,
   })
+})
+
+t.test('a redrive that is killed on its way leaves every message in one place at least', async (t) => {
+  const count = 3_000
+  const ready = await fill(t, one, count)
+  const raw = await bench(t, broker.url).channel()
+  await raw.purgeQueue(one)
+  const env = { PATH: process.env.PATH, AMQP_URL: broker.url }
+  const running = run(process.execPath, [CLI, 'dead', 'redrive', '--all'], { cwd: root, env })
+  t.teardown(() => running.end())
+  await until(async () => (await ready()) > 1_000, {
+    what: 'the first thousand in their queue',
+    timeout: 30_000,
+    interval: 1,
+  })
+  t.match(await running.end('SIGKILL'), { signal: 'SIGKILL' })
+
+  // What it held is back when the broker has noticed.
+  const listed = (await dead(['list', '--json', '--limit', String(count)])).stdout.trimEnd().split('\n')
+  const left = listed.map((line) => JSON.parse(line).id as string)
+  t.ok(left.length > 0 && left.length < count, `${left.length} of ${count} are left`)
+  const found = new Set(left)
+  for (let message = await raw.get(one, { noAck: true }); message; message = await raw.get(one, { noAck: true })) {
+    found.add(message.properties.messageId)
+  }
+  t.equal(found.size, count)
 })
