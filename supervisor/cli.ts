@@ -5,12 +5,14 @@ import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { closureOf } from './base/closure.ts'
-import { type Config, parseConfig } from './base/config.ts'
+import { type Config, loadConfig, parseConfig } from './base/config.ts'
+import type { DeadLetters } from './base/dead-letters.ts'
 import { listSources, loadWorker, loadWorkers } from './base/discovery.ts'
 import { parseDuration } from './base/durations.ts'
-import { reasonOf, StartupError } from './base/errors.ts'
+import { reasonOf, StartupError, WarrenError } from './base/errors.ts'
 import { withLock } from './base/lock.ts'
 import { didYouMean } from './base/suggest.ts'
+import type { Client } from './messaging/client.ts'
 import type { StartResult } from './scaling/start.ts'
 
 const USAGE = `Usage: warren COMMAND
@@ -20,7 +22,8 @@ const USAGE = `Usage: warren COMMAND
   stop                              stop what start has started, after a drain
   status                            what runs, and how it is
   logs [NAME] [--lines 30] [--nostream]
-  check                             import every worker and route, and list what is wrong`
+  check                             import every worker and route, and list what is wrong
+  dead COMMAND                      list, show, redrive or purge dead letters: warren dead help`
 
 const root = process.cwd()
 
@@ -30,7 +33,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 })
 
 /** Each resolves with the exit code, or with nothing if it goes on. */
-const COMMANDS: Record<string, () => Promise<number | undefined>> = { start, dev, stop, status, logs, check }
+const COMMANDS: Record<string, () => Promise<number | undefined>> = { start, dev, stop, status, logs, check, dead }
 
 try {
   const name = process.argv[2] ?? 'help'
@@ -38,7 +41,7 @@ try {
   exit(command ? await command() : help(name))
 } catch (error) {
   // A mistake of the user's is told in a sentence; a stack would only hide it.
-  const expected = error instanceof StartupError || (error as Error).name === 'BuildError' || isArgsError(error)
+  const expected = error instanceof WarrenError || (error as Error).name === 'BuildError' || isArgsError(error)
   console.error(expected ? reasonOf(error) : error)
   exit(1)
 }
@@ -101,6 +104,32 @@ async function logs(): Promise<number | undefined> {
   const found = await readLogs({ root, name: positionals[0], lines, follow, write })
   if (!found) console.log('Nothing is running.')
   return found && follow ? undefined : 0
+}
+
+async function dead(): Promise<number> {
+  const { runDead } = await import('./commands/dead.ts')
+  const { openClient } = await import('./messaging/client.ts')
+  const { openDeadLetters } = await import('./messaging/dead-letters.ts')
+  const { workersOf } = await import('./process/workers.ts')
+  const { createLogger } = await import('./base/log.ts')
+  let client: Client | undefined
+
+  async function open(): Promise<DeadLetters> {
+    const { amqpUrls: urls } = loadConfig(root)
+    const connecting = openClient({ urls, name: 'cli', log: createLogger('cli', 'silent') })
+    client = connecting
+    // The first state says whether there is a broker; without one, whoever types a command need not wait.
+    await new Promise<void>((resolve) => connecting.onState(() => resolve()))
+    return openDeadLetters({ urls, name: 'cli', workers: workersOf(root), redrive: connecting.redrive })
+  }
+
+  try {
+    const output = { print: (line: string) => console.log(line), progress: (line: string) => console.error(line) }
+    await runDead(process.argv.slice(3), open, output)
+    return 0
+  } finally {
+    await client?.close()
+  }
 }
 
 /** Imports everything of the user's, so that all mistakes are told at once and before anything is stopped. */

@@ -5,7 +5,9 @@ import { loadRoutes } from './http/routes.ts'
 import { serve } from './http/server.ts'
 import { projectId } from './http/share-port.ts'
 import { openClient } from './messaging/client.ts'
+import { openDeadLetters } from './messaging/dead-letters.ts'
 import { main, type ProcessContext, type Service } from './process/main.ts'
+import { workersOf } from './process/workers.ts'
 
 const NAME = 'front-door'
 
@@ -14,8 +16,10 @@ await main(NAME, startFrontDoor, { loads: (root) => listSources(root, 'routes').
 async function startFrontDoor({ config, log, report, root }: ProcessContext): Promise<Service> {
   const routes = await loadRoutes(root)
   const client = openClient({ urls: config.amqpUrls, name: NAME, log })
+  const { redrive } = client
+  const deadLetters = openDeadLetters({ urls: config.amqpUrls, name: NAME, workers: workersOf(root), redrive })
   const project = projectId(root)
-  const app = createApp({ config, log, client, project, routes })
+  const app = createApp({ config, log, client, deadLetters, project, routes })
   const server = await serve(app, config, project)
   log.info({ host: server.host, port: server.port, routes: routes.map(({ file }) => file) }, 'listening')
 

@@ -3,9 +3,11 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { resolve } from 'node:path'
 import t from 'tap'
+import { testBroker } from './helpers/broker.ts'
 import { freePort } from './helpers/ports.ts'
 import { type Running, run } from './helpers/process.ts'
 import { type Teardown, temporaryFolder } from './helpers/tmp.ts'
+import { until } from './helpers/until.ts'
 
 const entry = resolve('dist/supervisor/front-door.js')
 
@@ -42,6 +44,17 @@ t.test('without a broker it serves what needs none, says 503 to the rest, and st
   t.equal(viewed.status, 201)
   t.match(await (await fetch(`${url}/history`)).json(), { history: [{ videoPath: 'a.mp4' }] })
 
+  t.same(await running.end('SIGTERM'), { code: 0, signal: null }, running.output)
+})
+
+t.test("its dead letters are those of the project's workers", async (t) => {
+  const broker = await testBroker(t)
+  const running = start(t, { AMQP_URL: broker.url })
+  const url = await urlOf(running)
+  await until(async () => (await fetch(`${url}/readyz`)).ok, { what: 'the broker' })
+  t.same(await (await fetch(`${url}/dead-letters`)).json(), { deadLetters: [], next: null })
+  const unknown = await fetch(`${url}/dead-letters?worker=histroy`)
+  t.match([unknown.status, await unknown.json()], [404, { detail: /history.* \(did you mean 'history'\?\)/ }])
   t.same(await running.end('SIGTERM'), { code: 0, signal: null }, running.output)
 })
 

@@ -6,9 +6,12 @@ import * as warren from 'warren'
 import { z } from 'zod'
 import type { Bus } from '../supervisor/base/bus.ts'
 import { parseConfig } from '../supervisor/base/config.ts'
+import type { DeadLetters } from '../supervisor/base/dead-letters.ts'
+import type { FrontDoorClient } from '../supervisor/base/front-door.ts'
 import { createLogger } from '../supervisor/base/log.ts'
 import { createContext } from '../supervisor/execution/context.ts'
 import { deadLetterHeaders } from '../supervisor/execution/settlement.ts'
+import { deadLetterRoutes } from '../supervisor/http/dead-letters.ts'
 import { RESERVED_NAMES } from '../supervisor/http/reserved.ts'
 import { REPOSITORY } from './helpers/fresh-clone.ts'
 import { codeSpans, readReadme } from './helpers/readme.ts'
@@ -74,6 +77,19 @@ t.test('every npm script', async (t) => {
     .table(['command', 'does'])
     .flatMap(([command]) => /^`npm (?:run )?([\w:]+)`$/.exec(command as string)?.[1] ?? [])
   t.same(documented.sort(), Object.keys(scripts).sort())
+})
+
+t.test('every command for dead letters, and every route', async (t) => {
+  const commands = names(['this', 'does']).flatMap((code) => /^npx warren dead (\w+)/.exec(code)?.[1] ?? [])
+  const [, known = ''] = /const COMMANDS = \{([\s\S]*?)\n\}/.exec(source('supervisor/commands/dead.ts')) ?? []
+  t.same([...new Set(commands)].sort(), [...known.matchAll(/^ {2}(\w+):/gm)].map(([, name]) => name).sort())
+
+  const routes = deadLetterRoutes({} as DeadLetters, {} as FrontDoorClient).routes
+  const served = routes.filter(({ method }) => method !== 'ALL').map(({ method, path }) => `${method} ${path}`)
+  const documented = readme
+    .table(['request', 'answer'])
+    .map(([request]) => codeSpans(request as string)[0]?.split('?')[0])
+  t.same(documented.sort(), [...new Set(served)].sort())
 })
 
 t.test('every option of a worker, with its default', async (t) => {

@@ -132,6 +132,18 @@ export class PublishOverflowError extends UnavailableError {
   }
 }
 
+/** Something else is at a queue of dead letters: only one at a time sees all of them. */
+export class DeadLettersBusyError extends UnavailableError {
+  constructor(queue: string, found: string) {
+    super('WARREN_DEAD_LETTERS_BUSY', `Queue '${queue}' is in use: ${found}. Nothing is lost; try again.`)
+  }
+}
+
+// -- Dead letters.
+
+/** What was asked of the dead letters is not to be had; `code` says which: no such letter, several, no such worker. */
+export class DeadLetterError extends WarrenError {}
+
 // -- Calls: request and reply.
 
 /** No reply came within the timeout. The handler may still have run. */

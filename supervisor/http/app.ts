@@ -1,9 +1,11 @@
 import { Hono } from 'hono'
 import type { Config } from '../base/config.ts'
+import type { DeadLetters } from '../base/dead-letters.ts'
 import type { FrontDoor, FrontDoorClient } from '../base/front-door.ts'
 import type { Logger } from '../base/log.ts'
 import { auth } from './auth.ts'
 import { limitBody } from './body-limit.ts'
+import { deadLetterRoutes } from './dead-letters.ts'
 import { health } from './health.ts'
 import { answerNotFound } from './not-found.ts'
 import { answerError } from './problem.ts'
@@ -15,6 +17,7 @@ export interface AppOptions {
   config: Pick<Config, 'apiKeys'>
   log: Logger
   client: FrontDoorClient
+  deadLetters: DeadLetters
   /** What `projectId` makes of the project's folder. */
   project: string
   /** The user's routes, as `loadRoutes` found them. */
@@ -22,13 +25,14 @@ export interface AppOptions {
 }
 
 /** The front door: what every request passes, in this order, then Warren's own routes, then the user's. */
-export function createApp({ config, log, client, project, routes }: AppOptions): Hono<FrontDoor> {
+export function createApp({ config, log, client, deadLetters, project, routes }: AppOptions): Hono<FrontDoor> {
   const app = new Hono<FrontDoor>()
     .use(requestContext(log, client))
     .use(responseHeaders())
     .use(auth(config.apiKeys))
     .use(limitBody())
     .route('/', health(client, project))
+    .route('/', deadLetterRoutes(deadLetters, client))
 
   for (const { path, app: routed } of routes) app.route(path, routed)
 

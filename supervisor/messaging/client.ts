@@ -3,6 +3,7 @@ import type { ConfirmChannel } from 'amqplib'
 import { aborted } from '../base/aborted.ts'
 import type { Bus } from '../base/bus.ts'
 import { createBus } from '../base/create-bus.ts'
+import type { WorkerPlace } from '../base/dead-letters.ts'
 import {
   BrokerUnavailableError,
   MessageTooLargeError,
@@ -20,12 +21,13 @@ import {
   type Transport,
 } from '../base/message.ts'
 import { createCalls, REPLY_TO } from './calls.ts'
+import { withoutDeath } from './dead-letter.ts'
 import { declare } from './declare.ts'
 import { delayRoute, delayTopology, fanoutDestination } from './delay.ts'
 import { codeOf, type Link } from './link.ts'
 import { createPublisher, type Outgoing } from './publisher.ts'
 import { openSession, type SessionState } from './session.ts'
-import { addressTopology, type Declaration, deadLetterTopology } from './topology.ts'
+import { addressTopology, type Declaration, deadLetterTopology, workerTopology } from './topology.ts'
 
 /** RabbitMQ 4's default `max_message_size`; a larger message costs the channel there. */
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -41,6 +43,9 @@ export interface ClientOptions {
   /** Whether to make the delay network ready at each connection, before the first retry needs it. */
   retries?: boolean
 }
+
+/** What of a message is sent once more. */
+export type Forwarded = Pick<Incoming, 'id' | 'body' | 'properties'>
 
 /** A process's way to send: one session for all that it publishes. */
 export interface Client {
@@ -63,6 +68,8 @@ export interface Client {
    * @param options.bare without the headers that it came with: all headers together have 64 KiB
    */
   deadLetter(incoming: Incoming, headers: Headers, options: { bare: boolean }): Promise<void>
+  /** Sends a dead letter to a worker's queue, and to no other, as if it had never been tried. */
+  redrive(letter: Forwarded, to: WorkerPlace & { queue: string }): Promise<void>
   /** Answers a call; whoever called may have gone. */
   reply(to: NonNullable<Incoming['reply']>, body: Buffer, errorName?: string): Promise<void>
   /** Waits for the confirms of what was sent, until the deadline, and closes. */
@@ -143,7 +150,7 @@ export function openClient({ urls, name, log, retries = false }: ClientOptions):
 
   /** Publishes a message once more, as it came but for the headers that are added. */
   async function forward(
-    { id, body, properties }: Incoming,
+    { id, body, properties }: Forwarded,
     to: Pick<Outgoing, 'exchange' | 'routingKey' | 'address'>,
     { headers, bare, topology }: { headers: Headers; bare: boolean; topology: () => Declaration[] },
   ): Promise<void> {
@@ -215,6 +222,13 @@ export function openClient({ urls, name, log, retries = false }: ClientOptions):
       const { deadLetters } = incoming
       const to = { exchange: '', routingKey: deadLetters, address: `queue '${deadLetters}'` }
       await forward(incoming, to, { headers, bare, topology: () => [deadLetterTopology(deadLetters)] })
+    },
+
+    async redrive({ id, body, properties }, { queue, ...worker }) {
+      const before = { ...properties, headers: withoutDeath(properties.headers) }
+      const to = { exchange: '', routingKey: queue, address: `queue '${queue}'` }
+      const topology = () => workerTopology(worker.name, worker)
+      await forward({ id, body, properties: before }, to, { headers: { [ATTEMPT_HEADER]: 1 }, bare: false, topology })
     },
 
     reply,

@@ -11,7 +11,7 @@ import { declare, declareOn } from './declare.ts'
 import { deliveryBinding } from './delay.ts'
 import type { Link } from './link.ts'
 import { openSession, type SessionState } from './session.ts'
-import { deadLetterQueue, subscriptionBindings, suspectQueue, workerTopology, workQueue } from './topology.ts'
+import { deadLettersOf, subscriptionBindings, suspectQueue, workerTopology, workQueue } from './topology.ts'
 
 /** How often a quorum queue has had a message back (RabbitMQ, "Poison Message Handling"). */
 const DELIVERY_COUNT_HEADER = 'x-delivery-count'
@@ -55,7 +55,7 @@ export function openConsumer(options: ConsumerOptions): Consumer {
     await declare(link, workerTopology(worker, definition))
     if (quieted) return
     const shared = workQueue(worker, definition)
-    const deadLetters = deadLetterQueue(workQueue(worker, { ...definition, subscription: 'group' }) as string)
+    const deadLetters = deadLettersOf(worker, definition)
     const suspects = shared && suspectQueue(shared)
     const from = { deadLetters, suspects, isSuspect: false }
     // A channel for each: RabbitMQ's consumer timeout closes the channel, and a prefetch is one for all its consumers.

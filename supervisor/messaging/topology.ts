@@ -1,5 +1,6 @@
 import type { Options } from 'amqplib'
-import type { Address, WorkerDefinition } from '../base/definitions.ts'
+import type { WorkerPlace } from '../base/dead-letters.ts'
+import type { Address } from '../base/definitions.ts'
 import { CONSUMER_TIMEOUT_ARGUMENT } from './consumer-timeout.ts'
 import { deliverTopology, deliveryBinding, fanoutDestination } from './delay.ts'
 
@@ -18,6 +19,11 @@ const DELIVERY_LIMIT = 20
 
 /** The same for suspects, which their worker counts itself, up to its `attempts`. */
 const SUSPECT_DELIVERY_LIMIT = 1_000
+/**
+ * The limit of queues of dead letters: none. Every look at one counts as a delivery that failed, and one over the limit is
+ * dropped. Left out, it is 20 on RabbitMQ 4; -1, which that takes for none, drops at the first return on 3.10.
+ */
+const NO_DELIVERY_LIMIT = 2 ** 31 - 1
 
 /** The queue of dead letters of a queue or subscription. */
 export function deadLetterQueue(queue: string): string {
@@ -32,10 +38,15 @@ export function suspectQueue(queue: string): string {
 /** The queue that a worker consumes, or undefined where each of its processes has one of its own. */
 export function workQueue(
   worker: string,
-  { address, subscription }: Pick<WorkerDefinition, 'address' | 'subscription'>,
-) {
+  { address, subscription }: Pick<WorkerPlace, 'address' | 'subscription'>,
+): string | undefined {
   if (address.kind === 'queue') return address.name
   return subscription === 'group' ? `${address.name}.${worker}` : undefined
+}
+
+/** The queue of a worker's dead letters, whether its processes share a queue or not. */
+export function deadLettersOf(worker: string, { address }: Pick<WorkerPlace, 'address'>): string {
+  return deadLetterQueue(address.kind === 'queue' ? address.name : `${address.name}.${worker}`)
 }
 
 /** What must exist before an address can be sent to. */
@@ -48,14 +59,14 @@ export function addressTopology(address: Pick<Address, 'kind' | 'name'>): Declar
 /** What must exist before a worker can consume: its address, and its own copy of a fanout. */
 export function workerTopology(
   worker: string,
-  definition: Pick<WorkerDefinition, 'address' | 'subscription'>,
+  definition: Pick<WorkerPlace, 'address' | 'subscription'>,
 ): Declaration[] {
   const { address } = definition
   const queue = workQueue(worker, definition)
   const own = addressTopology(address)
   if (address.kind === 'queue') return own
   if (queue === undefined) {
-    return [...own, ...deliverTopology(), deadLetterTopology(deadLetterQueue(`${address.name}.${worker}`))]
+    return [...own, ...deliverTopology(), deadLetterTopology(deadLettersOf(worker, definition))]
   }
   return [...own, ...workQueueTopology(queue), ...subscriptionBindings(queue, address.name)]
 }
@@ -104,6 +115,6 @@ export function deadLetterTopology(deadLetters: string): Declaration {
   return {
     kind: 'queue',
     name: deadLetters,
-    options: { durable: true, arguments: { 'x-queue-type': 'quorum' } },
+    options: { durable: true, arguments: { 'x-queue-type': 'quorum', 'x-delivery-limit': NO_DELIVERY_LIMIT } },
   }
 }

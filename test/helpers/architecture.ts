@@ -1,7 +1,7 @@
 import { posix } from 'node:path'
 
 /** Warren's parts: folders of supervisor/ that know nothing of each other. base/ has the leaves that all may use. */
-const PARTS = ['broker', 'execution', 'http', 'messaging', 'process', 'scaling']
+const PARTS = ['broker', 'commands', 'execution', 'http', 'messaging', 'process', 'scaling']
 
 /** Who alone may import a package: a folder, or a file. */
 const OWNERS: Record<string, readonly string[]> = {

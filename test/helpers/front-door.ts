@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
 import { pino } from 'pino'
 import type { Bus } from '../../supervisor/base/bus.ts'
+import type { DeadLetters } from '../../supervisor/base/dead-letters.ts'
 import type { FrontDoor, FrontDoorClient } from '../../supervisor/base/front-door.ts'
 import { createApp } from '../../supervisor/http/app.ts'
 import type { Mount } from '../../supervisor/http/routes.ts'
@@ -19,6 +20,8 @@ export interface FrontDoorOptions {
   /** A sub-app, mounted at `/`; or what discovery found. */
   routes?: Hono<FrontDoor> | Mount[]
   state?: FrontDoorClient['state']
+  /** The project's dead letters; without them, asking for them is an unexpected error. */
+  deadLetters?: DeadLetters
   /** What every send rejects with. */
   refuse?: () => Error
 }
@@ -34,7 +37,7 @@ export interface StartedFrontDoor {
 
 /** The HTTP part on a real port, over a messaging client that keeps to its contract and remembers. */
 export async function startFrontDoor(t: Teardown, options: FrontDoorOptions = {}): Promise<StartedFrontDoor> {
-  const { apiKeys = [], routes = [], state = { status: 'ready' }, refuse } = options
+  const { apiKeys = [], routes = [], state = { status: 'ready' }, deadLetters = {} as DeadLetters, refuse } = options
   const lines: string[] = []
   const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) })
   const sent: Recorded[] = []
@@ -49,7 +52,14 @@ export async function startFrontDoor(t: Teardown, options: FrontDoorOptions = {}
   }
 
   const mounts = routes instanceof Hono ? [{ path: '/', file: 'routes/index.ts', app: routes }] : routes
-  const app = createApp({ config: { apiKeys }, log, client: { state, bus }, project: 'test', routes: mounts })
+  const app = createApp({
+    config: { apiKeys },
+    log,
+    client: { state, bus },
+    deadLetters,
+    project: 'test',
+    routes: mounts,
+  })
   const server = await serve(app, { host: '127.0.0.1', port: 0 })
   t.teardown(() => server.stop(AbortSignal.abort()))
   return {

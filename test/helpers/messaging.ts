@@ -2,10 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { type Channel, connect } from 'amqplib'
 import { type Logger, pino } from 'pino'
 import { z } from 'zod'
+import type { DeadLetters } from '../../supervisor/base/dead-letters.ts'
 import { defineFanout, defineQueue } from '../../supervisor/base/definitions.ts'
 import type { Incoming } from '../../supervisor/base/message.ts'
 import { type Client, openClient } from '../../supervisor/messaging/client.ts'
 import { type Consumer, openConsumer } from '../../supervisor/messaging/consumer.ts'
+import { openDeadLetters } from '../../supervisor/messaging/dead-letters.ts'
 import type { SessionState } from '../../supervisor/messaging/session.ts'
 import { type Collector, collect } from './collect.ts'
 import type { Teardown } from './tmp.ts'
@@ -54,6 +56,10 @@ export interface Bench {
       wait?: boolean
     },
   ): Promise<TestConsumer>
+  /** The dead letters of workers, each as `[name, address, subscription]`. */
+  deadLetters(
+    ...workers: [string, ReturnType<typeof aQueue> | ReturnType<typeof aFanout>, ('group' | 'instance')?][]
+  ): Promise<DeadLetters>
   /** Another client's channel, to see and do what Warren's API does not offer. */
   channel(): Promise<Channel>
 }
@@ -66,7 +72,7 @@ export function bench(t: Teardown, url: string): Bench {
     for (const close of closing.reverse()) await close()
   })
 
-  return {
+  const made: Bench = {
     lines,
 
     async client({ wait = true, url: other = url } = {}) {
@@ -102,6 +108,12 @@ export function bench(t: Teardown, url: string): Bench {
       return Object.assign(consumer, { received, states, ready }) as TestConsumer
     },
 
+    async deadLetters(...workers) {
+      const places = workers.map(([name, address, subscription = 'group']) => ({ name, address, subscription }))
+      const { redrive } = await made.client()
+      return openDeadLetters({ urls: [url], name: 'test', workers: async () => places, redrive })
+    },
+
     async channel() {
       const connection = await connect(url)
       connection.on('error', () => {})
@@ -111,6 +123,7 @@ export function bench(t: Teardown, url: string): Bench {
       return channel
     },
   }
+  return made
 }
 
 function consumerOf(options: {

@@ -23,7 +23,7 @@ const suspects = (queue: string) => work(queue, `${queue}.suspects`, 1_000)
 const dead = (queue: string) => ({
   kind: 'queue',
   name: `${queue}.dead`,
-  options: { durable: true, arguments: { 'x-queue-type': 'quorum' } },
+  options: { durable: true, arguments: { 'x-queue-type': 'quorum', 'x-delivery-limit': 2 ** 31 - 1 } },
 })
 
 t.test('a queue is the same for its senders and its worker', async (t) => {

@@ -1,0 +1,54 @@
+import { fork } from 'node:child_process'
+import { statSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { closureOf } from '../base/closure.ts'
+import type { WorkerPlace } from '../base/dead-letters.ts'
+import { listSources } from '../base/discovery.ts'
+import { DiscoveryError } from '../base/errors.ts'
+
+const ENTRY = fileURLToPath(new URL('../describe-workers.js', import.meta.url))
+
+/** Milliseconds that importing the workers may take. */
+const TIMEOUT = 30_000
+
+/** Asks a process of its own for the project's workers, and again only when one of their files has changed. */
+export function workersOf(root: string): () => Promise<readonly WorkerPlace[]> {
+  let known: { state: string; places: Promise<readonly WorkerPlace[]> } | undefined
+
+  return function places() {
+    const state = stateOf(root)
+    if (known?.state !== state) {
+      const asked = { state, places: ask(root) }
+      known = asked
+      asked.places.catch(() => {
+        if (known === asked) known = undefined
+      })
+    }
+    return known.places
+  }
+}
+
+function stateOf(root: string): string {
+  const compiled = listSources(root, 'workers').map((source) => source.compiled)
+  const changes = [...closureOf(compiled, root)].map(
+    (file) => `${file} ${statSync(file, { throwIfNoEntry: false })?.ctimeMs}`,
+  )
+  return [...compiled, ...changes].join('\n')
+}
+
+function ask(root: string): Promise<readonly WorkerPlace[]> {
+  return new Promise((resolve, reject) => {
+    // What the workers' files print is not for whoever reads this process's output.
+    const child = fork(ENTRY, [], { cwd: root, stdio: ['ignore', 'ignore', 'ignore', 'ipc'], timeout: TIMEOUT })
+    child.on('message', ({ places, failed }: { places?: WorkerPlace[]; failed?: string }) => {
+      if (places) resolve(places)
+      else reject(new DiscoveryError(failed ?? 'the workers can not be listed'))
+    })
+    child.on('error', reject)
+    child.on('exit', (code, signal) =>
+      reject(
+        new DiscoveryError(`Listing the workers ended with ${signal ?? `code ${code}`}: a file ends the process.`),
+      ),
+    )
+  })
+}
