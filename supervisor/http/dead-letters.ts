@@ -15,6 +15,8 @@ const page = filter.extend({
   after: name.optional(),
 })
 const one = z.strictObject({ worker: name.optional() })
+// Not all of them at once: an id that is empty by mistake must not mean everything.
+const all = z.strictObject({ worker: name })
 
 /** What the codes of a DeadLetterError mean over HTTP. */
 const STATUS = {
@@ -30,7 +32,7 @@ export function deadLetterRoutes(letters: DeadLetters, client: FrontDoorClient) 
   return new Hono<FrontDoor>()
     .use('/dead-letters/*', askBroker(client))
     .get('/dead-letters', query(page), async (c) => c.json(await explained(letters.list(c.req.valid('query')))))
-    .delete('/dead-letters', query(one), async (c) => {
+    .delete('/dead-letters', query(all), async (c) => {
       return c.json({ removed: await explained(letters.purge(c.req.valid('query').worker)) })
     })
     .post('/dead-letters/redrive', query(filter), async (c) => {

@@ -189,7 +189,12 @@ export function openDeadLetters({ urls, name, workers, redrive }: DeadLettersOpt
           })
         }
       })
-      return { redriven, skipped: places.filter((place) => !able.includes(place)).map((place) => place.name) }
+      const skipped: string[] = []
+      for (const { name: other } of places.filter((place) => !able.includes(place))) {
+        const { deadLetters } = await list({ worker: other, error, limit: 1 })
+        if (deadLetters.length > 0) skipped.push(other)
+      }
+      return { redriven, skipped }
     },
 
     remove: (id, worker) =>

@@ -1,6 +1,9 @@
 // `warren dead` as a program, on a project of two workers.
 import { join } from 'node:path'
+import { mock } from 'node:test'
 import t from 'tap'
+import type { DeadLetters } from '../../supervisor/base/dead-letters.ts'
+import { runDead } from '../../supervisor/commands/dead.ts'
 import { deadLetterHeaders } from '../../supervisor/execution/settlement.ts'
 import { testBroker } from '../helpers/broker.ts'
 import { compiledProject } from '../helpers/compiled-project.ts'
@@ -68,6 +71,26 @@ t.test('list, show, redrive, purge', async (t) => {
   t.equal(await ready(), 3)
   t.match(await dead(['purge', '--yes']), { code: 0, stdout: 'Removed 1.\n' })
   t.match(await dead(['list']), { code: 0, stdout: 'No dead letters.\n' })
+})
+
+t.test('a long redrive tells each second how far it is, and whom it left out', async (t) => {
+  mock.timers.enable({ apis: ['Date'] })
+  t.teardown(() => mock.timers.reset())
+  const letters = {
+    async redriveAll(_: object, onProgress: (count: number) => void) {
+      for (let count = 1; count <= 25; count++) {
+        mock.timers.tick(100)
+        onProgress(count)
+      }
+      return { redriven: 25, skipped: ['each'] }
+    },
+  } as unknown as DeadLetters
+  const printed: string[] = []
+  const told: string[] = []
+  const output = { print: (line: string) => printed.push(line), progress: (line: string) => told.push(line) }
+  await runDead(['redrive', '--all'], async () => letters, output)
+  t.same(told, ['sent back 10', 'sent back 20'])
+  t.match(printed, ['Sent back 25.', /^Left out worker each: /])
 })
 
 t.test('what makes no sense is told in a sentence, and nothing is done', async (t) => {

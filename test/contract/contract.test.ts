@@ -2,7 +2,6 @@ import t from 'tap'
 import { brokers } from './brokers.ts'
 import { calls } from './calls.ts'
 import { contract } from './contract.ts'
-import { deadLetterOperations } from './dead-letter-operations.ts'
 import { deadLetters } from './dead-letters.ts'
 import { outage } from './outage.ts'
 
@@ -14,7 +13,6 @@ for (const { name, skip, start } of brokers) {
     await t.test('messaging', (t) => contract(t, broker.url))
     await t.test('calls', (t) => calls(t, broker.url))
     await t.test('dead letters', (t) => deadLetters(t, broker.url))
-    await t.test('operations on dead letters', (t) => deadLetterOperations(t, broker.url))
     await t.test('outages', (t) => outage(t, broker))
   })
 }

@@ -1,11 +1,14 @@
 import t from 'tap'
 import { brokers } from './brokers.ts'
+import { neighbours } from './neighbours.ts'
 import { timetable } from './timetable.ts'
 
-t.setTimeout(240_000)
+t.setTimeout(300_000)
 for (const { name, skip, start } of brokers) {
-  t.test(`the timetable on ${name}`, { skip }, async (t) => {
-    t.setTimeout(75_000)
-    await timetable(t, (await start(t)).url)
+  t.test(`retries in time, and their neighbours, on ${name}`, { skip }, async (t) => {
+    t.setTimeout(100_000)
+    const { url } = await start(t)
+    await t.test('a thousand waiting retries', (t) => timetable(t, url))
+    await t.test('five thousand failing messages', (t) => neighbours(t, url))
   })
 }

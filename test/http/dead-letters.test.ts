@@ -55,6 +55,7 @@ t.test('list, show, redrive and remove over HTTP', async (t) => {
   t.match((await subscriber.received.reach(1))[0], { id: 'both', attempt: 1 })
   t.match(await ask('/redrive?error=RangeError', 'POST'), { status: 200, body: { redriven: 1, skipped: [] } })
   t.match(await ask('/a%2Fb', 'DELETE'), { status: 200, body: { id: 'a/b' } })
+  t.match(await ask('', 'DELETE'), { status: 422, body: { errors: [{ path: 'worker' }] } })
   t.match(await ask('?worker=first', 'DELETE'), { status: 200, body: { removed: 1 } })
   t.match(await ask(''), { body: { deadLetters: [], next: null } })
   t.equal((await raw.checkQueue(queue.name)).messageCount, 1)

@@ -1,0 +1,13 @@
+// A file of its own: ten thousand letters and a thousand looks at them take a while on each broker.
+import t from 'tap'
+import { brokers } from './brokers.ts'
+import { deadLetterOperations } from './dead-letter-operations.ts'
+
+t.setTimeout(240_000)
+
+for (const { name, skip, start } of brokers) {
+  t.test(`operations on dead letters on ${name}`, { skip }, async (t) => {
+    t.setTimeout(120_000)
+    await deadLetterOperations(t, (await start(t)).url)
+  })
+}

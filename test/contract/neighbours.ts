@@ -1,0 +1,79 @@
+import type { Test } from 'tap'
+import { z } from 'zod'
+import { defineQueue } from '../../supervisor/base/definitions.ts'
+import { compiledProject } from '../helpers/compiled-project.ts'
+import { bench, unique } from '../helpers/messaging.ts'
+import { superviseWorker } from '../helpers/supervised-worker.ts'
+import { until } from '../helpers/until.ts'
+
+const FAILING = 5_000
+/** Good messages a second, all the while. */
+const RATE = 500
+/** Milliseconds. */
+const BEFORE = 3_000
+const DURING = 6_000
+/** `npm run test:timetable` asks for what is promised of a machine that does nothing else. */
+const SHARE = process.env.WARREN_STRICT === '1' ? 0.7 : 0.4
+
+/** Tells how many good messages it has handled, five times a second. */
+const worker = (queue: string) => `
+import { setTimeout as sleep } from 'node:timers/promises'
+import { defineQueue, defineWorker } from 'warren'
+import { z } from 'zod'
+
+let good = 0
+setInterval(() => process.send?.({ good }), 200).unref()
+
+export default defineWorker(defineQueue('${queue}', { data: z.object({ good: z.boolean() }) }), {
+  concurrency: 50,
+  handler: async (data) => {
+    if (!data.good) throw new Error('it fails')
+    await sleep(5)
+    good++
+  },
+})
+`
+
+/** What failing messages cost the others, on any broker. */
+export async function neighbours(t: Test, url: string): Promise<void> {
+  const name = unique('neighbours')
+  const root = compiledProject(t, { 'workers/both.ts': worker(name) })
+  const address = defineQueue(name, { data: z.object({ good: z.boolean() }) })
+  const { client } = bench(t, url)
+  const { send } = (await client()).bus()
+  let handled = 0
+  const onMessage = (message: unknown) => {
+    handled = (message as { good?: number }).good ?? handled
+  }
+  const supervised = superviseWorker(t, { root, name: 'both', url, onMessage })
+
+  // The first ones find everything made: queues, delays, compiled code.
+  await Promise.all([
+    send(address, { good: false }),
+    ...Array.from({ length: 100 }, () => send(address, { good: true })),
+  ])
+  await until(() => handled >= 100, { what: 'the first messages' })
+
+  const pace = 20
+  const sending = setInterval(() => {
+    for (let i = 0; i < (RATE * pace) / 1_000; i++)
+      send(address, { good: true }).catch((error) => t.fail(String(error)))
+  }, pace)
+  t.teardown(() => clearInterval(sending))
+  const before = await rate(BEFORE)
+  const failing = Array.from({ length: FAILING }, () => send(address, { good: false }))
+  const during = await rate(DURING)
+  clearInterval(sending)
+  await Promise.all(failing)
+  await supervised.stop()
+  t.ok(
+    during >= before * SHARE,
+    `${Math.round(before)} good ones a second before, ${Math.round(during)} while ${FAILING} others failed again and again`,
+  )
+
+  async function rate(ms: number): Promise<number> {
+    const [from, start] = [handled, performance.now()]
+    await until(() => performance.now() - start >= ms, { what: 'the time to pass', timeout: ms * 2 })
+    return ((handled - from) * 1_000) / (performance.now() - start)
+  }
+}
