@@ -148,7 +148,7 @@ async function take(channel: Channel, { queue, total, want, visit }: Visit) {
     else await change()
   }
   // The end of the channel puts back what was not acknowledged.
-  await channel.cancel(consumer.tag)
+  if (!isBroken) await channel.cancel(consumer.tag)
   return { removed, failure }
 
   function hasRoom(): boolean {
@@ -156,9 +156,11 @@ async function take(channel: Channel, { queue, total, want, visit }: Visit) {
   }
 
   function isDone(): boolean {
+    // All of it is back in the queue already; verdicts that still come have nothing left to decide.
+    if (isBroken) return true
     if (active > 0) return false
     // Also after a failure: those that came back before must not be left behind those that come back now.
-    return isBroken || seen === total || (stopped && isFresh)
+    return seen === total || (stopped && isFresh)
   }
 
   async function consume(index: number) {
