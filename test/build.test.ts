@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { createProject, outputOf, type TestProject } from './helpers/project.ts'
@@ -8,11 +8,9 @@ t.setTimeout(60_000)
 /** A project with as little to compile as possible. */
 async function createSmallProject(t: Test): Promise<TestProject> {
   const project = await createProject(t)
-  for (const file of ['base', 'broker', 'process', 'scaling', 'http']) {
-    rmSync(join(project.root, 'supervisor', file), { recursive: true, force: true })
-  }
-  for (const file of ['index.ts', 'cli.ts', 'worker.ts', 'front-door.ts', 'broker.ts']) {
-    rmSync(join(project.root, 'supervisor', file), { force: true })
+  const supervisor = join(project.root, 'supervisor')
+  for (const entry of readdirSync(supervisor)) {
+    if (entry !== 'build.cjs') rmSync(join(supervisor, entry), { recursive: true })
   }
   project.write('workers/a.ts', 'export const a = 1\n')
   project.write('workers/b.ts', 'export const b = 1\n')
