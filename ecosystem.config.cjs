@@ -1,4 +1,5 @@
-// What pm2 runs: the front door, one app per file in workers/, and the embedded broker while AMQP_URL names no other.
+// What pm2 runs: the front door, one app per file in workers/, the autoscaler, and the embedded broker while AMQP_URL
+// names no other.
 // `npm start` uses this file, and so does pm2 by hand.
 const fs = require('node:fs')
 const { join } = require('node:path')
@@ -23,6 +24,7 @@ module.exports = {
     ...(environment.AMQP_URL?.trim() ? [] : [app('broker', 'dist/supervisor/broker.js')]),
     app('front-door', 'dist/supervisor/front-door.js'),
     ...workers.map((name) => app(name, 'dist/supervisor/worker.js', { args: [name] })),
+    app('autoscaler', 'dist/supervisor/autoscaler.js'),
     ...(dev ? [compiler()] : []),
   ],
 }

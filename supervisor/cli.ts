@@ -63,9 +63,11 @@ async function start(dev = false): Promise<number> {
   const config = parseConfig(projectEnv(root), root)
   await checkInChild()
   const { startProject } = await import('./scaling/start.ts')
+  const { openAsleep } = await import('./scaling/notes.ts')
+  const { dataDir } = config
   const result = await withLock(
     resolve(root, 'dist/.start-lock'),
-    () => startProject({ root, dev, timeoutMs, filesOf, print }),
+    () => startProject({ root, dev, timeoutMs, filesOf, print, isAsleep: (name) => openAsleep(dataDir).has(name) }),
     () => print('another start is at it: waiting for it to end'),
   )
   console.log(welcome(config, result, dev))
@@ -184,7 +186,8 @@ async function checkInChild(): Promise<void> {
 /** What an app's process loads; for what no longer is among the sources, its entry. */
 function filesOf({ name, script, args = [] }: { name: string; script: string; args?: string[] }): Set<string> {
   const folder = name === 'front-door' ? 'routes' : 'workers'
-  const loads = listSources(root, folder).filter((source) => folder === 'routes' || args.includes(source.name))
+  const isAll = name === 'front-door' || name === 'autoscaler'
+  const loads = listSources(root, folder).filter((source) => isAll || args.includes(source.name))
   return closureOf([resolve(root, script), ...loads.map(({ compiled }) => compiled)], root)
 }
 

@@ -46,7 +46,9 @@ await main(
       retry: client.retry,
       deadLetter: client.deadLetter,
       reply: client.reply,
+      onProgress: report.setInProgress,
     })
+    report.setInProgress(0)
     const consumer = openConsumer({
       urls,
       worker: name,
@@ -57,16 +59,24 @@ await main(
       onUnusable: fail,
     })
     let stopping = false
+    let quiet = false
     client.onState(tell)
 
     // Ready to handle messages, and to send what handlers send. While the broker is away, why.
     function tell(): void {
       const state = consumer.state.status === 'ready' ? client.state : consumer.state
       const { status, ...why } = state
-      if (!stopping) void report.set({ status: status === 'ready' ? 'ready' : 'waiting', ...why })
+      const ready = quiet ? 'quiet' : 'ready'
+      if (!stopping) void report.set({ status: status === 'ready' ? ready : 'waiting', ...why })
     }
 
     return {
+      async quiet() {
+        quiet = true
+        await consumer.quiet()
+        tell()
+        await processor.idle()
+      },
       async stop(deadline) {
         stopping = true
         await consumer.quiet()

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { isIP } from 'node:net'
+import { availableParallelism, totalmem } from 'node:os'
 import { resolve } from 'node:path'
 import { brokerFolder, brokerUrl, obtainCredentials } from './broker-credentials.ts'
 import { DURATION_FORMAT, MAX_TIMER_MS, parseDuration } from './durations.ts'
@@ -22,7 +23,14 @@ export interface Config {
   readonly databaseUrl: string | undefined
   /** Milliseconds that running handlers and requests get to finish once a process is told to stop. */
   readonly shutdownTimeout: number
+  /** How many worker processes the autoscaler lets run on this machine. */
+  readonly maxInstances: number
 }
+
+/** Bytes that a worker's process is taken to need, with room for what it does. */
+const INSTANCE_BYTES = 100 * 1024 * 1024
+/** Instances for each core, most of which wait for something most of the time. */
+const INSTANCES_PER_CORE = 8
 
 /**
  * The configuration of this process: its environment, completed by a `.env` file in the folder `root`. Where that names
@@ -69,6 +77,9 @@ export function parseConfig(env: NodeJS.ProcessEnv, root: string): Config {
   const shutdownTimeout = parseDuration(value('SHUTDOWN_TIMEOUT') ?? '30s')
   if (shutdownTimeout === undefined || shutdownTimeout > MAX_TIMER_MS) expect('SHUTDOWN_TIMEOUT', DURATION_FORMAT)
 
+  const maxInstances = Number(value('MAX_INSTANCES') ?? defaultMaxInstances())
+  if (!Number.isInteger(maxInstances) || maxInstances < 1) expect('MAX_INSTANCES', 'a whole number, 1 or more')
+
   const databaseUrl = value('DATABASE_URL')
   if (databaseUrl !== undefined && !/^(libsql|wss?|https?|file):/.test(databaseUrl)) {
     // The value may hold a token: it is not repeated.
@@ -94,7 +105,14 @@ export function parseConfig(env: NodeJS.ProcessEnv, root: string): Config {
     dataDir: resolve(root, value('DATA_DIR') ?? 'data'),
     databaseUrl,
     shutdownTimeout: shutdownTimeout as number,
+    maxInstances,
   }
+}
+
+/** Eight a core, as long as half of the memory holds them. */
+function defaultMaxInstances(): number {
+  const fitting = Math.floor(totalmem() / 2 / INSTANCE_BYTES)
+  return Math.max(1, Math.min(availableParallelism() * INSTANCES_PER_CORE, fitting))
 }
 
 /** A broker's URL without its password and parameters, for logs and errors. */

@@ -4,6 +4,7 @@ import type { Bus } from './bus.ts'
 import { DURATION_FORMAT, type Duration, MAX_TIMER_MS, parseDuration } from './durations.ts'
 import { DefinitionError } from './errors.ts'
 import type { Logger } from './log.ts'
+import { parseScale, type Scale, type ScaleOptions } from './scale.ts'
 import { didYouMean } from './suggest.ts'
 
 /** A single-recipient address: each message is handled by one of the competing instances. */
@@ -79,6 +80,11 @@ export interface WorkerOptions<Data = unknown, Result = unknown> {
    * @default { type: 'exponential', delay: '1s', maxDelay: '5m', jitter: 0.5 }
    */
   backoff?: BackoffOptions
+  /**
+   * How many instances the autoscaler keeps, by how much there is to do. Without it, as many as `pm2 scale` was told.
+   * @default none: one instance, and then what `pm2 scale` says
+   */
+  scale?: ScaleOptions
 }
 
 export interface SubscriberOptions<Data = unknown> extends WorkerOptions<Data> {
@@ -103,6 +109,7 @@ export interface WorkerDefinition<A extends Address = Address> {
   readonly attempts: number
   readonly backoff: Backoff
   readonly subscription: 'group' | 'instance'
+  readonly scale?: Scale
 }
 
 const DEFAULTS = {
@@ -178,7 +185,7 @@ export function defineWorker(address: Address, options: SubscriberOptions<never>
   const given: Record<string, unknown> = isObject(options) ? { ...options } : {}
   if (!isObject(options)) problems.push(`expected an object of options as the second argument, found ${show(options)}`)
 
-  const known = ['handler', ...Object.keys(DEFAULTS)]
+  const known = ['handler', ...Object.keys(DEFAULTS), 'scale']
   for (const name of Object.keys(given)) {
     if (!known.includes(name))
       problems.push(`unknown option '${name}'${didYouMean(name, known)}; known are ${known.join(', ')}`)
@@ -219,6 +226,12 @@ export function defineWorker(address: Address, options: SubscriberOptions<never>
     problems.push("subscription: expected only on a fanout's worker; the instances of a queue's worker compete")
   }
 
+  const scaled = given.scale === undefined ? undefined : parseScale(given.scale)
+  if (scaled) problems.push(...scaled.problems)
+  if (scaled && subscription === 'instance') {
+    problems.push("scale: expected only with subscription 'group', because a queue of each process's own tells nothing of the others")
+  }
+
   if (problems.length > 0)
     throw new DefinitionError(`defineWorker(${address?.name ? `'${address.name}'` : '…'})`, problems)
   return Object.freeze({
@@ -232,6 +245,7 @@ export function defineWorker(address: Address, options: SubscriberOptions<never>
     attempts,
     backoff,
     subscription: subscription as 'group' | 'instance',
+    ...(scaled && { scale: scaled.scale }),
   })
 }
 

@@ -139,6 +139,13 @@ export class DeadLettersBusyError extends UnavailableError {
   }
 }
 
+/** No autoscaler has answered: what runs is not known. */
+export class AutoscalerUnavailableError extends UnavailableError {
+  constructor() {
+    super('WARREN_AUTOSCALER_UNAVAILABLE', 'No autoscaler answers: it shows what runs. Is it running? `npm start`.')
+  }
+}
+
 // -- Dead letters.
 
 /** What was asked of the dead letters is not to be had; `code` says which: no such letter, several, no such worker. */

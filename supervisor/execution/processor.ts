@@ -28,12 +28,17 @@ export interface ProcessorOptions {
   retry: (incoming: Incoming, headers: Headers, options: { delayMs: number; bare: boolean }) => Promise<void>
   deadLetter: (incoming: Incoming, headers: Headers, options: { bare: boolean }) => Promise<void>
   reply: (to: NonNullable<Incoming['reply']>, body: Buffer, errorName?: string) => Promise<void>
+  /** Told how many messages are here whenever that changes. */
+  onProgress?: (count: number) => void
 }
 
 export interface Processor {
   /** Takes a message to its end: run, decide, settle. */
   handle(incoming: Incoming): void
-  readonly running: number
+  /** How many messages are here: those that run, and those that wait to. */
+  readonly inProgress: number
+  /** Resolves when there are none. */
+  idle(): Promise<void>
   /**
    * Gives back what has not started and waits for what runs; at the deadline the rest is aborted and given back.
    * Messages that still arrive are given back too.
@@ -53,6 +58,7 @@ const ABORT_GRACE = 500
 
 export function createProcessor(options: ProcessorOptions): Processor {
   const { worker, concurrency, attempts, backoff, runner, log, settled, isolate, retry, deadLetter, reply } = options
+  const { onProgress = () => {} } = options
   const waiting: Incoming[] = []
   /** They run alone: no neighbour is there to be taken along, nor to take them along. */
   const suspects: Incoming[] = []
@@ -73,6 +79,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
       queue.push(incoming)
       startNext()
     }
+    onProgress(inProgress())
   }
 
   function startNext(): void {
@@ -106,8 +113,13 @@ export function createProcessor(options: ProcessorOptions): Processor {
       .finally(() => {
         running.delete(done)
         startNext()
+        onProgress(inProgress())
       })
     running.add(done)
+  }
+
+  function inProgress(): number {
+    return running.size + waiting.length + suspects.length
   }
 
   async function processAlone(incoming: Incoming): Promise<void> {
@@ -235,9 +247,10 @@ export function createProcessor(options: ProcessorOptions): Processor {
 
   return {
     handle,
-    get running() {
-      return running.size
+    get inProgress() {
+      return inProgress()
     },
+    idle: () => allOf(running),
     async drain(deadline) {
       draining = true
       for (const incoming of [...waiting.splice(0), ...suspects.splice(0)]) run(incoming, putBack)

@@ -7,7 +7,8 @@ import { uuidv7 } from '../base/uuid.ts'
 import type { Client } from './client.ts'
 import { type Cursor, cursorOf, isAt, readCursor } from './cursor.ts'
 import { idOf, matches, readDeadLetter, readDetails } from './dead-letter.ts'
-import { type Link, openLink } from './link.ts'
+import type { Link } from './link.ts'
+import { openAny } from './open-any.ts'
 import { deadLettersOf, workQueue } from './topology.ts'
 import { purgeQueue, visitQueue } from './visit.ts'
 
@@ -226,17 +227,4 @@ function queueOf(place: WorkerPlace): string {
 
 function notFound(id: string): DeadLetterError {
   return new DeadLetterError('WARREN_DEAD_LETTER_NOT_FOUND', `Expected a dead letter with id '${id}', found none.`)
-}
-
-/** A connection to the first of the broker's nodes that takes one. */
-async function openAny(urls: readonly string[], name: string): Promise<Link> {
-  let last: unknown
-  for (const url of urls) {
-    try {
-      return await openLink({ url, name })
-    } catch (error) {
-      last = error
-    }
-  }
-  throw new BrokerUnavailableError(reasonOf(last), { cause: last })
 }

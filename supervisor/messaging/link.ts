@@ -21,6 +21,8 @@ export interface Link {
   /** Opens a channel whose unexpected end is the end of the link: what was on it must be built anew anyway. */
   channel(): Promise<Channel>
   confirmChannel(): Promise<ConfirmChannel>
+  /** Opens a channel whose end is its own: `onEnd` is told of it. For questions that the broker may answer by it. */
+  looseChannel(onEnd: () => void): Promise<Channel>
   /** Runs `use` on a channel that may fail alone, as a refused declaration makes it, and closes it. */
   withChannel<T>(use: (channel: Channel) => Promise<T>): Promise<T>
   /** Ends the link because of an error. */
@@ -93,6 +95,13 @@ export async function openLink({ url, name, onBlocked }: LinkOptions): Promise<L
     orLost,
     channel: () => open(model.createChannel()),
     confirmChannel: () => open(model.createConfirmChannel()),
+    async looseChannel(onEnd) {
+      lost.signal.throwIfAborted()
+      const channel = await orLost(model.createChannel())
+      channel.on('error', () => {})
+      channel.on('close', onEnd)
+      return channel
+    },
     async withChannel(use) {
       lost.signal.throwIfAborted()
       const channel = await orLost(model.createChannel())

@@ -44,6 +44,12 @@ export function workQueue(
   return subscription === 'group' ? `${address.name}.${worker}` : undefined
 }
 
+/** The queues whose messages a worker's instances share, the one that holds nearly all of them first. */
+export function queuesOf(worker: string, place: Pick<WorkerPlace, 'address' | 'subscription'>): string[] {
+  const queue = workQueue(worker, place)
+  return queue === undefined ? [] : [queue, suspectQueue(queue)]
+}
+
 /** The queue of a worker's dead letters, whether its processes share a queue or not. */
 export function deadLettersOf(worker: string, { address }: Pick<WorkerPlace, 'address'>): string {
   return deadLetterQueue(address.kind === 'queue' ? address.name : `${address.name}.${worker}`)

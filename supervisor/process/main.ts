@@ -4,11 +4,14 @@ import { type Config, loadConfig } from '../base/config.ts'
 import { MAX_TIMER_MS } from '../base/durations.ts'
 import { EXIT_CONFIG, reasonOf, StartupError, WarrenError } from '../base/errors.ts'
 import { createLogger, type Logger } from '../base/log.ts'
+import { QUIET_TOPIC } from '../base/state.ts'
 import { watchOwnFiles } from './reload.ts'
 import { openReport, type Report } from './report.ts'
 
 /** Milliseconds after the drain's deadline until the process exits, whatever still hangs; pm2 kills it a second later. */
 const LAST_RESORT = 4_000
+/** Milliseconds for a process that has become quiet, and has nothing left to do, to be ended by whoever asked for that. */
+const QUIET_TIMEOUT = 30_000
 /** Milliseconds for the daemon to take a state message. */
 const TOLD_TIMEOUT = 500
 
@@ -25,6 +28,8 @@ export interface ProcessContext {
 export interface Service {
   /** Takes nothing new, finishes what runs while `deadline` is not aborted, and closes. Called once. */
   stop(deadline: AbortSignal): Promise<void>
+  /** Takes nothing new, and resolves when what it has is done. Nothing ends by it. */
+  quiet?(): Promise<void>
   /** Told of an uncaught exception while it is handled; then the process drains, and ends. */
   uncaught?(error: unknown): void
 }
@@ -53,10 +58,14 @@ export async function main(
   let service: Service | undefined
   let timeout = 0
   let stopping = false
+  /** Told to, which may come before there is a service. */
+  let quieted = false
+  let becomingQuiet = false
 
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => requestStop(signal))
   process.on('message', (message) => {
     if (message === 'shutdown') requestStop('shutdown message')
+    if ((message as { topic?: string } | null)?.topic === QUIET_TOPIC) void becomeQuiet()
   })
   // Under a daemon that was killed, a process that lived on would be a second set beside the next daemon's.
   process.on('disconnect', () => void stop('the pm2 daemon is gone', 0))
@@ -89,6 +98,17 @@ export async function main(
     } catch {
       return []
     }
+  }
+
+  // Whoever asked may have gone: pm2 then starts it anew, and it takes messages again.
+  async function becomeQuiet(): Promise<void> {
+    quieted = true
+    if (!service?.quiet || becomingQuiet || stopping) return
+    becomingQuiet = true
+    log.info('taking no more messages')
+    await service.quiet()
+    await delay(QUIET_TIMEOUT)
+    await stop('quiet, and nobody has ended it', 0)
   }
 
   function requestStop(cause: string): void {
@@ -132,6 +152,7 @@ export async function main(
     timeout = config.shutdownTimeout
     log = createLogger(name, config.logLevel)
     service = await start({ config, log, report, root, fail })
+    if (quieted) void becomeQuiet()
   } catch (error) {
     if (stopping) return
     stopping = !reloads

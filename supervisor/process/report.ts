@@ -4,7 +4,12 @@ export interface Report {
   readonly state: ProcessState
   /** Notes a new state and passes it on; resolves once the message has left this process. */
   set(state: ProcessState): Promise<void>
+  /** Notes how many messages are in progress, and passes it on soon. */
+  setInProgress(count: number): void
 }
+
+/** Milliseconds between two messages of how much is in progress, at least. */
+const LOAD_EVERY = 200
 
 /**
  * Tells pm2 of this process's state: at every change on its bus, again whenever asked over `STATE_TOPIC`, and once as
@@ -13,13 +18,26 @@ export interface Report {
 export function openReport(): Report {
   let state: ProcessState = { status: 'starting' }
   let announced = false
+  let inProgress: number | undefined
+  let lastTold: number | undefined
+  let timer: NodeJS.Timeout | undefined
 
   process.on('message', function answer(message: unknown) {
     if ((message as { topic?: string } | null)?.topic === STATE_TOPIC) void tell()
   })
 
   function tell(): Promise<void> {
-    return send({ type: STATE_TOPIC, data: { pid: process.pid, ...state } })
+    lastTold = inProgress
+    return send({ type: STATE_TOPIC, data: { pid: process.pid, ...state, ...(inProgress !== undefined && { inProgress }) } })
+  }
+
+  // The first change at once, and then one every so often: a worker may handle thousands of messages meanwhile.
+  function tellLoad(): void {
+    timer = undefined
+    if (inProgress === lastTold) return
+    void tell()
+    timer = setTimeout(tellLoad, LOAD_EVERY)
+    timer.unref()
   }
 
   return {
@@ -34,6 +52,10 @@ export function openReport(): Report {
         await send('ready')
       }
       await told
+    },
+    setInProgress(count) {
+      inProgress = count
+      timer ??= setTimeout(tellLoad, 0)
     },
   }
 }

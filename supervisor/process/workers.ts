@@ -2,9 +2,9 @@ import { fork } from 'node:child_process'
 import { statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { closureOf } from '../base/closure.ts'
-import type { WorkerPlace } from '../base/dead-letters.ts'
 import { listSources } from '../base/discovery.ts'
 import { DiscoveryError } from '../base/errors.ts'
+import type { WorkerSummary } from '../base/fleet.ts'
 
 const ENTRY = fileURLToPath(new URL('../describe-workers.js', import.meta.url))
 
@@ -12,19 +12,19 @@ const ENTRY = fileURLToPath(new URL('../describe-workers.js', import.meta.url))
 const TIMEOUT = 30_000
 
 /** Asks a process of its own for the project's workers, and again only when one of their files has changed. */
-export function workersOf(root: string): () => Promise<readonly WorkerPlace[]> {
-  let known: { state: string; places: Promise<readonly WorkerPlace[]> } | undefined
+export function workersOf(root: string): () => Promise<readonly WorkerSummary[]> {
+  let known: { state: string; workers: Promise<readonly WorkerSummary[]> } | undefined
 
-  return function places() {
+  return function workers() {
     const state = stateOf(root)
     if (known?.state !== state) {
-      const asked = { state, places: ask(root) }
+      const asked = { state, workers: ask(root) }
       known = asked
-      asked.places.catch(() => {
+      asked.workers.catch(() => {
         if (known === asked) known = undefined
       })
     }
-    return known.places
+    return known.workers
   }
 }
 
@@ -36,12 +36,12 @@ function stateOf(root: string): string {
   return [...compiled, ...changes].join('\n')
 }
 
-function ask(root: string): Promise<readonly WorkerPlace[]> {
+function ask(root: string): Promise<readonly WorkerSummary[]> {
   return new Promise((resolve, reject) => {
     // What the workers' files print is not for whoever reads this process's output.
     const child = fork(ENTRY, [], { cwd: root, stdio: ['ignore', 'ignore', 'ignore', 'ipc'], timeout: TIMEOUT })
-    child.on('message', ({ places, failed }: { places?: WorkerPlace[]; failed?: string }) => {
-      if (places) resolve(places)
+    child.on('message', ({ workers, failed }: { workers?: WorkerSummary[]; failed?: string }) => {
+      if (workers) resolve(workers)
       else reject(new DiscoveryError(failed ?? 'the workers can not be listed'))
     })
     child.on('error', reject)

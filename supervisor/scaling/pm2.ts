@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { withLock } from '../base/lock.ts'
-import { type ProcessState, STATE_TOPIC } from '../base/state.ts'
+import { type ProcessState, QUIET_TOPIC, STATE_TOPIC } from '../base/state.ts'
 
 /** How long a daemon that has been told to end is waited for. */
 const DAEMON_END_MS = 5_000
@@ -34,12 +34,22 @@ export type Pm2Event =
   | { kind: 'state'; id: number; name: string; state: ProcessState }
   /** `startedAt` is when the process that ended had started, in milliseconds since 1970. */
   | { kind: 'exit'; id: number; name: string; code: number; startedAt: number }
+  /** Something about it may be different in the next list. */
+  | { kind: 'change'; id: number; name: string }
   | { kind: 'log'; id: number; name: string; stream: 'out' | 'err'; text: string }
 
 export interface Pm2 {
   list(): Promise<Instance[]>
   /** Starts apps as the ecosystem file describes them; resolves when pm2 has done so, ready or not. */
   start(apps: readonly App[]): Promise<void>
+  /** Starts one more instance of an app, by the one that is there; resolves when it is ready, or has not become so in time. */
+  add(name: string, instances: number): Promise<void>
+  /** Starts an instance that `sleep` has stopped; resolves as `add` does. */
+  wake(id: number): Promise<void>
+  /** Stops a process, waits until it has ended, and keeps it to be started again. */
+  sleep(id: number): Promise<void>
+  /** Tells a process to take no more messages; its state says when it has none left. */
+  quiet(id: number): Promise<void>
   /** Stops a process, waits until it has ended, and forgets it; one that is gone already is fine. */
   remove(id: number): Promise<void>
   /** Passes on what happens from now on. */
@@ -76,6 +86,9 @@ export async function connectPm2({ launch }: { launch: boolean }): Promise<Pm2 |
   const { default: pm2 } = (await import('pm2')) as unknown as { default: Pm2Module }
   const call = <T>(method: keyof Pm2Module) =>
     promisify(pm2[method] as never).bind(pm2) as (...args: unknown[]) => Promise<T>
+  // A process that has just ended can't take it, which its exit tells better than an error here.
+  const tell = (id: number, topic: string) =>
+    call<void>('sendDataToProcessId')(id, { type: topic, topic, data: {} }).catch(() => {})
 
   if (!launch && !(await new Promise<boolean>((resolve) => pm2.Client.pingDaemon(resolve)))) return undefined
   // Two clients that each start a daemon leave one of them waiting for ever for the daemon that lost.
@@ -90,6 +103,16 @@ export async function connectPm2({ launch }: { launch: boolean }): Promise<Pm2 |
       // pm2 writes into what it is given.
       await call('start')({ apps: structuredClone(apps) })
     },
+    async add(name, instances) {
+      await call('scale')(name, instances + 1)
+    },
+    async wake(id) {
+      await call('restart')(id)
+    },
+    async sleep(id) {
+      await call('stop')(id)
+    },
+    quiet: (id) => tell(id, QUIET_TOPIC),
     async remove(id) {
       await call('delete')(id).catch((error: unknown) => {
         if (!/not found|unknown/i.test(String((error as Error)?.message ?? error))) throw error
@@ -102,6 +125,7 @@ export async function connectPm2({ launch }: { launch: boolean }): Promise<Pm2 |
       )
       bus.on('process:event', ({ event, process: { pm_id: id, name, exit_code: code, pm_uptime } }) => {
         if (event === 'exit') onEvent({ kind: 'exit', id, name, code: code ?? 0, startedAt: pm_uptime ?? 0 })
+        onEvent({ kind: 'change', id, name })
       })
       for (const stream of ['out', 'err'] as const) {
         bus.on(`log:${stream}`, ({ process: { pm_id: id, name }, data }) =>
@@ -109,10 +133,7 @@ export async function connectPm2({ launch }: { launch: boolean }): Promise<Pm2 |
         )
       }
     },
-    async askState(id) {
-      // A process that has just ended can't answer, which its exit tells better than an error here.
-      await call('sendDataToProcessId')(id, { type: STATE_TOPIC, topic: STATE_TOPIC, data: {} }).catch(() => {})
-    },
+    askState: (id) => tell(id, STATE_TOPIC),
     async kill() {
       const file = join(pm2Home(), 'pm2.pid')
       const pid = existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0
@@ -159,7 +180,8 @@ interface Raw {
 }
 
 // What is missing from pm2's own types, or wrong there.
-interface Pm2Module extends Record<'connect' | 'list' | 'start' | 'delete' | 'launchBus', unknown> {
+interface Pm2Module
+  extends Record<'connect' | 'list' | 'start' | 'scale' | 'restart' | 'stop' | 'delete' | 'launchBus', unknown> {
   sendDataToProcessId: unknown
   killDaemon: unknown
   disconnect: unknown

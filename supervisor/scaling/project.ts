@@ -16,12 +16,16 @@ const RELEVANT = [
   'DATA_DIR',
   'DATABASE_URL',
   'SHUTDOWN_TIMEOUT',
+  'MAX_INSTANCES',
   'WARREN_DEV',
   'WATCH_POLL',
 ]
 
 /** The app that compiles in dev; it runs for a moment at a time, so it is never ready. */
 export const COMPILER = 'compiler'
+
+/** The app that scales the others: whoever stops or starts those, stops it first. */
+export const AUTOSCALER = 'autoscaler'
 
 /** The app of the embedded broker. What needs it goes before it does. */
 export const BROKER = 'broker'
@@ -51,11 +55,17 @@ export function ownInstances(all: readonly Instance[], root: string): Instance[]
  * Whether a process runs with the environment and the files that it would get if it were started now.
  * @param files what it loads
  */
-export function isUpToDate(instance: Instance, files: Iterable<string>, root: string): boolean {
-  if (instance.name !== COMPILER && instance.status !== 'online') return false
+export function isUpToDate(
+  instance: Instance,
+  files: Iterable<string>,
+  { root, isAsleep }: { root: string; isAsleep: (name: string) => boolean },
+): boolean {
+  const sleeps = instance.status === 'stopped' && isAsleep(instance.name)
+  if (instance.name !== COMPILER && instance.status !== 'online' && !sleeps) return false
   // An empty variable is not a missing one: it keeps out what `.env` says.
   if (RELEVANT.some((name) => instance.env[name] !== process.env[name])) return false
-  if (instance.name === COMPILER) return true
+  // Neither has loaded anything: they do when they are started.
+  if (instance.name === COMPILER || sleeps) return true
   return ![join(root, '.env'), ...files].some((file) => changedAt(file) > instance.startedAt)
 }
 

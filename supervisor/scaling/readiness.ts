@@ -48,7 +48,7 @@ export function trackReadiness(print: (line: string) => void, exitsAreFine: bool
     if (event.kind === 'state') onState(event.id, event.name, event.state)
     else if (event.kind === 'exit') {
       if (event.startedAt >= wait.since) onExit(event.id, event.name, event.code)
-    } else if (event.stream === 'err') {
+    } else if (event.kind === 'log' && event.stream === 'err') {
       const lines = `${errors.get(event.name) ?? ''}${event.text}`.split('\n')
       errors.set(event.name, lines.slice(-TAIL_LINES - 1).join('\n'))
     }

@@ -1,6 +1,6 @@
 import { StartupError } from '../base/errors.ts'
 import { type App, connectPm2, type Instance, type Pm2 } from './pm2.ts'
-import { BROKER, COMPILER, isUpToDate, ownInstances, readEcosystem } from './project.ts'
+import { AUTOSCALER, BROKER, COMPILER, isUpToDate, ownInstances, readEcosystem } from './project.ts'
 import { type Readiness, trackReadiness } from './readiness.ts'
 
 export interface StartOptions {
@@ -9,6 +9,8 @@ export interface StartOptions {
   timeoutMs: number
   /** The files that an app's process loads: when one is newer than the process, the app is restarted. */
   filesOf(app: App): Iterable<string>
+  /** Whether the autoscaler has stopped a worker, to wake it when it is needed. */
+  isAsleep(name: string): boolean
   print(line: string): void
 }
 
@@ -29,6 +31,8 @@ interface Plan {
   gone: Instance[]
   /** The embedded broker, where AMQP_URL has come to name another one. */
   replaced: Instance[]
+  /** The autoscaler, where something is done about apps that it scales: it is away meanwhile. */
+  paused: { app: App; instances: Instance[] } | undefined
 }
 
 /**
@@ -64,7 +68,8 @@ export async function startProject(options: StartOptions): Promise<StartResult> 
   }
 }
 
-function planStart(apps: readonly App[], all: readonly Instance[], { root, filesOf }: StartOptions): Plan {
+function planStart(apps: readonly App[], all: readonly Instance[], options: StartOptions): Plan {
+  const { root, filesOf } = options
   const own = ownInstances(all, root)
   const names = new Set(apps.map((app) => app.name))
   const foreign = all.filter((instance) => names.has(instance.name) && !own.includes(instance))
@@ -84,14 +89,25 @@ function planStart(apps: readonly App[], all: readonly Instance[], { root, files
     untouched: [],
     gone: left.filter((instance) => instance.name !== BROKER),
     replaced: left.filter((instance) => instance.name === BROKER),
+    paused: undefined,
   }
   for (const app of apps) {
     const instances = own.filter((instance) => instance.name === app.name)
     if (instances.length === 0) plan.fresh.push(app)
-    else if (instances.every((i) => isUpToDate(i, filesOf(app), root))) plan.untouched.push({ app, instances })
+    else if (instances.every((i) => isUpToDate(i, filesOf(app), options))) plan.untouched.push({ app, instances })
     else plan.outdated.push({ app, instances })
   }
-  return plan
+  return withScalerAside(plan)
+}
+
+// It would bring back what is being ended, by what it was started from.
+function withScalerAside(plan: Plan): Plan {
+  const isScaler = ({ app }: { app: App }) => app.name === AUTOSCALER
+  const scaler = [...plan.outdated, ...plan.untouched].find(isScaler)
+  const changes = plan.fresh.length + plan.outdated.length + plan.gone.length + plan.replaced.length
+  if (!scaler || changes === 0) return plan
+  const others = ({ app }: { app: App }) => !isScaler({ app })
+  return { ...plan, outdated: plan.outdated.filter(others), untouched: plan.untouched.filter(others), paused: scaler }
 }
 
 async function carryOut(
@@ -101,6 +117,7 @@ async function carryOut(
   started: Set<string>,
   { timeoutMs, print }: StartOptions,
 ): Promise<void> {
+  for (const { id } of plan.paused?.instances ?? []) await pm2.remove(id)
   if (plan.gone.length > 0) {
     const files = plan.gone.filter((instance) => instance.name !== COMPILER)
     if (files.length > 0) print(`removing ${namesOf(files)}: no longer part of the project`)
@@ -117,11 +134,13 @@ async function carryOut(
     print(`restarting ${app.name}: its code or its environment has changed, or it was down`)
     await Promise.all(instances.map((instance) => pm2.remove(instance.id)))
     // However many somebody has asked pm2 for: a second broker is one that could not start.
-    await launch([{ ...app, instances: app.name === BROKER ? app.instances : instances.length }])
+    const running = instances.filter(({ status }) => status !== 'stopped').length
+    await launch([{ ...app, instances: app.name === BROKER ? app.instances : Math.max(running, 1) }])
   }
   // They may run and still wait for the broker.
   const running = plan.untouched.filter(({ app }) => app.name !== COMPILER)
-  const ready = readiness.until(new Map(running.map(({ app, instances }) => [app.name, instances.length])), timeoutMs)
+  const expected = running.map(({ app, instances }) => [app.name, expectedOf(instances)] as const)
+  const ready = readiness.until(new Map(expected), timeoutMs)
   for (const { instances } of running) for (const instance of instances) void pm2.askState(instance.id)
   await ready
 
@@ -129,6 +148,13 @@ async function carryOut(
     // Last: until they are restarted, the others finish on it what they are at.
     print('removing broker: AMQP_URL names another one')
     await Promise.all(plan.replaced.map((instance) => pm2.remove(instance.id)))
+  }
+
+  if (plan.paused) await launch([plan.paused.app])
+
+  // The autoscaler may be about to end one, or to start one: what counts is that somebody is there.
+  function expectedOf(instances: readonly Instance[]): number {
+    return instances.some(({ status }) => status === 'online') ? 1 : 0
   }
 
   async function launch(apps: App[]): Promise<void> {
@@ -155,6 +181,7 @@ async function carryOut(
 /** Ends what was started, and the daemon if nothing else runs in it. */
 async function undo(pm2: Pm2, root: string, started: ReadonlySet<string>): Promise<void> {
   const own = ownInstances(await pm2.list(), root).filter((instance) => started.has(instance.name))
+  for (const { id } of own.filter(({ name }) => name === AUTOSCALER)) await pm2.remove(id)
   await Promise.all(own.map((instance) => pm2.remove(instance.id)))
   if ((await pm2.list()).length === 0) await pm2.kill()
 }

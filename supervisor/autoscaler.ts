@@ -1,0 +1,66 @@
+// The entry of the autoscaler's process: `node dist/supervisor/autoscaler.js`, as pm2 runs it, once a machine.
+import { createHash } from 'node:crypto'
+import { hostname } from 'node:os'
+import { listSources } from './base/discovery.ts'
+import { StartupError } from './base/errors.ts'
+import { openMachines } from './messaging/machines.ts'
+import { queuesOf, workQueue } from './messaging/topology.ts'
+import { main, type ProcessContext, type Service } from './process/main.ts'
+import { workersOf } from './process/workers.ts'
+import { type Autoscale, autoscale } from './scaling/autoscale.ts'
+import { trackInstances } from './scaling/fleet.ts'
+import { openAsleep, watchPins } from './scaling/notes.ts'
+import { connectPm2 } from './scaling/pm2.ts'
+import { ownInstances } from './scaling/project.ts'
+import { heartbeatOf, viewOf } from './scaling/view.ts'
+
+const NAME = 'autoscaler'
+
+await main(NAME, startAutoscaler, { loads: (root) => listSources(root, 'workers').map(({ compiled }) => compiled) })
+
+async function startAutoscaler({ config, log, report, root }: ProcessContext): Promise<Service> {
+  const workers = await workersOf(root)()
+  const pm2 = await connectPm2({ launch: false })
+  if (!pm2) throw new StartupError('WARREN_PM2', 'Expected pm2 to run, found none: the autoscaler has nothing to scale.')
+
+  const host = hostname()
+  // The same after a restart; and two pm2 daemons of one machine are two machines.
+  const id = `${host}-${createHash('sha256').update(`${process.env.PM2_HOME} ${root}`).digest('hex').slice(0, 8)}`
+  const ceiling = config.maxInstances
+  let scaler: Autoscale | undefined
+  const instances = await trackInstances(pm2, (all) => ownInstances(all, root), () => scaler?.wakeUp())
+  const pins = watchPins(config.dataDir, (error) => log.error({ reason: error.message }, 'the pins can not be read'))
+  const machine = { id, host, ceiling, workers, instances, pins }
+  const machines = openMachines({
+    urls: config.amqpUrls,
+    name: NAME,
+    log,
+    heartbeat: () => heartbeatOf(machine),
+    view: () => viewOf({ ...machine, scaler, machines, queueOf: (worker) => workQueue(worker.name, worker) ?? null }),
+    onState: tell,
+  })
+  scaler = autoscale({
+    ...machine,
+    queuesOf: (worker) => queuesOf(worker.name, worker),
+    pm2,
+    others: () => machines.others,
+    depth: machines.depth,
+    asleep: openAsleep(config.dataDir),
+    log,
+  })
+  let stopping = false
+
+  function tell(): void {
+    const { status, ...why } = machines.state
+    if (!stopping) void report.set({ status: status === 'ready' ? 'ready' : 'waiting', ...why })
+  }
+
+  return {
+    async stop() {
+      stopping = true
+      await scaler?.close()
+      await machines.close()
+      await pm2.disconnect()
+    },
+  }
+}

@@ -1,0 +1,79 @@
+// What runs, as it is shown: what the front door and the commands need of the autoscalers.
+import type { WorkerPlace } from './dead-letters.ts'
+import type { WorkerDefinition } from './definitions.ts'
+
+/** A worker as its file defines it. */
+export interface WorkerSummary
+  extends WorkerPlace,
+    Pick<WorkerDefinition, 'concurrency' | 'threads' | 'timeout' | 'memoryLimitMb' | 'attempts' | 'scale'> {}
+
+/** One process of a worker. */
+export interface InstanceView {
+  /** The machine that it runs on. */
+  readonly host: string
+  /** pm2's number for it. */
+  readonly id: number
+  /** Null while it is not running. */
+  readonly pid: number | null
+  /** Its own word where it has told (`ready`, `waiting`, `draining`, …), or else pm2's. */
+  readonly status: string
+  /** Bytes of resident memory. */
+  readonly memory: number
+  /** Percent of one core. */
+  readonly cpu: number
+  /** Messages; null where it has not told. */
+  readonly inProgress: number | null
+}
+
+/** What an autoscaler did, and why. */
+export interface Decision {
+  /** ISO 8601. */
+  readonly at: string
+  readonly host: string
+  readonly worker: string
+  /** Instances on the machine before it, and after. */
+  readonly from: number
+  readonly to: number
+  /** Messages, when it was decided; null: not known. */
+  readonly ready: number | null
+  readonly inProgress: number | null
+  /** Instances that the load is worth, over all machines. */
+  readonly desired: number
+  /** Why not that many here: other machines, the machine's ceiling, a pin. */
+  readonly reason: string
+}
+
+/** A worker, and what runs of it. */
+export interface WorkerView extends WorkerSummary {
+  /** Its queue; null where each process has one of its own. */
+  readonly queue: string | null
+  /** Messages that wait; null: not known. */
+  readonly depth: number | null
+  /** Messages that are being handled; null: not known. */
+  readonly inProgress: number | null
+  readonly instances: readonly InstanceView[]
+  /** Instances that there should be on all machines; null where nobody scales it. */
+  readonly desired: number | null
+  /** How many `warren scale` has pinned it to, by machine. */
+  readonly pinned: Readonly<Record<string, number>>
+  /** The latest ones, newest first. */
+  readonly decisions: readonly Decision[]
+}
+
+/** What one machine knows. */
+export interface MachineView {
+  /** Unique among the machines of a broker. */
+  readonly id: string
+  readonly host: string
+  /** How many worker processes there may be on it. */
+  readonly ceiling: number
+  /** All machines that it knows of, itself among them. */
+  readonly machines: readonly string[]
+  readonly workers: readonly WorkerView[]
+}
+
+/** Asks the autoscalers of all machines. */
+export interface Fleet {
+  /** @throws AutoscalerUnavailableError if none answers */
+  workers(): Promise<readonly WorkerView[]>
+}

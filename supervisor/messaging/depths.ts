@@ -1,0 +1,54 @@
+import type { Channel } from 'amqplib'
+import type { Depth } from '../base/machines.ts'
+import type { Link } from './link.ts'
+
+/** Milliseconds for the broker to answer; a quorum queue without a leader does not. */
+const ANSWER_TIMEOUT = 2_000
+
+/** Asks a queue what it holds. Undefined: it is not there, or the broker did not answer. */
+export type AskDepth = (queue: string) => Promise<Depth | undefined>
+
+/**
+ * Passive declarations, which change nothing and are exact at once. Each queue has a channel of its own: the answer to a
+ * queue that is not there is the channel's end, and the others need not wait.
+ */
+export function createDepths(link: Link): AskDepth {
+  const channels = new Map<string, Promise<Channel>>()
+  const asking = new Set<string>()
+
+  function channelOf(queue: string): Promise<Channel> {
+    let channel = channels.get(queue)
+    if (!channel) {
+      channel = link.looseChannel(() => channels.delete(queue))
+      channel.catch(() => channels.delete(queue))
+      channels.set(queue, channel)
+    }
+    return channel
+  }
+
+  return async function depth(queue) {
+    // The last question has no answer yet: a second one would wait behind it.
+    if (asking.has(queue)) return undefined
+    asking.add(queue)
+    const answer = ask(queue).finally(() => asking.delete(queue))
+    let timer: NodeJS.Timeout | undefined
+    const silence = new Promise<undefined>((resolve) => {
+      timer = setTimeout(resolve, ANSWER_TIMEOUT, undefined)
+    })
+    try {
+      return await Promise.race([answer, silence])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async function ask(queue: string): Promise<Depth | undefined> {
+    try {
+      const channel = await channelOf(queue)
+      const { messageCount, consumerCount } = await link.orLost(channel.checkQueue(queue))
+      return { messages: messageCount, consumers: consumerCount }
+    } catch {
+      return undefined
+    }
+  }
+}

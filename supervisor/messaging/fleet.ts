@@ -1,0 +1,96 @@
+import { once } from 'node:events'
+import type { Channel, ConsumeMessage } from 'amqplib'
+import { AutoscalerUnavailableError, BrokerUnavailableError, reasonOf } from '../base/errors.ts'
+import type { Fleet, MachineView, WorkerView } from '../base/fleet.ts'
+import { REPLY_TO } from './calls.ts'
+import type { Link } from './link.ts'
+import { AUTOSCALERS } from './machines.ts'
+import { openAny } from './open-any.ts'
+
+/** Milliseconds for all machines to answer; what has not by then is not shown. */
+const ANSWER_TIMEOUT = 2_000
+
+/** How many decisions of a worker are shown. */
+const DECISIONS = 10
+
+export interface FleetOptions {
+  urls: readonly string[]
+  /** The process's name, shown in the broker's list of connections. */
+  name: string
+}
+
+/** Asks the autoscalers of all machines, over a connection of its own each time. */
+export function openFleet({ urls, name }: FleetOptions): Fleet {
+  return {
+    async workers() {
+      const link = await openAny(urls, `${name} fleet`)
+      try {
+        return mergeViews(await ask(link))
+      } catch (error) {
+        if (link.lost.aborted) throw new BrokerUnavailableError(reasonOf(link.lost.reason), { cause: error })
+        throw error
+      } finally {
+        await link.close()
+      }
+    },
+  }
+}
+
+async function ask(link: Link): Promise<MachineView[]> {
+  let ended = () => {}
+  const end = new Promise<void>((resolve) => {
+    ended = resolve
+  })
+  const channel = await link.looseChannel(() => ended())
+  const views = new Map<string, MachineView>()
+  const complete = new Promise<void>((resolve) => {
+    const onReply = ({ content }: ConsumeMessage) => {
+      const view = JSON.parse(content.toString()) as MachineView
+      views.set(view.id, view)
+      if ([...views.values()].every(({ machines }) => machines.every((id) => views.has(id)))) resolve()
+    }
+    consume(channel, onReply).catch(resolve)
+  })
+  // No exchange ends the channel, and one without a queue returns the question: nobody is there.
+  const nobody = Promise.race([end, once(channel, 'return')])
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ANSWER_TIMEOUT)
+  })
+  await link.orLost(Promise.race([complete, nobody, late]))
+  clearTimeout(timer)
+  if (views.size === 0) throw new AutoscalerUnavailableError()
+  return [...views.values()]
+}
+
+async function consume(channel: Channel, onReply: (message: ConsumeMessage) => void): Promise<void> {
+  await channel.consume(REPLY_TO, (message) => message && onReply(message), { noAck: true })
+  channel.publish(AUTOSCALERS, '', Buffer.alloc(0), { type: 'ask', replyTo: REPLY_TO, mandatory: true })
+}
+
+/** One view of each worker, by name, out of the machines' own. */
+export function mergeViews(views: readonly MachineView[]): WorkerView[] {
+  const merged = new Map<string, WorkerView>()
+  for (const view of [...views].sort((a, b) => (a.host < b.host ? -1 : 1))) {
+    for (const worker of view.workers) {
+      const other = merged.get(worker.name)
+      merged.set(worker.name, other ? mergeWorker(other, worker) : worker)
+    }
+  }
+  return [...merged.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+function mergeWorker(one: WorkerView, other: WorkerView): WorkerView {
+  return {
+    ...one,
+    // Whoever asked last is not known: both looked at the same queue.
+    depth: one.depth ?? other.depth,
+    inProgress: one.inProgress === null || other.inProgress === null ? null : one.inProgress + other.inProgress,
+    instances: [...one.instances, ...other.instances],
+    desired: one.desired ?? other.desired,
+    pinned: { ...one.pinned, ...other.pinned },
+    decisions: [...one.decisions, ...other.decisions]
+      .sort((a, b) => (a.at > b.at ? -1 : 1))
+      .slice(0, DECISIONS),
+  }
+}

@@ -1,0 +1,47 @@
+// How many instances of a worker there should be: pure, so that it can be simulated.
+import type { Scale } from '../base/scale.ts'
+
+/** What a worker's queue holds, and what its instances are at. */
+export interface Load {
+  readonly ready: number
+  readonly inProgress: number
+  /** Whether there may be more than that: a broker or an instance has not answered. */
+  readonly isPartial?: boolean
+}
+
+/** What the policy remembers of a worker between two looks. */
+export interface Memory {
+  /** What the load was worth since the cooldown's begin: never empty, falling, each newer than the one before. */
+  readonly recent: readonly { readonly at: number; readonly instances: number }[]
+}
+
+/**
+ * What is remembered at first: as many as there are now may have been needed just before.
+ * @param at milliseconds, as all times here
+ */
+export function remember(instances: number, at: number): Memory {
+  return { recent: [{ at, instances }] }
+}
+
+/** The instances that a load is worth by itself. */
+export function instancesFor({ ready, inProgress }: Load, { min, max, messagesPerInstance }: Scale): number {
+  return clamp(Math.ceil((ready + inProgress) / messagesPerInstance), min, max)
+}
+
+/**
+ * The instances that a worker should have: at once as many as its load is worth, and no fewer than it was worth at any
+ * time within the last `cooldown`. So a load that comes and goes within that time starts and ends nothing. A load that
+ * is not known is never taken for none: it ends nothing, and the cooldown begins when it is known again.
+ */
+export function follow(memory: Memory, load: Load, scale: Scale, at: number): { memory: Memory; desired: number } {
+  const before = Math.max(...memory.recent.map(({ instances }) => instances))
+  const worth = instancesFor(load, scale)
+  const latest = { at, instances: load.isPartial ? Math.max(worth, before) : worth }
+  const kept = memory.recent.filter((one) => one.at > at - scale.cooldown && one.instances > latest.instances)
+  const recent = [...kept, latest]
+  return { memory: { recent }, desired: clamp(recent[0]?.instances ?? 0, scale.min, scale.max) }
+}
+
+function clamp(value: number, min: number, max: number): number {
+  return Math.min(Math.max(value, min), max)
+}
