@@ -195,9 +195,8 @@ t.test('told to end with all others, the broker lets them finish first', async (
   t.equal((await flixtube.pm2('delete', 'all')).code, 0)
   await until(async () => (await flixtube.list()).length === 0, { what: 'all to end', interval: 100 })
   t.equal(noted(), 'begun 1\ndone 1\n')
-  const order = ended()
-  t.ok(order.lastIndexOf('broker') > order.lastIndexOf('slow'), 'it has waited')
 
+  // Had the broker not waited, the worker could not have acknowledged what it finished, and would get it once more.
   t.match(await flixtube.npm('start'), { code: 0 })
   const again = await connect(amqpUrl)
   t.equal((await (await again.createChannel()).checkQueue('slow')).messageCount, 0)
