@@ -21,14 +21,19 @@ await main(NAME, startAutoscaler, { loads: (root) => listSources(root, 'workers'
 async function startAutoscaler({ config, log, report, root }: ProcessContext): Promise<Service> {
   const workers = await workersOf(root)()
   const pm2 = await connectPm2({ launch: false })
-  if (!pm2) throw new StartupError('WARREN_PM2', 'Expected pm2 to run, found none: the autoscaler has nothing to scale.')
+  if (!pm2)
+    throw new StartupError('WARREN_PM2', 'Expected pm2 to run, found none: the autoscaler has nothing to scale.')
 
   const host = hostname()
   // The same after a restart; and two pm2 daemons of one machine are two machines.
   const id = `${host}-${createHash('sha256').update(`${process.env.PM2_HOME} ${root}`).digest('hex').slice(0, 8)}`
   const ceiling = config.maxInstances
   let scaler: Autoscale | undefined
-  const instances = await trackInstances(pm2, (all) => ownInstances(all, root), () => scaler?.wakeUp())
+  const instances = await trackInstances(
+    pm2,
+    (all) => ownInstances(all, root),
+    () => scaler?.wakeUp(),
+  )
   const pins = watchPins(config.dataDir, (error) => log.error({ reason: error.message }, 'the pins can not be read'))
   const machine = { id, host, ceiling, workers, instances, pins }
   const machines = openMachines({

@@ -229,7 +229,9 @@ export function defineWorker(address: Address, options: SubscriberOptions<never>
   const scaled = given.scale === undefined ? undefined : parseScale(given.scale)
   if (scaled) problems.push(...scaled.problems)
   if (scaled && subscription === 'instance') {
-    problems.push("scale: expected only with subscription 'group', because a queue of each process's own tells nothing of the others")
+    problems.push(
+      "scale: expected only with subscription 'group', because a queue of each process's own tells nothing of the others",
+    )
   }
 
   if (problems.length > 0)

@@ -89,8 +89,6 @@ function mergeWorker(one: WorkerView, other: WorkerView): WorkerView {
     instances: [...one.instances, ...other.instances],
     desired: one.desired ?? other.desired,
     pinned: { ...one.pinned, ...other.pinned },
-    decisions: [...one.decisions, ...other.decisions]
-      .sort((a, b) => (a.at > b.at ? -1 : 1))
-      .slice(0, DECISIONS),
+    decisions: [...one.decisions, ...other.decisions].sort((a, b) => (a.at > b.at ? -1 : 1)).slice(0, DECISIONS),
   }
 }

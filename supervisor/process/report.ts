@@ -28,7 +28,10 @@ export function openReport(): Report {
 
   function tell(): Promise<void> {
     lastTold = inProgress
-    return send({ type: STATE_TOPIC, data: { pid: process.pid, ...state, ...(inProgress !== undefined && { inProgress }) } })
+    return send({
+      type: STATE_TOPIC,
+      data: { pid: process.pid, ...state, ...(inProgress !== undefined && { inProgress }) },
+    })
   }
 
   // The first change at once, and then one every so often: a worker may handle thousands of messages meanwhile.

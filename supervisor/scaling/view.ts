@@ -20,7 +20,9 @@ export interface Machine {
 
 /** What the others need to know of this machine to divide the work. */
 export function heartbeatOf({ id, host, workers, instances }: Machine): Heartbeat {
-  const known = workers.map(({ name }) => [name, instances.running(name)] as const).filter(([, { length }]) => length > 0)
+  const known = workers
+    .map(({ name }) => [name, instances.running(name)] as const)
+    .filter(([, { length }]) => length > 0)
   return {
     id,
     host,
