@@ -23,6 +23,8 @@ const USAGE = `Usage: warren COMMAND
   status                            what runs, and how it is
   logs [NAME] [--lines 30] [--nostream]
   check                             import every worker and route, and list what is wrong
+  ps [--watch] [--json]             the workers: what waits, what runs on which machine, and why
+  scale NAME auto|N                 pin a worker to N instances on this machine, or let it follow its load
   dead COMMAND                      list, show, redrive or purge dead letters: warren dead help`
 
 const root = process.cwd()
@@ -32,8 +34,20 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
 })
 
+const OUTPUT = { print: (line: string) => console.log(line), progress: (line: string) => console.error(line) }
+
 /** Each resolves with the exit code, or with nothing if it goes on. */
-const COMMANDS: Record<string, () => Promise<number | undefined>> = { start, dev, stop, status, logs, check, dead }
+const COMMANDS: Record<string, () => Promise<number | undefined>> = {
+  start,
+  dev,
+  stop,
+  status,
+  logs,
+  check,
+  ps,
+  scale,
+  dead,
+}
 
 try {
   const name = process.argv[2] ?? 'help'
@@ -108,6 +122,29 @@ async function logs(): Promise<number | undefined> {
   return found && follow ? undefined : 0
 }
 
+async function ps(): Promise<number> {
+  const { runPs } = await import('./commands/ps.ts')
+  const { openFleet } = await import('./messaging/fleet.ts')
+  const interrupted = new AbortController()
+  process.once('SIGINT', () => interrupted.abort())
+  await runPs(
+    process.argv.slice(3),
+    openFleet({ urls: loadConfig(root).amqpUrls, name: 'cli' }),
+    OUTPUT,
+    interrupted.signal,
+  )
+  return 0
+}
+
+async function scale(): Promise<number> {
+  const { runScale } = await import('./commands/scale.ts')
+  const { writePin } = await import('./scaling/notes.ts')
+  const { workersOf } = await import('./process/workers.ts')
+  const { dataDir } = loadConfig(root)
+  await runScale(process.argv.slice(3), workersOf(root), (name, count) => writePin(dataDir, name, count), OUTPUT)
+  return 0
+}
+
 async function dead(): Promise<number> {
   const { runDead } = await import('./commands/dead.ts')
   const { openClient } = await import('./messaging/client.ts')
@@ -126,8 +163,7 @@ async function dead(): Promise<number> {
   }
 
   try {
-    const output = { print: (line: string) => console.log(line), progress: (line: string) => console.error(line) }
-    await runDead(process.argv.slice(3), open, output)
+    await runDead(process.argv.slice(3), open, OUTPUT)
     return 0
   } finally {
     await client?.close()

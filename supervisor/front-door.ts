@@ -6,6 +6,7 @@ import { serve } from './http/server.ts'
 import { projectId } from './http/share-port.ts'
 import { openClient } from './messaging/client.ts'
 import { openDeadLetters } from './messaging/dead-letters.ts'
+import { openFleet } from './messaging/fleet.ts'
 import { main, type ProcessContext, type Service } from './process/main.ts'
 import { workersOf } from './process/workers.ts'
 
@@ -19,7 +20,8 @@ async function startFrontDoor({ config, log, report, root }: ProcessContext): Pr
   const { redrive } = client
   const deadLetters = openDeadLetters({ urls: config.amqpUrls, name: NAME, workers: workersOf(root), redrive })
   const project = projectId(root)
-  const app = createApp({ config, log, client, deadLetters, project, routes })
+  const fleet = openFleet({ urls: config.amqpUrls, name: NAME })
+  const app = createApp({ config, log, client, deadLetters, fleet, project, routes })
   const server = await serve(app, config, project)
   log.info({ host: server.host, port: server.port, routes: routes.map(({ file }) => file) }, 'listening')
 

@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
 import type { Config } from '../base/config.ts'
 import type { DeadLetters } from '../base/dead-letters.ts'
+import type { Fleet } from '../base/fleet.ts'
 import type { FrontDoor, FrontDoorClient } from '../base/front-door.ts'
 import type { Logger } from '../base/log.ts'
 import { auth } from './auth.ts'
@@ -12,12 +13,14 @@ import { answerError } from './problem.ts'
 import { requestContext } from './request-context.ts'
 import { responseHeaders } from './response-headers.ts'
 import type { Mount } from './routes.ts'
+import { workerRoutes } from './workers.ts'
 
 export interface AppOptions {
   config: Pick<Config, 'apiKeys'>
   log: Logger
   client: FrontDoorClient
   deadLetters: DeadLetters
+  fleet: Fleet
   /** What `projectId` makes of the project's folder. */
   project: string
   /** The user's routes, as `loadRoutes` found them. */
@@ -25,7 +28,7 @@ export interface AppOptions {
 }
 
 /** The front door: what every request passes, in this order, then Warren's own routes, then the user's. */
-export function createApp({ config, log, client, deadLetters, project, routes }: AppOptions): Hono<FrontDoor> {
+export function createApp({ config, log, client, deadLetters, fleet, project, routes }: AppOptions): Hono<FrontDoor> {
   const app = new Hono<FrontDoor>()
     .use(requestContext(log, client))
     .use(responseHeaders())
@@ -33,6 +36,7 @@ export function createApp({ config, log, client, deadLetters, project, routes }:
     .use(limitBody())
     .route('/', health(client, project))
     .route('/', deadLetterRoutes(deadLetters, client))
+    .route('/', workerRoutes(fleet, client))
 
   for (const { path, app: routed } of routes) app.route(path, routed)
 

@@ -1,8 +1,9 @@
-import { Hono, type MiddlewareHandler } from 'hono'
+import { Hono } from 'hono'
 import { z } from 'zod'
 import type { DeadLetters } from '../base/dead-letters.ts'
-import { BrokerUnavailableError, DeadLetterError } from '../base/errors.ts'
+import { DeadLetterError } from '../base/errors.ts'
 import type { FrontDoor, FrontDoorClient } from '../base/front-door.ts'
+import { askBroker } from './ask-broker.ts'
 import { problem } from './problem.ts'
 import { query } from './validate.ts'
 
@@ -47,15 +48,6 @@ export function deadLetterRoutes(letters: DeadLetters, client: FrontDoorClient) 
     .delete('/dead-letters/:id', query(one), async (c) => {
       return c.json(await explained(letters.remove(c.req.param('id'), c.req.valid('query').worker)))
     })
-}
-
-/** Without a broker there is nothing to look at, and nobody needs to wait for a connection that can't be made. */
-function askBroker(client: FrontDoorClient): MiddlewareHandler {
-  return async function checkBroker(_, next) {
-    const { status, reason } = client.state
-    if (status === 'waiting') throw new BrokerUnavailableError(reason ?? status)
-    await next()
-  }
 }
 
 async function explained<T>(result: Promise<T>): Promise<T> {

@@ -2,6 +2,7 @@ import { Hono } from 'hono'
 import { pino } from 'pino'
 import type { Bus } from '../../supervisor/base/bus.ts'
 import type { DeadLetters } from '../../supervisor/base/dead-letters.ts'
+import type { Fleet } from '../../supervisor/base/fleet.ts'
 import type { FrontDoor, FrontDoorClient } from '../../supervisor/base/front-door.ts'
 import { createApp } from '../../supervisor/http/app.ts'
 import type { Mount } from '../../supervisor/http/routes.ts'
@@ -22,6 +23,7 @@ export interface FrontDoorOptions {
   state?: FrontDoorClient['state']
   /** The project's dead letters; without them, asking for them is an unexpected error. */
   deadLetters?: DeadLetters
+  fleet?: Fleet
   /** What every send rejects with. */
   refuse?: () => Error
 }
@@ -37,7 +39,8 @@ export interface StartedFrontDoor {
 
 /** The HTTP part on a real port, over a messaging client that keeps to its contract and remembers. */
 export async function startFrontDoor(t: Teardown, options: FrontDoorOptions = {}): Promise<StartedFrontDoor> {
-  const { apiKeys = [], routes = [], state = { status: 'ready' }, deadLetters = {} as DeadLetters, refuse } = options
+  const { apiKeys = [], routes = [], state = { status: 'ready' }, refuse } = options
+  const { deadLetters = {} as DeadLetters, fleet = {} as Fleet } = options
   const lines: string[] = []
   const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) })
   const sent: Recorded[] = []
@@ -57,6 +60,7 @@ export async function startFrontDoor(t: Teardown, options: FrontDoorOptions = {}
     log,
     client: { state, bus },
     deadLetters,
+    fleet,
     project: 'test',
     routes: mounts,
   })
