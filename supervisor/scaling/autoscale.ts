@@ -46,7 +46,7 @@ export interface Autoscale {
   wakeUp(): void
   readonly decisions: readonly Decision[]
   /** What was found last, for a worker that is scaled. */
-  load(worker: string): { ready: number | null; desired: number } | undefined
+  load(worker: string): { ready: number | null; desired: number | null } | undefined
   /** Starts no more steps, and waits for the one that is under way. */
   close(): Promise<void>
 }
@@ -237,7 +237,7 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
     decisions,
     load(name) {
       const one = followed.get(name)
-      return one && { ready: one.depths[0] ? one.load.ready : null, desired: one.desired }
+      return one && { ready: one.depths[0] ? one.load.ready : null, desired: one.memory ? one.desired : null }
     },
     async close() {
       closed.abort()
