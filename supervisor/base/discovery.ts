@@ -17,6 +17,9 @@ export interface SourceFile {
 /** Apps of Warren's own, and the word by which pm2 means every app. */
 const RESERVED = ['front-door', 'compiler', 'broker', 'autoscaler', 'all']
 
+/** An AMQP routing key has 255 bytes, and the delay network needs 56 of a retry's; a dot joins the two names. */
+const MAX_NAMES = 198
+
 const SOURCE = /\.[cm]?ts$/
 const DECLARATION = /\.d\.[cm]?ts$/
 
@@ -90,6 +93,13 @@ export async function loadWorker(root: string, name: string): Promise<Worker> {
     throw new DiscoveryError(
       `${source.file}: expected a worker as the default export, \`export default defineWorker(…)\`; ` +
         `found ${definition === undefined ? 'no default export' : `a default export of type ${typeof definition}`}.`,
+    )
+  }
+  const { kind, name: fanout } = definition.address
+  if (kind === 'fanout' && fanout.length + name.length > MAX_NAMES) {
+    throw new DiscoveryError(
+      `${source.file}: expected at most ${MAX_NAMES} characters in its name and its fanout's together, found ` +
+        `${fanout.length + name.length}. Rename one.`,
     )
   }
   return { ...source, definition }

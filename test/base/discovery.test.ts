@@ -47,6 +47,15 @@ t.test('every failure names the file, what was expected and what was found', asy
       { 'workers/a.ts': worker('a').replace('handler', 'concurrancy: 1, handler') },
       /^workers\/a\.ts: .*unknown option 'concurrancy' \(did you mean 'concurrency'\?\)/s,
     ],
+    [
+      'names that no routing key has room for',
+      {
+        [`workers/${'w'.repeat(100)}.ts`]: worker('a')
+          .replaceAll('defineQueue', 'defineFanout')
+          .replace("'a'", `'${'f'.repeat(99)}'`),
+      },
+      /^workers\/w+\.ts: expected at most 198 characters .* found 199\. Rename one\.$/,
+    ],
     ['an unusable name', { 'workers/a.b.ts': worker('a') }, /^workers\/a\.b\.ts: expected a name of .*found 'a\.b'/],
     [
       'two endings',

@@ -19,10 +19,14 @@ const SEED = Number(process.env.WARREN_SEED ?? Date.now() % 1_000_000)
 const FRAMES_A_CONNECTION = 20
 const CONNECTIONS_AT_ONCE = 16
 
+/** Milliseconds; a million frames take minutes. */
+const LIMIT = 60_000 + FRAMES * 2
+
 const random = randomFrom(SEED)
 const below = (end: number) => Math.floor(random() * end)
 
-t.test(`${FRAMES} mutated frames cost their connections alone`, { timeout: 30 * 60_000 }, async (t) => {
+t.setTimeout(LIMIT)
+t.test(`${FRAMES} mutated frames cost their connections alone`, { timeout: LIMIT }, async (t) => {
   t.comment(`WARREN_SEED=${SEED}`)
   const faults = collect<unknown>('faults')
   const log = { debug() {}, info() {}, warn() {}, error: (details: object) => faults.push(details) }
@@ -47,7 +51,7 @@ t.test(`${FRAMES} mutated frames cost their connections alone`, { timeout: 30 * 
   await channel.waitForConfirms()
   const message = await channel.get('control', { noAck: true })
   t.match(message, { content: Buffer.from('still here') }, 'another connection works on')
-  t.ok(grown < 64 * 1024 * 1024, `the heap has grown by ${Math.round(grown / 1024)} kB`)
+  t.ok(grown < 16 * 1024 * 1024, `the heap has grown by ${Math.round(grown / 1024)} kB`)
 })
 
 t.test('silent, slow and unknown clients', async (t) => {

@@ -240,7 +240,8 @@ export function serveConnection(socket: Socket, context: BrokerContext, onEnd: (
     output.write(encodeMethod(0, { name: 'connection.close', ...reason }))
     isClosing = true
     releaseAll()
-    setTimeout(() => socket.destroy(), CLOSE_TIMEOUT_MS).unref()
+    const impatience = setTimeout(() => socket.destroy(), CLOSE_TIMEOUT_MS).unref()
+    socket.once('close', () => clearTimeout(impatience))
   }
 
   function releaseAll(): void {
