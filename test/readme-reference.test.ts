@@ -9,6 +9,7 @@ import { parseConfig } from '../supervisor/base/config.ts'
 import type { DeadLetters } from '../supervisor/base/dead-letters.ts'
 import type { FrontDoorClient } from '../supervisor/base/front-door.ts'
 import { createLogger } from '../supervisor/base/log.ts'
+import { parseScale } from '../supervisor/base/scale.ts'
 import { createContext } from '../supervisor/execution/context.ts'
 import { deadLetterHeaders } from '../supervisor/execution/settlement.ts'
 import { deadLetterRoutes } from '../supervisor/http/dead-letters.ts'
@@ -109,6 +110,19 @@ t.test('every option of a worker, with its default', async (t) => {
     timeout: warren.parseDuration(timeout as string),
     subscription,
   })
+})
+
+t.test('every option of scale, with its default', async (t) => {
+  const rows = readme.table(['scale', 'default', 'meaning'])
+  const said = Object.fromEntries(rows.map((row) => row.map((cell) => codeSpans(cell)[0])))
+  const { scale } = parseScale({
+    ...said,
+    min: Number(said.min),
+    max: Number(said.max),
+    messagesPerInstance: Number(said.messagesPerInstance),
+  })
+  t.same(scale, parseScale({}).scale)
+  t.same(Object.keys(said).sort(), Object.keys(scale).sort())
 })
 
 t.test('every option of startBroker', async (t) => {

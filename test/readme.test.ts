@@ -97,7 +97,7 @@ t.test('the README, step by step', async (t) => {
   /** Reads are repeated until they show what they should: a worker needs a moment. */
   async function runOne(command: string, status: number, expected: string | undefined): Promise<string> {
     const isCurl = command.startsWith('curl ')
-    const isRead = isCurl ? !/ (-d|--data-binary) /.test(command) : /npm run (logs|status)/.test(command)
+    const isRead = isCurl ? !/ (-d|--data-binary) /.test(command) : /npm run (logs|status)|npx warren ps/.test(command)
     const line = here(command).replace(/^curl -s /, "curl -sS --max-time 20 -w '%{stderr}%{http_code}' ")
     let last = ''
 

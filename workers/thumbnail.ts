@@ -14,6 +14,7 @@ export default defineWorker(thumbnail, {
   threads: 2,
   timeout: '20s',
   memoryLimitMb: 256,
+  scale: { min: 0, max: 4, messagesPerInstance: 100 },
   handler: async function makeThumbnail({ id, width }) {
     const upload = await readUpload(id)
     const path = `thumbnails/${id}.png`

@@ -1,0 +1,63 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { runScale } from '../../supervisor/commands/scale.ts'
+import { readPins, watchPins, writePin } from '../../supervisor/scaling/notes.ts'
+import { aWorker } from '../helpers/fleet.ts'
+
+const { scale: _, ...unscaled } = aWorker({ name: 'fixed' })
+const workers = async () => [aWorker(), unscaled]
+
+t.test('pins a worker, and releases it', async (t) => {
+  const dataDir = t.testdir({})
+  const lines: string[] = []
+  const run = (...args: string[]) =>
+    runScale(args, workers, (name, count) => writePin(dataDir, name, count), {
+      print: (line) => void lines.push(line),
+      progress() {},
+    })
+  const pins = watchPins(dataDir, (error) => t.fail(error.message))
+  t.same(pins(), {})
+  await run('resize', '3')
+  t.same(pins(), { resize: 3 })
+  await run('resize', '0')
+  t.same(readPins(dataDir), { resize: 0 })
+  await run('resize', 'auto')
+  t.same(readPins(dataDir), {})
+  t.same(lines, [
+    'resize is pinned to 3 on this machine, until `npx warren scale resize auto`.',
+    'resize is pinned to 0 on this machine, until `npx warren scale resize auto`.',
+    'resize follows its load again.',
+  ])
+})
+
+t.test('refuses what makes no sense, and changes nothing', async (t) => {
+  const pin = () => t.fail('nothing is pinned')
+  const cases: [string[], RegExp][] = [
+    [[], /expected `warren scale NAME auto` or/],
+    [['resize'], /expected `warren scale NAME auto` or/],
+    [['resize', '1', '2'], /expected `warren scale NAME auto` or/],
+    [['resise', '1'], /\(resize, fixed\), found 'resise' \(did you mean 'resize'\?\)/],
+    [['fixed', '2'], /worker 'fixed' has no `scale`.*`npx pm2 scale fixed 2`/],
+    [['resize', 'two'], /from 0 to 1000; found 'two'/],
+    [['resize', '1.5'], /found '1\.5'/],
+    [['resize', '1001'], /found '1001'/],
+  ]
+  for (const [args, message] of cases) {
+    await t.rejects(runScale(args, workers, pin, { print() {}, progress() {} }), { code: 'WARREN_USAGE', message })
+  }
+})
+
+t.test('a file that somebody has broken', async (t) => {
+  const dataDir = t.testdir({})
+  writePin(dataDir, 'resize', 2)
+  const errors: string[] = []
+  const pins = watchPins(dataDir, ({ message }) => errors.push(message))
+  t.same(pins(), { resize: 2 })
+  writeFileSync(join(dataDir, 'scaling/pins.json'), '{"resize":')
+  t.same(pins(), { resize: 2 }, 'the last ones that could be read')
+  pins()
+  t.match(errors, [/pins\.json: expected numbers of instances by worker, found something else/])
+  t.equal(errors.length, 1, 'told once')
+  t.throws(() => readPins(dataDir), { code: 'WARREN_SCALING_FILE' })
+})
