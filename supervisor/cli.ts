@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The command line: `npm start` and its kin, or `warren start` where Warren is installed as a package.
 import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -25,6 +26,7 @@ const USAGE = `Usage: warren COMMAND
   check                             import every worker and route, and list what is wrong
   ps [--watch] [--json]             the workers: what waits, what runs on which machine, and why
   scale NAME auto|N                 pin a worker to N instances on this machine, or let it follow its load
+  k8s NAME [--image IMAGE]          a worker's Kubernetes Deployment and KEDA ScaledObject
   dead COMMAND                      list, show, redrive or purge dead letters: warren dead help`
 
 const root = process.cwd()
@@ -46,6 +48,7 @@ const COMMANDS: Record<string, () => Promise<number | undefined>> = {
   check,
   ps,
   scale,
+  k8s,
   dead,
 }
 
@@ -142,6 +145,17 @@ async function scale(): Promise<number> {
   const { workersOf } = await import('./process/workers.ts')
   const { dataDir } = loadConfig(root)
   await runScale(process.argv.slice(3), workersOf(root), (name, count) => writePin(dataDir, name, count), OUTPUT)
+  return 0
+}
+
+async function k8s(): Promise<number> {
+  const { runK8s } = await import('./commands/k8s.ts')
+  const { queuesOf } = await import('./messaging/topology.ts')
+  const { workersOf } = await import('./process/workers.ts')
+  const { projectEnv } = await import('./scaling/project.ts')
+  const { shutdownTimeout } = parseConfig(projectEnv(root), root)
+  const { name = 'warren' } = JSON.parse(readFileSync(resolve(root, 'package.json'), 'utf8')) as { name?: string }
+  await runK8s(process.argv.slice(3), workersOf(root), { name, shutdownTimeout, queuesOf }, OUTPUT)
   return 0
 }
 

@@ -168,7 +168,12 @@ t.test('npm stop leaves nothing running, ends the broker last, and starting agai
   t.match(await flixtube.npm('stop'), { code: 0, stderr: '' })
   t.same(flixtube.processes(), [])
   const order = ended()
-  t.same(order.toSorted(), ['broker', 'front-door', 'history', 'recommendations', 'slow', 'thumbnail'], 'in good order')
+  t.same(
+    order.toSorted(),
+    ['autoscaler', 'broker', 'front-door', 'history', 'recommendations', 'slow', 'thumbnail'],
+    'in good order',
+  )
+  t.equal(order[0], 'autoscaler', 'which would bring back the others')
   t.equal(order.at(-1), 'broker', 'which the others could need until then')
 
   t.match(await flixtube.npm('start'), { code: 0, stderr: '' })

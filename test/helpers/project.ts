@@ -113,7 +113,7 @@ export async function createProject(
     cpSync(join(REPOSITORY, file), join(root, file), { recursive: true, filter: (path) => real || !UNUSED.test(path) })
   }
   symlinkSync(realpathSync(join(REPOSITORY, 'node_modules')), join(root, 'node_modules'))
-  for (const entry of real ? [] : ['worker.ts', 'front-door.ts']) {
+  for (const entry of real ? [] : ['worker.ts', 'front-door.ts', 'autoscaler.ts']) {
     const stub = readFileSync(join(REPOSITORY, 'test/fixtures/stub', entry), 'utf8')
     writeFileSync(join(root, 'supervisor', entry), stub.replaceAll('../../../supervisor/', './'))
   }

@@ -34,7 +34,7 @@ for (const [mode, env] of [
       'supervisor/process/report.ts',
       `${readFileSync(join(project.root, 'supervisor/process/report.ts'), 'utf8')}\nvoid 'edited'\n`,
     )
-    await restarts(t, project, ['alone', 'first', 'front-door', 'second'])
+    await restarts(t, project, ['alone', 'autoscaler', 'first', 'front-door', 'second'])
 
     // An error in one file: nothing is emitted, nothing restarts, and the logs tell.
     const before = await project.pids()

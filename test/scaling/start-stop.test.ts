@@ -13,7 +13,7 @@ t.test('start, start again, stop', async (t) => {
   t.match(first.stdout, 'npx pm2 scale', 'tells what to try')
   t.notMatch(first.stdout + first.stderr, 'secret', 'keeps the password to itself')
   const running = await project.pids()
-  t.same(Object.keys(running).sort(), ['front-door', 'history', 'thumbnail'])
+  t.same(Object.keys(running).sort(), ['autoscaler', 'front-door', 'history', 'thumbnail'])
   t.equal((await fetch(`http://127.0.0.1:${project.env.PORT}/`)).status, 200)
 
   const second = await project.npm('start')
@@ -25,7 +25,7 @@ t.test('start, start again, stop', async (t) => {
 
   const stop = await project.npm('stop')
   t.equal(stop.code, 0, stop.stderr)
-  t.match(stop.stdout, 'stopping front-door, history, thumbnail')
+  t.match(stop.stdout, 'stopping front-door, history, thumbnail, autoscaler')
   t.notOk(Object.values(running).flat().some(isAlive), 'the processes have ended')
 
   const again = await project.npm('stop')
@@ -45,8 +45,10 @@ t.test('a start does what has changed, and no more', async (t) => {
   t.equal(changed.code, 0, changed.stderr)
   t.match(changed.stdout, 'removing thumbnail')
   t.match(changed.stdout, 'starting added')
-  const { added, ...rest } = await project.pids()
+  const { added, autoscaler, ...rest } = await project.pids()
   t.equal(added?.length, 1)
+  t.equal(autoscaler?.length, 1)
+  t.not(autoscaler?.[0], before.autoscaler?.[0], 'it was away meanwhile, and knows the new ones')
   t.same(rest, { 'front-door': before['front-door'], history: before.history }, 'the others were left alone')
 
   project.write('workers/history.ts', readyWorker('history2'))
@@ -83,7 +85,7 @@ t.test('two starts at the same time are one start, and pm2 by hand does as well'
   const both = await Promise.all([project.npm('start'), project.npm('start')])
   t.match(both, [{ code: 0 }, { code: 0 }])
   t.equal(both.filter(({ stdout }) => stdout.includes('already running')).length, 1)
-  t.equal((await project.list()).length, 3)
+  t.equal((await project.list()).length, 4)
 
   project.write('workers/one.ts', 'this does not compile')
   t.equal((await project.npm('start')).code, 1)
