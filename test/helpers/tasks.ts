@@ -24,6 +24,8 @@ export interface Tasks extends TestProject {
    * @param ms how long each is to take
    */
   send(worker: string, count: number, ms: number): Promise<number[]>
+  /** Sends as many as a worker takes, so that there are always some to handle; resolves once there have been enough. */
+  sendUntil(worker: string, ms: number, isEnough: () => boolean): Promise<void>
   notes(worker: string): Note[]
   /** Waits until all that was sent to a worker is done; resolves with the numbers of those that were begun more than once. */
   settled(worker: string, timeout?: number): Promise<number[]>
@@ -59,6 +61,7 @@ export default defineWorker(address, {
 }
 
 const ROUTE = `
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Hono } from 'hono'
 import { defineQueue, type FrontDoor } from 'warren'
 import { z } from 'zod'
@@ -68,6 +71,7 @@ const data = z.object({ n: z.int(), ms: z.int() })
 export default new Hono<FrontDoor>().post('/:queue/:from/:count/:ms', async (c) => {
   const { queue, from, count, ms } = c.req.param()
   const address = defineQueue(queue, { data })
+  await sleep(Number(c.req.query('after') ?? 0))
   const numbers = Array.from({ length: Number(count) }, (_, i) => Number(from) + i)
   await Promise.all(numbers.map((n) => c.var.bus.send(address, { n, ms: Number(ms) })))
   return c.json({ numbers }, 202)
@@ -104,6 +108,14 @@ export async function startTasks(t: Test, { workers, env = {} }: TasksOptions): 
     })
   }
 
+  async function send(worker: string, count: number, ms: number): Promise<number[]> {
+    const from = sent[worker] ?? 0
+    sent[worker] = from + count
+    const response = await fetch(`${url}/tasks/${worker}/${from}/${count}/${ms}`, { method: 'POST' })
+    if (response.status !== 202) throw new Error(`answered ${response.status}: ${await response.text()}`)
+    return ((await response.json()) as { numbers: number[] }).numbers
+  }
+
   async function running(worker: string): Promise<number[]> {
     return (await project.pids())[worker] ?? []
   }
@@ -115,12 +127,14 @@ export async function startTasks(t: Test, { workers, env = {} }: TasksOptions): 
     notes,
     running,
 
-    async send(worker, count, ms) {
-      const from = sent[worker] ?? 0
-      sent[worker] = from + count
-      const response = await fetch(`${url}/tasks/${worker}/${from}/${count}/${ms}`, { method: 'POST' })
-      if (response.status !== 202) throw new Error(`answered ${response.status}: ${await response.text()}`)
-      return ((await response.json()) as { numbers: number[] }).numbers
+    send,
+
+    async sendUntil(worker, ms, isEnough) {
+      while (!isEnough()) {
+        await send(worker, 100, ms)
+        const waiting = () => (sent[worker] ?? 0) - notes(worker).filter(({ what }) => what === 'begun').length
+        await until(() => waiting() < 200, { what: 'messages to be handled', timeout: 30_000 })
+      }
     },
 
     async settled(worker, timeout = 30_000) {
