@@ -33,6 +33,7 @@ async function startAutoscaler({ config, log, report, root }: ProcessContext): P
     pm2,
     (all) => ownInstances(all, root),
     () => scaler?.wakeUp(),
+    (name) => scaler?.letGo(name),
   )
   const pins = watchPins(config.dataDir, (error) => log.error({ reason: error.message }, 'the pins can not be read'))
   const machine = { id, host, ceiling, workers, instances, pins }

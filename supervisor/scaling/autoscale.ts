@@ -44,6 +44,8 @@ export interface AutoscaleOptions {
 export interface Autoscale {
   /** Looks again at what pm2 runs, because something may have changed. */
   wakeUp(): void
+  /** Somebody has stopped a worker: from now on it sleeps by their will, if it sleeps. */
+  letGo(worker: string): void
   readonly decisions: readonly Decision[]
   /** What was found last, for a worker that is scaled. */
   load(worker: string): { ready: number | null; desired: number | null } | undefined
@@ -148,9 +150,13 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
     })
   }
 
-  // `pm2 stop NAME` by hand means that it shall not run, whatever waits for it.
+  // `pm2 stop NAME` by hand means that it shall not run, whatever waits for it. It stops one instance after the other:
+  // the first is enough.
   function isStopped(name: string): boolean {
-    const isDown = instances.running(name).every(({ phase }) => phase === 'asleep') && !asleep.has(name)
+    const running = instances.running(name)
+    // Somebody has started what had been put to sleep.
+    if (live(running).length > 0) asleep.delete(name)
+    const isDown = running.some(({ phase }) => phase === 'asleep') && !asleep.has(name)
     if (isDown && !handsOff.has(name)) log.info({ worker: name }, 'stopped by hand: left alone until it is started')
     if (isDown) handsOff.add(name)
     else handsOff.delete(name)
@@ -234,6 +240,7 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
 
   return {
     wakeUp: () => void look(),
+    letGo: (worker) => asleep.delete(worker),
     decisions,
     load(name) {
       const one = followed.get(name)

@@ -17,11 +17,15 @@ export interface Instances {
   markQuiet(id: number): void
 }
 
-/** @param own picks the project's processes */
+/**
+ * @param own picks the project's processes
+ * @param onStop told when somebody has told pm2 to stop an app
+ */
 export async function trackInstances(
   pm2: Pm2,
   own: (all: readonly Instance[]) => Instance[],
   onChange: () => void,
+  onStop: (name: string) => void,
 ): Promise<Instances> {
   const states = new Map<number, ProcessState & { pid?: number }>()
   const quiet = new Set<number>()
@@ -35,6 +39,7 @@ export async function trackInstances(
     if (event.kind === 'state') states.set(event.id, event.state)
     else isStale = true
     if (event.kind === 'exit') quiet.delete(event.id)
+    if (event.kind === 'stop' && instances.some(({ id }) => id === event.id)) onStop(event.name)
     onChange()
   }
 
@@ -51,7 +56,8 @@ export async function trackInstances(
     const isQuiet = quiet.has(id) || state?.status === 'quiet'
     // It may have taken messages before it heard: only its own word counts.
     const inProgress = isQuiet && state?.status !== 'quiet' ? undefined : state?.inProgress
-    return { id, phase: isQuiet || status === 'stopping' ? 'quiet' : 'live', inProgress }
+    // One that is stopping, and was not told to be quiet, may be on its way back: somebody restarts it.
+    return { id, phase: isQuiet ? 'quiet' : 'live', inProgress }
   }
 
   return {

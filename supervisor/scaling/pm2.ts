@@ -36,6 +36,8 @@ export type Pm2Event =
   | { kind: 'exit'; id: number; name: string; code: number; startedAt: number }
   /** Something about it may be different in the next list. */
   | { kind: 'change'; id: number; name: string }
+  /** Somebody has told pm2 to stop it, even if it did not run; not `sleep`. */
+  | { kind: 'stop'; id: number; name: string }
   | { kind: 'log'; id: number; name: string; stream: 'out' | 'err'; text: string }
 
 export interface Pm2 {
@@ -110,7 +112,9 @@ export async function connectPm2({ launch }: { launch: boolean }): Promise<Pm2 |
       await call('restart')(id)
     },
     async sleep(id) {
-      await call('stop')(id)
+      // Not pm2's own `stop`, which tells everybody of it as if somebody had done so by hand.
+      const stop = (done: (error: unknown) => void) => pm2.Client.executeRemote('stopProcessId', id, done)
+      await promisify(stop)()
     },
     quiet: (id) => tell(id, QUIET_TOPIC),
     async remove(id) {
@@ -125,6 +129,7 @@ export async function connectPm2({ launch }: { launch: boolean }): Promise<Pm2 |
       )
       bus.on('process:event', ({ event, process: { pm_id: id, name, exit_code: code, pm_uptime } }) => {
         if (event === 'exit') onEvent({ kind: 'exit', id, name, code: code ?? 0, startedAt: pm_uptime ?? 0 })
+        if (event === 'stop') onEvent({ kind: 'stop', id, name })
         onEvent({ kind: 'change', id, name })
       })
       for (const stream of ['out', 'err'] as const) {
@@ -185,7 +190,10 @@ interface Pm2Module
   sendDataToProcessId: unknown
   killDaemon: unknown
   disconnect: unknown
-  Client: { pingDaemon(callback: (alive: boolean) => void): void }
+  Client: {
+    pingDaemon(callback: (alive: boolean) => void): void
+    executeRemote(method: string, argument: unknown, callback: (error: unknown) => void): void
+  }
 }
 
 interface BusEmitter {

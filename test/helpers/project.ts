@@ -42,6 +42,8 @@ export interface Listed {
   status: string
   folder: string
   restarts: number
+  /** When pm2 has started its process, in milliseconds since 1970. */
+  startedAt: number
 }
 
 export interface TestProject {
@@ -166,6 +168,7 @@ export async function createProject(
         status: e.status,
         folder: e.pm_cwd,
         restarts: e.restart_time,
+        startedAt: e.pm_uptime,
       }))
     },
     async pids() {
@@ -202,7 +205,7 @@ interface RawListed {
   name: string
   pid: number
   pm_id: number
-  pm2_env: { status: string; pm_cwd: string; restart_time: number }
+  pm2_env: { status: string; pm_cwd: string; restart_time: number; pm_uptime: number }
 }
 
 function pidOf(file: string): number {
