@@ -41,7 +41,7 @@ async function startAutoscaler({ config, log, report, root }: ProcessContext): P
     urls: config.amqpUrls,
     name: NAME,
     log,
-    heartbeat: () => heartbeatOf(machine),
+    heartbeat: () => heartbeatOf({ ...machine, scaler }),
     view: () => viewOf({ ...machine, scaler, machines, queueOf: (worker) => workQueue(worker.name, worker) ?? null }),
     onState: tell,
   })

@@ -67,8 +67,8 @@ export interface MachineView {
   readonly host: string
   /** How many worker processes there may be on it. */
   readonly ceiling: number
-  /** All machines that it knows of, itself among them. */
-  readonly machines: readonly string[]
+  /** All machines that it knows of, itself among them; null while it does not know who is there. */
+  readonly machines: readonly string[] | null
   readonly workers: readonly WorkerView[]
 }
 

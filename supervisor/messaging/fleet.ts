@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import type { Channel, ConsumeMessage } from 'amqplib'
 import { AutoscalerUnavailableError, BrokerUnavailableError, reasonOf } from '../base/errors.ts'
 import type { Fleet, MachineView, WorkerView } from '../base/fleet.ts'
@@ -37,28 +36,29 @@ export function openFleet({ urls, name }: FleetOptions): Fleet {
 }
 
 async function ask(link: Link): Promise<MachineView[]> {
+  const views = new Map<string, MachineView>()
   let ended = () => {}
   const end = new Promise<void>((resolve) => {
     ended = resolve
   })
-  const channel = await link.looseChannel(() => ended())
-  const views = new Map<string, MachineView>()
-  const complete = new Promise<void>((resolve) => {
-    const onReply = ({ content }: ConsumeMessage) => {
-      const view = JSON.parse(content.toString()) as MachineView
-      views.set(view.id, view)
-      if ([...views.values()].every(({ machines }) => machines.every((id) => views.has(id)))) resolve()
-    }
-    consume(channel, onReply).catch(resolve)
-  })
   // No exchange ends the channel, and one without a queue returns the question: nobody is there.
-  const nobody = Promise.race([end, once(channel, 'return')])
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ANSWER_TIMEOUT)
-  })
-  await link.orLost(Promise.race([complete, nobody, late]))
-  clearTimeout(timer)
+  const channel = await link.looseChannel(() => ended())
+  channel.on('return', () => ended())
+  const late = setTimeout(() => ended(), ANSWER_TIMEOUT)
+
+  function onReply({ content }: ConsumeMessage): void {
+    const view = parse(content)
+    if (!view) return
+    views.set(view.id, view)
+    if ([...views.values()].every(({ machines }) => machines?.every((id) => views.has(id)))) ended()
+  }
+
+  try {
+    consume(channel, onReply).catch(() => ended())
+    await link.orLost(end)
+  } finally {
+    clearTimeout(late)
+  }
   if (views.size === 0) throw new AutoscalerUnavailableError()
   return [...views.values()]
 }
@@ -66,6 +66,16 @@ async function ask(link: Link): Promise<MachineView[]> {
 async function consume(channel: Channel, onReply: (message: ConsumeMessage) => void): Promise<void> {
   await channel.consume(REPLY_TO, (message) => message && onReply(message), { noAck: true })
   channel.publish(AUTOSCALERS, '', Buffer.alloc(0), { type: 'ask', replyTo: REPLY_TO, mandatory: true })
+}
+
+// The exchange is open to every client of the broker, and so is the question to answer.
+function parse(content: Buffer): MachineView | undefined {
+  try {
+    const view = JSON.parse(content.toString()) as MachineView
+    return typeof view.id === 'string' && Array.isArray(view.workers) ? view : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** One view of each worker, by name, out of the machines' own. */

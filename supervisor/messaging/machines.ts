@@ -1,8 +1,10 @@
+import { randomUUID } from 'node:crypto'
 import type { Channel, ConsumeMessage } from 'amqplib'
+import { reasonOf } from '../base/errors.ts'
 import type { MachineView } from '../base/fleet.ts'
 import type { Logger } from '../base/log.ts'
 import type { Depth, Heartbeat } from '../base/machines.ts'
-import { createDepths } from './depths.ts'
+import { type AskDepth, createDepths } from './depths.ts'
 import type { Link } from './link.ts'
 import { openSession, type SessionState } from './session.ts'
 
@@ -13,8 +15,15 @@ export const AUTOSCALERS = 'warren.autoscalers'
 const HEARTBEAT = 1_000
 /** Milliseconds without one until a machine counts as gone. */
 const GONE = 5_000
-/** Milliseconds for the others to answer the first heartbeat. */
-const GREETING = 500
+/** The same after an outage of this machine's own: the others may have had it too, and be up to 5 s from another try. */
+const BACK = 8_000
+/**
+ * Milliseconds without this machine's own heartbeat, which comes back from the broker as the others' come, until it is
+ * the one that hears nothing. Short enough that the others do not count as gone before.
+ */
+const DEAF = 3_000
+/** Milliseconds until it is known who is there: everybody's next heartbeat is due within it. */
+const GREETING = HEARTBEAT + 500
 
 /** What a message of the exchange is, as its `type`. */
 const TYPES = { heartbeat: 'heartbeat', hello: 'hello', bye: 'bye', ask: 'ask' } as const
@@ -44,9 +53,17 @@ export interface Machines {
 
 /** Connects in the background, and for as long as it takes. */
 export function openMachines({ urls, name, log, heartbeat, view, onState }: MachinesOptions): Machines {
+  const { id: own } = heartbeat()
+  /** Tells this process from another that goes by the same id. */
+  const appId = randomUUID()
   const others = new Map<string, { at: number; last: Heartbeat }>()
-  let current: { channel: Channel; depth: ReturnType<typeof createDepths>; since: number } | undefined
-  const session = openSession({ urls, name, log, setup, ...(onState && { onState }) })
+  let current: { channel: Channel; depth: AskDepth } | undefined
+  /** When this machine last heard itself, and since when it has without a gap. */
+  let heard = Number.NEGATIVE_INFINITY
+  let since = heard
+  let isDoubled = false
+  let answering: Promise<Buffer> | undefined
+  const session = openSession({ urls, name, log, setup, onState: changed })
   const beating = setInterval(() => tell(TYPES.heartbeat), HEARTBEAT)
 
   async function setup(link: Link): Promise<void> {
@@ -57,40 +74,83 @@ export function openMachines({ urls, name, log, heartbeat, view, onState }: Mach
     const { queue } = await channel.assertQueue('', kind)
     await channel.bindQueue(queue, AUTOSCALERS, '')
     await channel.consume(queue, (message) => message && receive(message), { noAck: true })
-    current = { channel, depth: createDepths(link), since: Date.now() }
+    heard = Number.NEGATIVE_INFINITY
+    current = { channel, depth: createDepths(link) }
     link.lost.addEventListener('abort', () => {
       current = undefined
     })
-    tell(TYPES.hello)
+  }
+
+  // For the first time, after an outage, and after the broker took no messages for a while.
+  function changed(state: SessionState): void {
+    if (state.status === 'ready') tell(TYPES.hello)
+    onState?.(state)
   }
 
   function tell(type: string): void {
     if (!current || session.state.status === 'blocked') return
-    current.channel.publish(AUTOSCALERS, '', Buffer.from(JSON.stringify(heartbeat())), { type })
+    try {
+      current.channel.publish(AUTOSCALERS, '', Buffer.from(JSON.stringify(heartbeat())), { type, appId })
+    } catch {
+      // The channel has just gone; the session is about to be told.
+    }
   }
 
-  function receive({ content, properties: { type, replyTo } }: ConsumeMessage): void {
+  function receive({ content, properties }: ConsumeMessage): void {
+    const { type, replyTo } = properties
     if (type === TYPES.ask) return void answer(replyTo)
     const last = parse(content)
-    if (!last || last.id === heartbeat().id) return
+    if (!last || !isType(type)) return
+    if (last.id === own) {
+      hearSelf(properties.appId)
+      return
+    }
     const isNew = !others.has(last.id)
     if (type === TYPES.bye) others.delete(last.id)
-    else others.set(last.id, { at: Date.now(), last })
+    else others.set(last.id, { at: performance.now(), last })
     if (type === TYPES.hello) tell(TYPES.heartbeat)
     if (isNew !== (type === TYPES.bye)) log.info({ machine: last.id }, isNew ? 'another machine' : 'a machine has left')
   }
 
+  function hearSelf(sender: unknown): void {
+    const now = performance.now()
+    if (sender === appId) {
+      if (now - heard > DEAF) since = now
+      heard = now
+    } else if (!isDoubled) {
+      isDoubled = true
+      const twins = 'two autoscalers go by the same name, so that neither counts the other: give one machine another'
+      log.error({ machine: own }, `${twins} hostname, PM2_HOME or folder`)
+    }
+  }
+
   async function answer(replyTo: unknown): Promise<void> {
-    const body = Buffer.from(JSON.stringify(await view()))
-    if (typeof replyTo === 'string') current?.channel.publish('', replyTo, body)
+    if (typeof replyTo !== 'string') return
+    try {
+      // Many may ask at once; pm2 takes a while to say what it runs.
+      answering ??= look()
+      const body = await answering
+      current?.channel.publish('', replyTo, body)
+    } catch (error) {
+      log.warn({ reason: reasonOf(error) }, 'what runs could not be told to whoever asked')
+    }
+  }
+
+  async function look(): Promise<Buffer> {
+    try {
+      return Buffer.from(JSON.stringify(await view()))
+    } finally {
+      answering = undefined
+    }
   }
 
   function known(): readonly Heartbeat[] | undefined {
-    if (!current || session.state.status !== 'ready' || Date.now() - current.since < GREETING) return undefined
-    const now = Date.now()
+    const now = performance.now()
+    // Whoever does not even hear itself knows nothing of the others: its connection hangs, or this process did.
+    const isDeaf = now - heard > DEAF
+    if (!current || session.state.status !== 'ready' || isDeaf || now - since < GREETING) return undefined
     for (const [id, { at }] of others) {
-      // Right after an outage of this machine's own, the others are where they were.
-      if (now - Math.max(at, current.since) < GONE) continue
+      if (now < Math.max(at + GONE, since + BACK)) continue
       others.delete(id)
       log.warn({ machine: id }, 'a machine is silent: its share moves to the others')
     }
@@ -110,17 +170,29 @@ export function openMachines({ urls, name, log, heartbeat, view, onState }: Mach
     async close() {
       clearInterval(beating)
       tell(TYPES.bye)
+      // Whoever says hello meanwhile gets no answer.
+      current = undefined
       await session.close()
     },
   }
+}
+
+function isType(type: unknown): boolean {
+  return Object.values<unknown>(TYPES).includes(type)
 }
 
 // The exchange is open to every client of the broker.
 function parse(content: Buffer): Heartbeat | undefined {
   try {
     const { id, host, workers } = JSON.parse(content.toString()) as Heartbeat
-    return typeof id === 'string' && typeof workers === 'object' && workers ? { id, host, workers } : undefined
+    const isValid = typeof id === 'string' && typeof host === 'string' && Object.values(workers).every(isLoad)
+    return isValid ? { id, host, workers } : undefined
   } catch {
     return undefined
   }
+}
+
+function isLoad({ instances, inProgress }: Heartbeat['workers'][string]): boolean {
+  const isCount = (value: unknown) => Number.isInteger(value) && (value as number) >= 0
+  return isCount(instances) && (inProgress === null || isCount(inProgress))
 }

@@ -49,6 +49,8 @@ export interface Autoscale {
   readonly decisions: readonly Decision[]
   /** What was found last, for a worker that is scaled. */
   load(worker: string): { ready: number | null; desired: number | null } | undefined
+  /** Whether somebody has stopped it here by hand: its instances are for the other machines to run. */
+  isLeftAlone(worker: string): boolean
   /** Starts no more steps, and waits for the one that is under way. */
   close(): Promise<void>
 }
@@ -89,6 +91,7 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
     try {
       await instances.refresh()
       await Promise.all([...followed.values()].map(lookAt))
+      observe(others())
       act()
     } catch (error) {
       log.error({ err: error }, 'what runs could not be looked at; trying again')
@@ -124,11 +127,28 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
     for (;;) {
       const machines = others()
       if (!machines || closed.signal.aborted) return
+      observe(machines)
       const placements = place(machines)
       const step = nextStep(placements, ceiling)
       if (!step) return
       await carryOut(step, placements, machines)
       await instances.refresh(true)
+    }
+  }
+
+  /** Notes what the load is worth: at every look, whether or not a step is under way that takes its time. */
+  function observe(machines: readonly Heartbeat[] | undefined): void {
+    const now = performance.now()
+    for (const one of followed.values()) {
+      const { name, scale } = one.worker
+      const running = instances.running(name)
+      if (running.length === 0) continue
+      // Cut off from the others there is no telling, and what was needed before is needed still.
+      one.load = machines ? loadOf(one, machines) : { ...one.load, isPartial: true }
+      if (!machines && !one.memory) continue
+      one.memory ??= remember(live(running).length + instancesOf(name, machines ?? []), now)
+      const { memory, desired } = follow(one.memory, one.load, scale, now)
+      Object.assign(one, { memory, desired })
     }
   }
 
@@ -141,11 +161,7 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
       const one = followed.get(name)
       if (running.length === 0) return []
       if (!one || isStopped(name)) return [{ name, instances: running, wanted: undefined }]
-      one.load = loadOf(one, machines)
-      one.memory ??= remember(live(running).length + instancesOf(name, machines), performance.now())
-      const { memory, desired } = follow(one.memory, one.load, one.worker.scale, performance.now())
-      Object.assign(one, { memory, desired })
-      const wanted = pinned[name] ?? partOf(desired, name, [id, ...machinesOf(name, machines)], id)
+      const wanted = pinned[name] ?? partOf(one.desired, name, [id, ...machinesOf(name, machines)], id)
       return [{ name, instances: running, wanted }]
     })
   }
@@ -169,10 +185,12 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
       ...running.map(({ inProgress }) => inProgress),
       ...machines.flatMap(({ workers: theirs }) => (theirs[name] ? [theirs[name].inProgress ?? undefined] : [])),
     ]
-    // A queue whose leader is slow answers that it has nothing, and nobody who takes it. Ours do.
-    const consumed = instances.of(name).some(({ state }) => state?.status === 'ready')
+    // A queue whose leader is slow answers that it has nothing, and nobody who takes it. Somebody does, or is about to.
+    const isTaken =
+      instances.of(name).some(({ state }) => state?.status === 'ready' || state?.status === 'waiting') ||
+      instancesOf(name, machines) > 0
     const [main] = depths
-    const isUnknown = !main || (main.messages === 0 && main.consumers === 0 && consumed)
+    const isUnknown = !main || (main.messages === 0 && main.consumers === 0 && isTaken)
     return {
       ready: depths.reduce((sum, one) => sum + (one?.messages ?? 0), 0),
       inProgress: counts.reduce<number>((sum, count) => sum + (count ?? 0), 0),
@@ -246,6 +264,7 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
       const one = followed.get(name)
       return one && { ready: one.depths[0] ? one.load.ready : null, desired: one.memory ? one.desired : null }
     },
+    isLeftAlone: (name) => handsOff.has(name),
     async close() {
       closed.abort()
       clearInterval(timer)

@@ -19,10 +19,16 @@ export interface Machine {
 }
 
 /** What the others need to know of this machine to divide the work. */
-export function heartbeatOf({ id, host, workers, instances }: Machine): Heartbeat {
+export function heartbeatOf({
+  id,
+  host,
+  workers,
+  instances,
+  scaler,
+}: Machine & Pick<ViewOptions, 'scaler'>): Heartbeat {
   const known = workers
     .map(({ name }) => [name, instances.running(name)] as const)
-    .filter(([, { length }]) => length > 0)
+    .filter(([name, { length }]) => length > 0 && !scaler?.isLeftAlone(name))
   return {
     id,
     host,
@@ -48,12 +54,12 @@ export interface ViewOptions extends Machine {
 export async function viewOf(options: ViewOptions): Promise<MachineView> {
   const { id, host, ceiling, workers, instances, machines } = options
   await instances.refresh(true)
-  const others = machines.others ?? []
+  const { others } = machines
   return {
     id,
     host,
     ceiling,
-    machines: [id, ...others.map((other) => other.id)],
+    machines: others ? [id, ...others.map((other) => other.id)] : null,
     workers: await Promise.all(workers.map((worker) => workerView(worker, options))),
   }
 }

@@ -39,17 +39,19 @@ export function commandIn(
   return root ? ['unshare', ['--mount', 'sh', '-c', IN_ROOT, root, command, ...args]] : [command, [...args]]
 }
 
+/** What RabbitMQ's own command says of a private node. */
+export async function runRabbitmqctl(environment: NodeJS.ProcessEnv, ...args: string[]): Promise<string> {
+  const command = join(environment.RABBITMQ_SCRIPTS ?? '', 'rabbitmqctl')
+  const { code, stdout, output } = await runToEnd(...commandIn(environment, command, ['--quiet', ...args]), {
+    env: environment,
+  })
+  if (code !== 0) throw new Error(`rabbitmqctl ${args[0]} failed with code ${code}: ${output}`)
+  return stdout
+}
+
 /** Administrates a private node. */
 export function rabbitmqctlAdmin(environment: NodeJS.ProcessEnv): RabbitmqAdmin {
-  const command = join(environment.RABBITMQ_SCRIPTS ?? '', 'rabbitmqctl')
-
-  async function rabbitmqctl(...args: string[]): Promise<string> {
-    const { code, stdout, output } = await runToEnd(...commandIn(environment, command, ['--quiet', ...args]), {
-      env: environment,
-    })
-    if (code !== 0) throw new Error(`rabbitmqctl ${args[0]} failed with code ${code}: ${output}`)
-    return stdout
-  }
+  const rabbitmqctl = (...args: string[]) => runRabbitmqctl(environment, ...args)
 
   return {
     async version() {

@@ -4,6 +4,7 @@ import {
   accessSync,
   closeSync,
   constants,
+  copyFileSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -72,6 +73,10 @@ export interface RabbitmqOptions {
    * the right to `chroot`.
    */
   root?: string | undefined
+  /** A running node of the same version, whose cluster it joins. That node has to be closed last. */
+  join?: RabbitmqNode
+  /** More arguments for Erlang. */
+  erlang?: string
 }
 
 /** Starts a private node; closed when the test ends. */
@@ -81,6 +86,9 @@ export async function startRabbitmq(t: Teardown, options?: RabbitmqOptions): Pro
   return node
 }
 
+/** Erlang's file for it, in HOME. */
+const COOKIE = '.erlang.cookie'
+
 // Reads which processes there are, the latest line counts. Its input ends when the process that writes it ends.
 const HEIR = 'while read -r line; do pids=$line; done; [ -z "$pids" ] || kill -KILL $pids; rm -rf "$0"'
 
@@ -88,7 +96,7 @@ const HEIR = 'while read -r line; do pids=$line; done; [ -z "$pids" ] || kill -K
  * Starts a private node: a name, ports, a folder, an Erlang cookie and an epmd of its own, on loopback only, without
  * plugins. Takes 5 to 10 seconds. The caller closes it.
  */
-export async function launchRabbitmq({ root }: RabbitmqOptions = {}): Promise<RabbitmqNode> {
+export async function launchRabbitmq({ root, join: peer, erlang = '' }: RabbitmqOptions = {}): Promise<RabbitmqNode> {
   const scripts = root ? '/usr/lib/rabbitmq/bin' : rabbitmqScripts()
   if (!scripts) throw new Error('Expected rabbitmq-server on the PATH, found none. Debian has it as rabbitmq-server.')
 
@@ -96,13 +104,20 @@ export async function launchRabbitmq({ root }: RabbitmqOptions = {}): Promise<Ra
   mkdirSync(join(root ?? '', tmpdir()), { recursive: true })
   const folder = mkdtempSync(join(root ?? '', tmpdir(), 'warren-rabbitmq-'))
   const home = root ? folder.slice(root.length) : folder
-  const [port, distributionPort, epmdPort] = [await freePort(), await freePort(), await freePort()]
+  const [port, distributionPort] = [await freePort(), await freePort()]
+  // The nodes of a cluster find each other by one epmd.
+  const epmdPort = peer?.environment.ERL_EPMD_PORT ?? String(await freePort())
   const log = join(folder, 'log')
   writeFileSync(join(folder, 'enabled_plugins'), '[].\n')
-  writeFileSync(
-    join(folder, 'rabbitmq.conf'),
-    `listeners.tcp.default = 127.0.0.1:${port}\nlog.console.level = warning\ndisk_free_limit.absolute = 50MB\n`,
-  )
+  const conf = [
+    `listeners.tcp.default = 127.0.0.1:${port}`,
+    'log.console.level = warning',
+    'disk_free_limit.absolute = 50MB',
+    ...clusterSettings([peer?.environment.RABBITMQ_NODENAME, `warren-${port}@localhost`]),
+  ]
+  writeFileSync(join(folder, 'rabbitmq.conf'), `${conf.join('\n')}\n`)
+  // They know each other by one cookie, which the first one has made.
+  if (peer) copyFileSync(join(peer.folder, COOKIE), join(folder, COOKIE))
 
   const environment: NodeJS.ProcessEnv = {
     PATH: process.env.PATH,
@@ -110,7 +125,7 @@ export async function launchRabbitmq({ root }: RabbitmqOptions = {}): Promise<Ra
     // Erlang's cookie goes here, so that neither another user's nor the machine's own node can be reached by mistake.
     HOME: home,
     ...(root ? { WARREN_ROOT: root } : {}),
-    ERL_EPMD_PORT: String(epmdPort),
+    ERL_EPMD_PORT: epmdPort,
     ERL_EPMD_ADDRESS: '127.0.0.1',
     RABBITMQ_SCRIPTS: scripts,
     RABBITMQ_NODENAME: `warren-${port}@localhost`,
@@ -123,7 +138,7 @@ export async function launchRabbitmq({ root }: RabbitmqOptions = {}): Promise<Ra
     RABBITMQ_PID_FILE: join(home, 'pid'),
     // Keeps the machine's rabbitmq-env.conf out. The file need not exist.
     RABBITMQ_CONF_ENV_FILE: join(home, 'rabbitmq-env.conf'),
-    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '-kernel inet_dist_use_interface {127,0,0,1}',
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: `-kernel inet_dist_use_interface {127,0,0,1} ${erlang}`,
     // Makes the script become Erlang's process instead of its parent: signals reach the right one.
     RUNNING_UNDER_SYSTEMD: 'true',
   }
@@ -131,7 +146,7 @@ export async function launchRabbitmq({ root }: RabbitmqOptions = {}): Promise<Ra
 
   let server: ChildProcess | undefined
   // A node would start an epmd by itself, as a daemon that outlives it. This one is a child of ours.
-  const epmd = await spawnUnowned('epmd', ['-port', String(epmdPort), '-address', '127.0.0.1'])
+  const epmd = peer ? undefined : await spawnUnowned('epmd', ['-port', epmdPort, '-address', '127.0.0.1'])
   // Tidies up for this process if that is killed. In a session of its own: Ctrl-C must not reach it.
   const heir = spawn('sh', ['-c', HEIR, folder], { stdio: ['pipe', 'ignore', 'ignore'], detached: true })
   heir.unref()
@@ -207,6 +222,13 @@ export async function launchRabbitmq({ root }: RabbitmqOptions = {}): Promise<Ra
     await node.close()
     throw error
   }
+}
+
+/** What makes a node join its peers at its first start; nothing for a node that has none. */
+function clusterSettings([peer, own]: [string | undefined, string]): string[] {
+  if (peer === undefined) return []
+  const nodes = [peer, own].map((node, index) => `cluster_formation.classic_config.nodes.${index + 1} = ${node}`)
+  return ['cluster_formation.peer_discovery_backend = classic_config', ...nodes]
 }
 
 function hasEnded(child: ChildProcess): boolean {
