@@ -1,0 +1,256 @@
+import fc from 'fast-check'
+import t from 'tap'
+import type { Scale } from '../../supervisor/base/scale.ts'
+import { follow, instancesFor, type Load, type Memory, remember } from '../../supervisor/scaling/policy.ts'
+
+const SCALE: Scale = { min: 1, max: 4, messagesPerInstance: 100, cooldown: 10_000 }
+
+interface Look {
+  /** Milliseconds since the look before. */
+  gap: number
+  load: Load
+}
+
+const scales: fc.Arbitrary<Scale> = fc
+  .record({
+    min: fc.nat(5),
+    more: fc.nat(10),
+    messagesPerInstance: fc.integer({ min: 1, max: 500 }),
+    cooldown: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 60_000 })),
+  })
+  .map(({ min, more, ...rest }) => ({ min, max: Math.max(min + more, 1), ...rest }))
+
+const counts = fc.oneof(fc.constant(0), fc.nat(50), fc.nat(5_000))
+const known: fc.Arbitrary<Load> = fc.record({ ready: counts, inProgress: fc.nat(100) })
+const loads: fc.Arbitrary<Load> = fc.record({
+  ready: counts,
+  inProgress: fc.nat(100),
+  isPartial: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+})
+const gaps = fc.oneof(fc.integer({ min: 1, max: 400 }), fc.integer({ min: 1, max: 30_000 }))
+
+function series(load: fc.Arbitrary<Load>): fc.Arbitrary<Look[]> {
+  return fc.array(fc.record({ gap: gaps, load }), { minLength: 1, maxLength: 60 })
+}
+
+/** What the policy says at each look. */
+function run(looks: readonly Look[], scale: Scale, before = scale.min) {
+  let memory: Memory = remember(before, 0)
+  let at = 0
+  return looks.map(({ gap, load }) => {
+    at += gap
+    const { desired, memory: next } = follow(memory, load, scale, at)
+    memory = next
+    return { at, load, desired, memory }
+  })
+}
+
+/** The same by its definition, with all of the past kept. */
+function expected(looks: readonly Look[], scale: Scale, before: number): number[] {
+  const past = [{ at: 0, instances: before }]
+  let desired = before
+  let at = 0
+  return looks.map(({ gap, load }) => {
+    at += gap
+    const worth = instancesFor(load, scale)
+    past.push({ at, instances: load.isPartial ? Math.max(worth, desired) : worth })
+    desired = Math.max(...past.filter((one) => one.at > at - scale.cooldown || one.at === at).map((p) => p.instances))
+    return Math.min(Math.max(desired, scale.min), scale.max)
+  })
+}
+
+t.test('what a load is worth', async (t) => {
+  const of = (ready: number, inProgress = 0) => instancesFor({ ready, inProgress }, SCALE)
+  t.same([of(0), of(1), of(100), of(101), of(60, 41), of(400), of(401), of(1e9)], [1, 1, 1, 2, 2, 4, 4, 4])
+  t.equal(instancesFor({ ready: 0, inProgress: 0 }, { ...SCALE, min: 0 }), 0, 'nothing to do')
+  t.equal(instancesFor({ ready: 0, inProgress: 1 }, { ...SCALE, min: 0 }), 1, 'one message is worth one')
+})
+
+t.test('out at once, in after the cooldown', async (t) => {
+  const load = (ready: number, gap = 1_000): Look => ({ gap, load: { ready, inProgress: 0 } })
+  const looks = [load(50), load(250), load(50), load(50), load(50, 7_000), load(50, 999), load(50, 1)]
+  t.same(
+    run(looks, SCALE).map(({ desired }) => desired),
+    [1, 3, 3, 3, 3, 3, 1],
+  )
+})
+
+t.test('in by steps, where the load went by steps', async (t) => {
+  const looks = [350, 250, 50, 0, 0, 0].map((ready) => ({ gap: 4_000, load: { ready, inProgress: 0 } }))
+  t.same(
+    run(looks, SCALE).map(({ desired }) => desired),
+    [4, 4, 4, 3, 1, 1],
+  )
+})
+
+t.test('what ran before the first look may have been needed', async (t) => {
+  const idle = { ready: 0, inProgress: 0 }
+  t.same(
+    run(
+      [
+        { gap: 1, load: idle },
+        { gap: 9_998, load: idle },
+        { gap: 1, load: idle },
+      ],
+      SCALE,
+      3,
+    ).map(({ desired }) => desired),
+    [3, 3, 1],
+  )
+})
+
+t.test('it is what its definition says, whatever the loads', async () => {
+  fc.assert(
+    fc.property(series(loads), scales, fc.nat(20), (looks, scale, before) => {
+      const found = run(looks, scale, before).map(({ desired }) => desired)
+      const wanted = expected(looks, scale, before)
+      return found.every((desired, index) => desired === wanted[index])
+    }),
+    { numRuns: 1_000 },
+  )
+})
+
+t.test('never out of bounds, and a whole number', async () => {
+  fc.assert(
+    fc.property(series(loads), scales, fc.nat(20), (looks, scale, before) =>
+      run(looks, scale, before).every(
+        ({ desired }) => Number.isInteger(desired) && desired >= scale.min && desired <= scale.max,
+      ),
+    ),
+    { numRuns: 500 },
+  )
+})
+
+t.test('out at once: never fewer than the load is worth, known or not', async () => {
+  fc.assert(
+    fc.property(series(loads), scales, (looks, scale) =>
+      run(looks, scale).every(({ desired, load }) => desired >= instancesFor(load, scale)),
+    ),
+    { numRuns: 500 },
+  )
+})
+
+t.test('never in before the cooldown: what was worth more is longer ago than that', async () => {
+  fc.assert(
+    fc.property(series(known), scales, (looks, scale) => {
+      const steps = run(looks, scale)
+      return steps.every(({ at, desired }, index) => {
+        const recent = steps.slice(0, index).filter((one) => one.at > at - scale.cooldown)
+        return recent.every(({ load }) => instancesFor(load, scale) <= desired)
+      })
+    }),
+    { numRuns: 500 },
+  )
+})
+
+t.test('after a step out none in until the cooldown is over', async () => {
+  fc.assert(
+    fc.property(series(loads), scales, (looks, scale) => {
+      let desired = scale.min
+      let outAt = Number.NEGATIVE_INFINITY
+      return run(looks, scale).every((one) => {
+        const isIn = one.desired < desired
+        if (one.desired > desired) outAt = one.at
+        desired = one.desired
+        return !isIn || one.at - outAt >= scale.cooldown
+      })
+    }),
+    { numRuns: 500 },
+  )
+})
+
+t.test('a steady load changes nothing, nor does noise within what an instance is worth', async () => {
+  const noises = fc.array(fc.record({ gap: gaps, noise: fc.double({ min: 0, max: 1, noNaN: true }) }), {
+    minLength: 1,
+    maxLength: 60,
+  })
+  fc.assert(
+    fc.property(noises, scales, fc.nat(20), (noise, scale, above) => {
+      // From one message above what the instances before it do, to all that this one does.
+      const steady = scale.messagesPerInstance
+      const looks = noise.map(({ gap, noise }) => {
+        const messages = above * steady + 1 + Math.floor(noise * (steady - 1))
+        const inProgress = Math.min(10, messages)
+        return { gap, load: { ready: messages - inProgress, inProgress } }
+      })
+      const before = instancesFor({ ready: above * steady + 1, inProgress: 0 }, scale)
+      return run(looks, scale, before).every(({ desired }) => desired === before)
+    }),
+    { numRuns: 500 },
+  )
+})
+
+t.test('a load with gaps that are shorter than the cooldown changes nothing', async () => {
+  const bursts = fc.array(fc.record({ pause: fc.double({ min: 0, max: 0.99, noNaN: true }), low: known }), {
+    minLength: 1,
+    maxLength: 30,
+  })
+  fc.assert(
+    fc.property(bursts, scales, counts, (bursts, scale, ready) => {
+      const high = { ready, inProgress: 1 }
+      const worth = instancesFor(high, scale)
+      const looks = bursts.flatMap(({ pause, low }): Look[] => {
+        const gap = Math.floor(pause * scale.cooldown)
+        const lower = { ready: Math.min(low.ready, ready), inProgress: 0 }
+        return [
+          { gap: Math.floor(gap / 2), load: lower },
+          { gap: Math.ceil(gap / 2), load: lower },
+          { gap: 0, load: high },
+        ]
+      })
+      const found = run([{ gap: 1, load: high }, ...looks], scale, worth)
+      return scale.cooldown === 0 || found.every(({ desired }) => desired === worth)
+    }),
+    { numRuns: 500 },
+  )
+})
+
+t.test('it converges to what the load is worth within the cooldown, and stays', async () => {
+  fc.assert(
+    fc.property(series(loads), scales, known, gaps, (looks, scale, load, step) => {
+      const count = Math.ceil(scale.cooldown / step) + 5
+      const steady = Array.from({ length: count }, (): Look => ({ gap: step, load }))
+      const found = run([...looks, ...steady], scale)
+      const began = found[looks.length]?.at ?? 0
+      return found
+        .slice(looks.length)
+        .filter(({ at }) => at >= began + scale.cooldown)
+        .every(({ desired }) => desired === instancesFor(load, scale))
+    }),
+    { numRuns: 500 },
+  )
+})
+
+t.test('a load that is not known lowers nothing, however long, and its end begins the cooldown', async () => {
+  const unknown = series(loads.map((load) => ({ ...load, isPartial: true })))
+  fc.assert(
+    fc.property(series(loads), unknown, scales, (looks, unknown, scale) => {
+      const found = run([...looks, ...unknown], scale)
+      let desired = found[looks.length - 1]?.desired ?? 0
+      for (const one of found.slice(looks.length)) {
+        if (one.desired < desired) return false
+        desired = one.desired
+      }
+      if (scale.cooldown === 0) return true
+      const idle: Look = { gap: scale.cooldown - 1, load: { ready: 0, inProgress: 0 } }
+      const end = run([...looks, ...unknown, idle, { ...idle, gap: 1 }], scale).slice(-2)
+      return end[0]?.desired === desired && end[1]?.desired === scale.min
+    }),
+    { numRuns: 500 },
+  )
+})
+
+t.test('what it remembers does not grow, and the function changes nothing that it was given', async () => {
+  fc.assert(
+    fc.property(series(loads), scales, (looks, scale) => {
+      const falls = ({ recent }: Memory) =>
+        recent.every((one, i) => i === 0 || one.instances < (recent[i - 1]?.instances ?? 0))
+      return run(looks, scale).every(({ memory }) => memory.recent.length <= scale.max + 1 && falls(memory))
+    }),
+    { numRuns: 200 },
+  )
+  const memory = Object.freeze({ recent: Object.freeze([Object.freeze({ at: 0, instances: 3 })]) })
+  const load = Object.freeze({ ready: 0, inProgress: 0 })
+  follow(memory, load, SCALE, 20_000)
+  follow(memory, load, SCALE, 20_000)
+})
