@@ -36,8 +36,12 @@ export async function trackInstances(
 
   function onEvent(event: Pm2Event): void {
     if (event.kind === 'log') return
-    if (event.kind === 'state') states.set(event.id, event.state)
-    else isStale = true
+    if (event.kind === 'state') {
+      const before = states.get(event.id)
+      states.set(event.id, event.state)
+      // How much is in progress is looked at soon enough: each instance tells it several times a second.
+      if (before?.status === event.state.status && before.status !== 'quiet') return
+    } else isStale = true
     if (event.kind === 'exit') quiet.delete(event.id)
     if (event.kind === 'stop' && instances.some(({ id }) => id === event.id)) onStop(event.name)
     onChange()
