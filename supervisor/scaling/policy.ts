@@ -31,13 +31,18 @@ export function instancesFor({ ready, inProgress }: Load, { min, max, messagesPe
 /**
  * The instances that a worker should have: at once as many as its load is worth, and no fewer than it was worth at any
  * time within the last `cooldown`. So a load that comes and goes within that time starts and ends nothing. A load that
- * is not known is never taken for none: it ends nothing, and the cooldown begins when it is known again.
+ * is not known is never taken for none: it ends nothing, and its time does not count for the cooldown. Nor does the
+ * cooldown begin anew with it: an instance that is told to end is unknown for a moment, and the next one would wait for
+ * it.
  */
 export function follow(memory: Memory, load: Load, scale: Scale, at: number): { memory: Memory; desired: number } {
-  const before = Math.max(...memory.recent.map(({ instances }) => instances))
+  const last = memory.recent.at(-1) ?? { at, instances: scale.min }
+  const unknown = load.isPartial ? at - last.at : 0
   const worth = instancesFor(load, scale)
-  const latest = { at, instances: load.isPartial ? Math.max(worth, before) : worth }
-  const kept = memory.recent.filter((one) => one.at > at - scale.cooldown && one.instances > latest.instances)
+  const latest = { at, instances: load.isPartial ? Math.max(worth, last.instances) : worth }
+  const kept = memory.recent
+    .map((one) => ({ ...one, at: one.at + unknown }))
+    .filter((one) => one.at > at - scale.cooldown && one.instances > latest.instances)
   const recent = [...kept, latest]
   return { memory: { recent }, desired: clamp(recent[0]?.instances ?? 0, scale.min, scale.max) }
 }
