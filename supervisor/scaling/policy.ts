@@ -5,6 +5,11 @@ import type { Scale } from '../base/scale.ts'
 export interface Load {
   readonly ready: number
   readonly inProgress: number
+  /**
+   * Instances that what is in progress fills, at the worker's concurrency; left out: not known. With fewer of them some
+   * of it would wait.
+   */
+  readonly filled?: number
   /** Whether there may be more than that: a broker or an instance has not answered. */
   readonly isPartial?: boolean
 }
@@ -23,9 +28,12 @@ export function remember(instances: number, at: number): Memory {
   return { recent: [{ at, instances }] }
 }
 
-/** The instances that a load is worth by itself. */
-export function instancesFor({ ready, inProgress }: Load, { min, max, messagesPerInstance }: Scale): number {
-  return clamp(Math.ceil((ready + inProgress) / messagesPerInstance), min, max)
+/**
+ * The instances that a load is worth by itself. Those that are busy are: while enough of them run, nothing waits, and by
+ * what waits alone they would be ended and started again for as long as a steady load lasts.
+ */
+export function instancesFor({ ready, inProgress, filled = 0 }: Load, scale: Scale): number {
+  return clamp(Math.max(Math.ceil((ready + inProgress) / scale.messagesPerInstance), filled), scale.min, scale.max)
 }
 
 /**

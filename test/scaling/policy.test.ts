@@ -25,6 +25,7 @@ const known: fc.Arbitrary<Load> = fc.record({ ready: counts, inProgress: fc.nat(
 const loads: fc.Arbitrary<Load> = fc.record({
   ready: counts,
   inProgress: fc.nat(100),
+  filled: fc.nat(12),
   isPartial: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
 })
 const gaps = fc.oneof(fc.integer({ min: 1, max: 400 }), fc.integer({ min: 1, max: 30_000 }))
@@ -66,6 +67,8 @@ t.test('what a load is worth', async (t) => {
   t.same([of(0), of(1), of(100), of(101), of(60, 41), of(400), of(401), of(1e9)], [1, 1, 1, 2, 2, 4, 4, 4])
   t.equal(instancesFor({ ready: 0, inProgress: 0 }, { ...SCALE, min: 0 }), 0, 'nothing to do')
   t.equal(instancesFor({ ready: 0, inProgress: 1 }, { ...SCALE, min: 0 }), 1, 'one message is worth one')
+  t.equal(instancesFor({ ready: 0, inProgress: 25, filled: 3 }, SCALE), 3, 'those that are busy are needed')
+  t.equal(instancesFor({ ready: 300, inProgress: 20, filled: 2 }, SCALE), 4)
 })
 
 t.test('out at once, in after the cooldown', async (t) => {
