@@ -93,17 +93,15 @@ function rounded(value: number, factors: readonly number[]): number {
   return (factors.find((factor) => factor * power >= value * 0.999) as number) * power
 }
 
-/** The most within each column: what is short is still seen. */
+/** The most within each column: what is short is still seen. What holds on is the last of it. */
 function sampled(curve: Curve, seconds: number, width: number): number[] {
-  const columns = Array<number | undefined>(width).fill(undefined)
-  for (const { at, value } of curve) {
-    const column = Math.min(Math.floor((at / seconds) * width), width - 1)
-    columns[column] = Math.max(columns[column] ?? 0, value)
-  }
+  const columns = Array.from({ length: width }, (): number[] => [])
+  for (const { at, value } of curve) columns[Math.min(Math.floor((at / seconds) * width), width - 1)]?.push(value)
   let last = 0
-  return columns.map((value) => {
-    last = value ?? last
-    return last
+  return columns.map((values) => {
+    const most = Math.max(...(values.length > 0 ? values : [last]))
+    last = values.at(-1) ?? last
+    return most
   })
 }
 
