@@ -53,7 +53,7 @@ export function nextStep(placements: readonly Placement[], ceiling: number): Ste
       return wanted === undefined || goal === undefined ? [] : [{ name, instances, goal, live: live(instances).length }]
     })
     // Whoever has least of what it should have: one without any comes first.
-    .sort((a, b) => filled(a) - filled(b))
+    .sort((a, b) => fulfilled(a) - fulfilled(b))
   const room = ceiling - placements.reduce((sum, { instances }) => sum + processes(instances), 0)
 
   for (const { name, instances, goal, live } of scaled) {
@@ -86,7 +86,7 @@ function processes(instances: readonly Running[]): number {
 }
 
 /** Its part of what it should have. One that should have none lacks nothing; 0 / 0 would compare with nobody. */
-function filled({ live, goal }: { live: number; goal: number }): number {
+function fulfilled({ live, goal }: { live: number; goal: number }): number {
   return goal === 0 ? 1 : live / goal
 }
 

@@ -25,6 +25,7 @@ const known: fc.Arbitrary<Load> = fc.record({ ready: counts, inProgress: fc.nat(
 const loads: fc.Arbitrary<Load> = fc.record({
   ready: counts,
   inProgress: fc.nat(100),
+  filled: fc.nat(12),
   isPartial: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
 })
 const gaps = fc.oneof(fc.integer({ min: 1, max: 400 }), fc.integer({ min: 1, max: 30_000 }))
@@ -45,17 +46,19 @@ function run(looks: readonly Look[], scale: Scale, before = scale.min) {
   })
 }
 
-/** The same by its definition, with all of the past kept. */
+/** The same by its definition, with all of the past kept. Its clock stands still while the load is not known. */
 function expected(looks: readonly Look[], scale: Scale, before: number): number[] {
   const past = [{ at: 0, instances: before }]
-  let desired = before
   let at = 0
   return looks.map(({ gap, load }) => {
-    at += gap
-    const worth = instancesFor(load, scale)
-    past.push({ at, instances: load.isPartial ? Math.max(worth, desired) : worth })
-    desired = Math.max(...past.filter((one) => one.at > at - scale.cooldown || one.at === at).map((p) => p.instances))
-    return Math.min(Math.max(desired, scale.min), scale.max)
+    if (!load.isPartial) at += gap
+    const now = { at, instances: instancesFor(load, scale) }
+    past.push(now)
+    const counting = past.filter(
+      (one) => one === now || one.at > at - scale.cooldown || (load.isPartial && one.at === at),
+    )
+    const most = Math.max(...counting.map(({ instances }) => instances))
+    return Math.min(Math.max(most, scale.min), scale.max)
   })
 }
 
@@ -64,6 +67,8 @@ t.test('what a load is worth', async (t) => {
   t.same([of(0), of(1), of(100), of(101), of(60, 41), of(400), of(401), of(1e9)], [1, 1, 1, 2, 2, 4, 4, 4])
   t.equal(instancesFor({ ready: 0, inProgress: 0 }, { ...SCALE, min: 0 }), 0, 'nothing to do')
   t.equal(instancesFor({ ready: 0, inProgress: 1 }, { ...SCALE, min: 0 }), 1, 'one message is worth one')
+  t.equal(instancesFor({ ready: 0, inProgress: 25, filled: 3 }, SCALE), 3, 'those that are busy are needed')
+  t.equal(instancesFor({ ready: 300, inProgress: 20, filled: 2 }, SCALE), 4)
 })
 
 t.test('out at once, in after the cooldown', async (t) => {
@@ -221,22 +226,53 @@ t.test('it converges to what the load is worth within the cooldown, and stays', 
   )
 })
 
-t.test('a load that is not known lowers nothing, however long, and its end begins the cooldown', async () => {
+t.test('a load that is not known lowers nothing, however long', async () => {
   const unknown = series(loads.map((load) => ({ ...load, isPartial: true })))
   fc.assert(
     fc.property(series(loads), unknown, scales, (looks, unknown, scale) => {
-      const found = run([...looks, ...unknown], scale)
-      let desired = found[looks.length - 1]?.desired ?? 0
-      for (const one of found.slice(looks.length)) {
-        if (one.desired < desired) return false
-        desired = one.desired
-      }
-      if (scale.cooldown === 0) return true
-      const idle: Look = { gap: scale.cooldown - 1, load: { ready: 0, inProgress: 0 } }
-      const end = run([...looks, ...unknown, idle, { ...idle, gap: 1 }], scale).slice(-2)
-      return end[0]?.desired === desired && end[1]?.desired === scale.min
+      const found = run([...looks, ...unknown], scale).slice(looks.length - 1)
+      return found.every(({ desired }, index) => desired >= (found[index - 1]?.desired ?? 0))
     }),
     { numRuns: 500 },
+  )
+})
+
+t.test('a load that is not known stops the clock of the cooldown, and changes nothing else', async () => {
+  const silence: Load = { ready: 0, inProgress: 0, isPartial: true }
+  const gapped = fc.array(fc.record({ gap: gaps, load: known, silent: fc.option(gaps) }), {
+    minLength: 1,
+    maxLength: 60,
+  })
+  fc.assert(
+    fc.property(gapped, scales, (looks, scale) => {
+      const without = run(looks, scale).map(({ desired }) => desired)
+      const silences = looks.flatMap(({ gap, load, silent }): Look[] =>
+        silent === null
+          ? [{ gap, load }]
+          : [
+              { gap: silent, load: silence },
+              { gap, load },
+            ],
+      )
+      const found = run(silences, scale).filter(({ load }) => !load.isPartial)
+      return found.every(({ desired }, index) => desired === without[index])
+    }),
+    { numRuns: 500 },
+  )
+})
+
+t.test('one that ends is unknown for a moment: the next one does not wait for another cooldown', async (t) => {
+  const idle: Load = { ready: 0, inProgress: 0 }
+  const looks: Look[] = [
+    { gap: 100, load: { ready: 350, inProgress: 0 } },
+    { gap: 100, load: { ready: 150, inProgress: 0 } },
+    { gap: 9_900, load: idle },
+    { gap: 100, load: { ...idle, isPartial: true } },
+    { gap: 100, load: idle },
+  ]
+  t.same(
+    run(looks, SCALE).map(({ desired }) => desired),
+    [4, 4, 2, 2, 1],
   )
 })
 
