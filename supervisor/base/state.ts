@@ -11,6 +11,8 @@ export interface ProcessState {
   code?: string
   /** A worker's messages in progress. */
   inProgress?: number
+  /** How many it has taken since its start: a quick one is over before anybody looks. */
+  taken?: number
 }
 
 /** The topic of state messages on pm2's bus, and of the question for one. */

@@ -14,7 +14,7 @@ export type AskDepth = (queue: string) => Promise<Depth | undefined>
  */
 export function createDepths(link: Link): AskDepth {
   const channels = new Map<string, Promise<Channel>>()
-  const asking = new Set<string>()
+  const asking = new Map<string, Promise<Depth | undefined>>()
 
   function channelOf(queue: string): Promise<Channel> {
     let channel = channels.get(queue)
@@ -27,10 +27,9 @@ export function createDepths(link: Link): AskDepth {
   }
 
   return async function depth(queue) {
-    // The last question has no answer yet: a second one would wait behind it.
-    if (asking.has(queue)) return undefined
-    asking.add(queue)
-    const answer = ask(queue).finally(() => asking.delete(queue))
+    // Whoever asks while a question has no answer yet gets the same: a second one would wait behind it.
+    const answer = asking.get(queue) ?? ask(queue).finally(() => asking.delete(queue))
+    asking.set(queue, answer)
     let timer: NodeJS.Timeout | undefined
     const silence = new Promise<undefined>((resolve) => {
       timer = setTimeout(resolve, ANSWER_TIMEOUT, undefined)

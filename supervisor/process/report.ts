@@ -19,7 +19,8 @@ export function openReport(): Report {
   let state: ProcessState = { status: 'starting' }
   let announced = false
   let inProgress: number | undefined
-  let lastTold: number | undefined
+  let taken = 0
+  let lastTold: string | undefined
   let timer: NodeJS.Timeout | undefined
 
   process.on('message', function answer(message: unknown) {
@@ -27,17 +28,21 @@ export function openReport(): Report {
   })
 
   function tell(): Promise<void> {
-    lastTold = inProgress
+    lastTold = load()
     return send({
       type: STATE_TOPIC,
-      data: { pid: process.pid, ...state, ...(inProgress !== undefined && { inProgress }) },
+      data: { pid: process.pid, ...state, ...(inProgress !== undefined && { inProgress, taken }) },
     })
+  }
+
+  function load(): string {
+    return `${inProgress} ${taken}`
   }
 
   // The first change at once, and then one every so often: a worker may handle thousands of messages meanwhile.
   function tellLoad(): void {
     timer = undefined
-    if (inProgress === lastTold) return
+    if (load() === lastTold) return
     void tell()
     timer = setTimeout(tellLoad, LOAD_EVERY)
     timer.unref()
@@ -57,6 +62,7 @@ export function openReport(): Report {
       await told
     },
     setInProgress(count) {
+      taken += Math.max(count - (inProgress ?? 0), 0)
       inProgress = count
       timer ??= setTimeout(tellLoad, 0)
     },

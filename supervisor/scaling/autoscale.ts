@@ -179,7 +179,7 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
     return isDown
   }
 
-  function loadOf({ worker: { name }, depths }: Followed, machines: readonly Heartbeat[]): Load {
+  function loadOf({ worker: { name, concurrency }, depths }: Followed, machines: readonly Heartbeat[]): Load {
     const running = instances.running(name).filter(({ phase }) => phase !== 'asleep')
     const counts = [
       ...running.map(({ inProgress }) => inProgress),
@@ -191,9 +191,12 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
       instancesOf(name, machines) > 0
     const [main] = depths
     const isUnknown = !main || (main.messages === 0 && main.consumers === 0 && isTaken)
+    const inProgress = counts.reduce<number>((sum, count) => sum + (count ?? 0), 0)
     return {
       ready: depths.reduce((sum, one) => sum + (one?.messages ?? 0), 0),
-      inProgress: counts.reduce<number>((sum, count) => sum + (count ?? 0), 0),
+      inProgress,
+      // No more than there are: a suspect that waits for its turn is no reason for another.
+      filled: Math.min(Math.ceil(inProgress / concurrency), running.length + instancesOf(name, machines)),
       isPartial: isUnknown || counts.includes(undefined),
     }
   }

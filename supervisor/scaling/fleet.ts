@@ -5,6 +5,9 @@ import type { Instance, Pm2, Pm2Event } from './pm2.ts'
 /** Milliseconds until what pm2 lists is looked at again, whether or not it has told of a change. */
 const LIST_EVERY = 5_000
 
+/** Milliseconds that an instance counts as busy after it has taken a message, however soon that was done. */
+const BUSY = 1_000
+
 /** What pm2 runs of the project, kept up to date by what pm2 and the processes tell. */
 export interface Instances {
   /** Reads pm2's list anew, if something may have changed. */
@@ -29,6 +32,7 @@ export async function trackInstances(
 ): Promise<Instances> {
   const states = new Map<number, ProcessState & { pid?: number }>()
   const quiet = new Set<number>()
+  const busyUntil = new Map<number, number>()
   let instances: Instance[] = []
   let isStale = true
   let listedAt = 0
@@ -39,6 +43,7 @@ export async function trackInstances(
     if (event.kind === 'state') {
       const before = states.get(event.id)
       states.set(event.id, event.state)
+      if ((event.state.taken ?? 0) > (before?.taken ?? 0)) busyUntil.set(event.id, performance.now() + BUSY)
       // How much is in progress is looked at soon enough: each instance tells it several times a second.
       if (before?.status === event.state.status && before.status !== 'quiet') return
     } else isStale = true
@@ -59,7 +64,10 @@ export async function trackInstances(
     if (status === 'stopped') return { id, phase: 'asleep', inProgress: 0 }
     const isQuiet = quiet.has(id) || state?.status === 'quiet'
     // It may have taken messages before it heard: only its own word counts.
-    const inProgress = isQuiet && state?.status !== 'quiet' ? undefined : state?.inProgress
+    const told = isQuiet && state?.status !== 'quiet' ? undefined : state?.inProgress
+    // Messages that are quickly done are never seen in progress, however many there are.
+    const isBusy = !isQuiet && (busyUntil.get(id) ?? 0) > performance.now()
+    const inProgress = told === 0 && isBusy ? 1 : told
     // One that is stopping, and was not told to be quiet, may be on its way back: somebody restarts it.
     return { id, phase: isQuiet ? 'quiet' : 'live', inProgress }
   }
