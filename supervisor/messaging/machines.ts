@@ -185,8 +185,10 @@ function isType(type: unknown): boolean {
 function parse(content: Buffer): Heartbeat | undefined {
   try {
     const { id, host, workers } = JSON.parse(content.toString()) as Heartbeat
-    const isValid = typeof id === 'string' && typeof host === 'string' && Object.values(workers).every(isLoad)
-    return isValid ? { id, host, workers } : undefined
+    const isNamed = typeof id === 'string' && typeof host === 'string'
+    return isNamed && typeof workers === 'object' && Object.values(workers).every(isLoad)
+      ? { id, host, workers }
+      : undefined
   } catch {
     return undefined
   }

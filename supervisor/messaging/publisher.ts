@@ -9,6 +9,7 @@ import {
   UnroutableError,
 } from '../base/errors.ts'
 import type { Link } from './link.ts'
+import { createRefusals } from './refusals.ts'
 
 /** One message to publish, ready for the wire. */
 export interface Outgoing {
@@ -60,8 +61,10 @@ export function createPublisher(unavailable: () => string): Publisher {
   const inFlight = new Set<Pending>()
   /** Returned by the broker, not yet confirmed: a return comes before its confirm. */
   const returned = new Map<string, number>()
+  const refusals = createRefusals()
   let waitingBytes = 0
   let channel: ConfirmChannel | undefined
+  let current: Link | undefined
   let writable = true
   let blocked: string | undefined
   let idle: (() => void)[] = []
@@ -109,10 +112,17 @@ export function createPublisher(unavailable: () => string): Publisher {
     // A channel's end is told by the link, with its reason; only a nack is an answer.
     if (error && error.message !== 'message nacked') return
     if (!inFlight.delete(message)) return
-    if (error) message.reject(new PublishRefusedError(message.address))
+    if (!error) refusals.taken(message.address)
+    if (error) refuse(message)
     else if (takeReturn(message)) message.reject(new UnroutableError(message.address, message.unroutable ?? ''))
     else message.resolve()
     pump()
+  }
+
+  function refuse({ address, reject }: Pending): void {
+    reject(new PublishRefusedError(address))
+    if (!current || !refusals.refused(address, current.server)) return
+    current.fail(new Error(`the broker has refused every message for ${address} for a while`))
   }
 
   function takeReturn(message: Outgoing): boolean {
@@ -127,6 +137,7 @@ export function createPublisher(unavailable: () => string): Publisher {
 
   function detach(reason: string): void {
     channel = undefined
+    current = undefined
     returned.clear()
     const lost = [...inFlight]
     inFlight.clear()
@@ -168,6 +179,7 @@ export function createPublisher(unavailable: () => string): Publisher {
       writable = true
       blocked = undefined
       channel = opened
+      current = link
       return opened
     },
 

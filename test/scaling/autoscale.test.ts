@@ -1,0 +1,109 @@
+import t, { type Test } from 'tap'
+import type { WorkerSummary } from '../../supervisor/base/fleet.ts'
+import type { Depth, Heartbeat } from '../../supervisor/base/machines.ts'
+import type { ProcessState } from '../../supervisor/base/state.ts'
+import { autoscale } from '../../supervisor/scaling/autoscale.ts'
+import type { Running } from '../../supervisor/scaling/plan.ts'
+import type { Instance } from '../../supervisor/scaling/pm2.ts'
+import { testLog } from '../helpers/messaging.ts'
+import { until } from '../helpers/until.ts'
+
+const COOLDOWN = 500
+const worker = { name: 'work', scale: { min: 0, max: 4, messagesPerInstance: 50, cooldown: COOLDOWN } }
+
+/** A machine with one instance and a full queue, and a broker and a pm2 that do as they are told. */
+function machine(t: Test) {
+  let running: Running[] = [{ id: 0, phase: 'live', inProgress: 0 }]
+  const made = {
+    depth: { messages: 200, consumers: 1 } as Depth | undefined,
+    others: [] as readonly Heartbeat[] | undefined,
+    status: 'ready' as ProcessState['status'],
+    looks: 0,
+    get live() {
+      return running.filter(({ phase }) => phase === 'live').length
+    },
+    stopByHand: () => set(running.map((one) => ({ ...one, phase: 'asleep' }))),
+    isLeftAlone: () => scaler.isLeftAlone('work'),
+    /** Resolves when it has looked again that often. */
+    async looked(times: number) {
+      const goal = made.looks + times
+      await until(() => made.looks >= goal, { what: `${times} looks`, timeout: 20_000 })
+    },
+  }
+  const without = (id: number) => running.filter((one) => one.id !== id)
+  function set(next: Running[]): void {
+    running = next
+  }
+  const scaler = autoscale({
+    id: 'a',
+    host: 'a',
+    workers: [worker as unknown as WorkerSummary],
+    queuesOf: () => ['work'],
+    instances: {
+      refresh: async () => void made.looks++,
+      of: () => running.map(() => ({ state: { status: made.status } }) as Instance & { state: ProcessState }),
+      running: () => running,
+      markQuiet: (id) => set([...without(id), { id, phase: 'quiet', inProgress: 0 }]),
+    },
+    pm2: {
+      add: async () =>
+        void running.push({ id: Math.max(...running.map(({ id }) => id)) + 1, phase: 'live', inProgress: 0 }),
+      quiet: async () => {},
+      remove: async (id) => set(without(id)),
+      sleep: async (id) => set([{ id, phase: 'asleep', inProgress: 0 }]),
+      wake: async (id) => set([{ id, phase: 'live', inProgress: 0 }]),
+    },
+    others: () => made.others,
+    depth: async () => made.depth,
+    pins: () => ({}),
+    asleep: { has: () => false, add() {}, delete() {} },
+    ceiling: 16,
+    log: testLog().log,
+  })
+  t.teardown(() => scaler.close())
+  return made
+}
+
+const EMPTY: Depth = { messages: 0, consumers: 4 }
+/** Looks that take longer than the cooldown. */
+const LONG = 12
+
+t.test('cut off from the other machines, it ends nothing, nor right afterwards', async (t) => {
+  const one = machine(t)
+  await until(() => one.live === 4, { what: 'as many as the messages are worth' })
+  one.others = undefined
+  one.depth = EMPTY
+  await one.looked(LONG)
+  t.equal(one.live, 4)
+  one.others = []
+  const back = performance.now()
+  await until(() => one.live < 4, { what: 'it to know that there is nothing to do', interval: 5 })
+  const after = performance.now() - back
+  t.ok(after > COOLDOWN * 0.8, `the cooldown has begun anew: ${Math.round(after)} ms`)
+})
+
+t.test('a queue that knows neither messages nor consumers is not taken for empty', async (t) => {
+  for (const status of ['ready', 'waiting'] as const) {
+    const one = machine(t)
+    await until(() => one.live === 4, { what: 'as many as the messages are worth' })
+    one.status = status
+    one.depth = { messages: 0, consumers: 0 }
+    await one.looked(LONG)
+    t.equal(one.live, 4, `while its instances are ${status}`)
+    one.depth = undefined
+    await one.looked(LONG)
+    t.equal(one.live, 4, 'nor is one that does not answer')
+    one.depth = EMPTY
+    await until(() => one.live === 0, { what: 'all of them to end' })
+  }
+})
+
+t.test('what is stopped by hand here is for the others to run', async (t) => {
+  const one = machine(t)
+  await until(() => one.live === 4, { what: 'as many as the messages are worth' })
+  t.notOk(one.isLeftAlone())
+  one.stopByHand()
+  await until(one.isLeftAlone, { what: 'it to be noticed' })
+  await one.looked(LONG)
+  t.equal(one.live, 0)
+})
