@@ -60,12 +60,13 @@ export function isUpToDate(
   files: Iterable<string>,
   { root, isAsleep }: { root: string; isAsleep: (name: string) => boolean },
 ): boolean {
-  const sleeps = instance.status === 'stopped' && isAsleep(instance.name)
+  // Or is about to, or is being woken.
+  const sleeps = instance.status !== 'online' && isAsleep(instance.name)
   if (instance.name !== COMPILER && instance.status !== 'online' && !sleeps) return false
   // An empty variable is not a missing one: it keeps out what `.env` says.
   if (RELEVANT.some((name) => instance.env[name] !== process.env[name])) return false
   // Neither has loaded anything: they do when they are started.
-  if (instance.name === COMPILER || sleeps) return true
+  if (instance.name === COMPILER || (sleeps && instance.status !== 'launching')) return true
   return ![join(root, '.env'), ...files].some((file) => changedAt(file) > instance.startedAt)
 }
 

@@ -21,7 +21,8 @@ export interface Readiness {
    * Waits until each app has that many ready instances.
    * @param since in milliseconds since 1970; a process that had started before, and ends, is not one of them. pm2
    * tells of an end through another socket than it answers through, so the end of a process that was removed before
-   * can be heard of after its successor was started.
+   * can be heard of after its successor was started. Left out: all ran before, and the autoscaler, which is at work
+   * meanwhile, may end some that have nothing to do.
    * @throws StartupError as soon as one of them fails, and at the timeout
    */
   until(expected: ReadonlyMap<string, number>, timeoutMs: number, since?: number): Promise<void>
@@ -33,8 +34,13 @@ export interface Readiness {
  * Follows how processes come up.
  * @param print gets one line per reason to wait
  * @param exitsAreFine in dev a process ends with code 0 whenever its code changes
+ * @param isAsleep whether the autoscaler has put an app to sleep
  */
-export function trackReadiness(print: (line: string) => void, exitsAreFine: boolean): Readiness {
+export function trackReadiness(
+  print: (line: string) => void,
+  exitsAreFine: boolean,
+  isAsleep: (name: string) => boolean = () => false,
+): Readiness {
   const states = new Map<number, ProcessState & { name: string }>()
   const failures = new Map<string, string>()
   const exits = new Map<string, number>()
@@ -75,9 +81,16 @@ export function trackReadiness(print: (line: string) => void, exitsAreFine: bool
 
   function onExit(id: number, name: string, code: number): void {
     states.delete(id)
-    if (code === 0 && exitsAreFine) return
+    if (code === 0 && (exitsAreFine || isScaled())) {
+      if (isComplete()) wait?.settle()
+      return
+    }
     exits.set(name, code)
     gather()
+  }
+
+  function isScaled(): boolean {
+    return wait?.since === 0
   }
 
   function gather(): void {
@@ -98,7 +111,8 @@ export function trackReadiness(print: (line: string) => void, exitsAreFine: bool
 
   function missing(): string[] {
     const ready = (name: string) => [...states.values()].filter((s) => s.name === name && s.status === 'ready').length
-    return [...(wait?.expected ?? [])].filter(([name, count]) => ready(name) < count).map(([name]) => name)
+    const missing = [...(wait?.expected ?? [])].filter(([name, count]) => ready(name) < count).map(([name]) => name)
+    return missing.filter((name) => !(isScaled() && isAsleep(name)))
   }
 
   function isComplete(): boolean {

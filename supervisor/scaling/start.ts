@@ -44,7 +44,7 @@ export async function startProject(options: StartOptions): Promise<StartResult> 
   const { root, dev, print } = options
   const apps = readEcosystem(root)
   const pm2 = await connectPm2({ launch: true })
-  const readiness = trackReadiness(print, dev)
+  const readiness = trackReadiness(print, dev, options.isAsleep)
   const interrupt = () => readiness.abort('Interrupted.')
   const started = new Set<string>()
   try {
@@ -94,10 +94,18 @@ function planStart(apps: readonly App[], all: readonly Instance[], options: Star
   for (const app of apps) {
     const instances = own.filter((instance) => instance.name === app.name)
     if (instances.length === 0) plan.fresh.push(app)
-    else if (instances.every((i) => isUpToDate(i, filesOf(app), options))) plan.untouched.push({ app, instances })
-    else plan.outdated.push({ app, instances })
+    else if (staying(instances).every((i) => isUpToDate(i, filesOf(app), options))) {
+      plan.untouched.push({ app, instances })
+    } else plan.outdated.push({ app, instances })
   }
   return withScalerAside(plan)
+}
+
+// Beside those that run, one that is stopping or starting is the autoscaler's doing, or that of somebody who scales.
+function staying(instances: readonly Instance[]): readonly Instance[] {
+  const online = instances.filter(({ status }) => status === 'online')
+  const changing = instances.filter(({ status }) => status === 'stopping' || status === 'launching')
+  return online.length > 0 ? instances.filter((instance) => !changing.includes(instance)) : instances
 }
 
 // It would bring back what is being ended, by what it was started from.

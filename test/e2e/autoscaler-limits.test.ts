@@ -63,17 +63,22 @@ t.test('under a ceiling of three two workers with a backlog both get on', async 
 
 t.test('a handler that is at work when its instance is to go finishes, and once', async (t) => {
   const tasks = await startTasks(t, {
-    workers: { slow: `concurrency: 1, ${scale(4)}` },
+    workers: { slow: `concurrency: 5, ${scale(4)}` },
     env: { SHUTDOWN_TIMEOUT: '2s' },
   })
-  await tasks.runs('slow', 0)
-  await tasks.send('slow', 120, 100)
-  await tasks.runs('slow', 4)
-  // One for each of the four, which are worth one instance as soon as the short ones are over.
-  const long = await tasks.send('slow', 4, 6_000)
-  t.same(await tasks.settled('slow'), [], 'each was begun once')
   const found = (what: string, number: number) =>
     tasks.notes('slow').find((one) => one.what === what && one.n === number)
+  writePin(join(tasks.root, 'data'), 'slow', 4)
+  await tasks.runs('slow', 4)
+  const takePart = () => new Set(tasks.notes('slow').map(({ pid }) => pid)).size === 4
+  await tasks.sendUntil('slow', 20, takePart)
+  await tasks.settled('slow')
+  // One for each of the four, which are worth one instance.
+  const long = await tasks.send('slow', 4, 6_000)
+  const begun = () => long.every((n) => found('begun', n))
+  await until(begun, { what: 'the long ones to begin' })
+  writePin(join(tasks.root, 'data'), 'slow', undefined)
+  t.same(await tasks.settled('slow'), [], 'each was begun once')
   const quieted = tasks.logs('slow').filter(({ msg }) => msg === 'taking no more messages')
   let toldToGo = 0
   for (const n of long) {

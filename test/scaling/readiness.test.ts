@@ -55,3 +55,32 @@ t.test('ready is when all are, and only then', async (t) => {
   readiness.onEvent({ ...ready, id: 1 })
   await done
 })
+
+t.test('the autoscaler may end one that ran before, and put the last one to sleep', async (t) => {
+  let isAsleep = false
+  const readiness = trackReadiness(
+    () => {},
+    false,
+    () => isAsleep,
+  )
+  const front = { ...ready, id: 9, name: 'front-door' } as const
+  const expected = new Map([
+    ['history', 1],
+    ['front-door', 1],
+  ])
+  const fewer = readiness.until(expected, 10_000)
+  readiness.onEvent({ ...ready, id: 0 })
+  readiness.onEvent({ ...exit, id: 1, startedAt: 1 })
+  readiness.onEvent(front)
+  await t.resolves(fewer, 'one is left')
+
+  const none = readiness.until(expected, 10_000)
+  isAsleep = true
+  readiness.onEvent({ ...exit, id: 0, startedAt: 1 })
+  await t.resolves(none, 'none is needed')
+
+  isAsleep = false
+  const crashed = readiness.until(expected, 10_000)
+  readiness.onEvent({ ...exit, id: 0, code: 1, startedAt: 1 })
+  await t.rejects(crashed, { message: /history: it ended with code 1/ }, 'a crash is one')
+})
