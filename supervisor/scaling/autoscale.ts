@@ -76,6 +76,8 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
   setMaxListeners(0, closed.signal)
   let acting: Promise<void> | undefined
   let looking = false
+  /** Whether anything has changed since it was last thought about what to do. */
+  let isNews = false
   let looks = 0
   let restUntil = 0
   const timer = setInterval(() => void look(), LOOK)
@@ -87,7 +89,8 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
     try {
       await instances.refresh()
       await Promise.all([...followed.values()].map(lookAt))
-      act()
+      // Without news there may be something to do because time passes: a cooldown ends, a machine becomes silent.
+      if (isNews || looks % LOOKS === 1) act()
     } catch (error) {
       log.error({ err: error }, 'what runs could not be looked at; trying again')
     } finally {
@@ -102,12 +105,15 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
     const queues = queuesOf(worker).filter((_, index) => index === 0 || looks % SUSPECT_LOOKS === 1 || !depths[index])
     const found = await Promise.all(queues.map(depth))
     found.forEach((one, index) => {
+      const last = depths[index]
+      if (one?.messages !== last?.messages || one?.consumers !== last?.consumers) isNews = true
       depths[index] = one
     })
   }
 
   function act(): void {
     if (acting || closed.signal.aborted || Date.now() < restUntil) return
+    isNews = false
     acting = takeSteps()
       .catch((error: unknown) => {
         restUntil = Date.now() + AFTER_FAILURE
@@ -233,7 +239,10 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
   }
 
   return {
-    wakeUp: () => void look(),
+    wakeUp() {
+      isNews = true
+      void look()
+    },
     decisions,
     load(name) {
       const one = followed.get(name)

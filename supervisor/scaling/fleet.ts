@@ -25,7 +25,8 @@ export async function trackInstances(
 ): Promise<Instances> {
   const states = new Map<number, ProcessState & { pid?: number }>()
   const quiet = new Set<number>()
-  let instances: Instance[] = []
+  // Asked for by name many times a second.
+  let instances = new Map<string, Instance[]>()
   let isStale = true
   let listedAt = 0
   await pm2.listen(onEvent)
@@ -36,6 +37,10 @@ export async function trackInstances(
     else isStale = true
     if (event.kind === 'exit') quiet.delete(event.id)
     onChange()
+  }
+
+  function named(name: string): readonly Instance[] {
+    return instances.get(name) ?? []
   }
 
   // What a process before it has told is not its own word.
@@ -58,14 +63,16 @@ export async function trackInstances(
     async refresh(force = false) {
       if (!force && !isStale && Date.now() - listedAt < LIST_EVERY) return
       isStale = false
-      instances = own(await pm2.list())
+      const listed = own(await pm2.list())
+      instances = new Map()
+      for (const instance of listed) instances.set(instance.name, [...named(instance.name), instance])
       listedAt = Date.now()
-      for (const instance of instances) {
+      for (const instance of listed) {
         if (instance.status === 'online' && !stateOf(instance)) void pm2.askState(instance.id)
       }
     },
-    of: (name) => instances.filter((one) => one.name === name).map((one) => ({ ...one, state: stateOf(one) })),
-    running: (name) => instances.filter((one) => one.name === name).map(runningOf),
+    of: (name) => named(name).map((one) => ({ ...one, state: stateOf(one) })),
+    running: (name) => named(name).map(runningOf),
     markQuiet(id) {
       quiet.add(id)
     },
