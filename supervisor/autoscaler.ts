@@ -32,7 +32,7 @@ async function startAutoscaler({ config, log, report, root }: ProcessContext): P
   const instances = await trackInstances(
     pm2,
     (all) => ownInstances(all, root),
-    () => scaler?.wakeUp(),
+    () => scaler?.onChange(),
     (name) => scaler?.letGo(name),
   )
   const pins = watchPins(config.dataDir, (error) => log.error({ reason: error.message }, 'the pins can not be read'))

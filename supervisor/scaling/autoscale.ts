@@ -12,7 +12,7 @@ import { follow, type Load, type Memory, remember } from './policy.ts'
 import { partOf } from './shares.ts'
 
 /** Milliseconds between two looks at the queue of a worker without a process: a message there waits for all of it. */
-const LOOK = 100
+const LOOK = 125
 /** Every how many of these the other queues are looked at. */
 const LOOKS = 3
 /** Every how many of these the queues of suspects are. */
@@ -42,8 +42,8 @@ export interface AutoscaleOptions {
 }
 
 export interface Autoscale {
-  /** Looks again at what pm2 runs, because something may have changed. */
-  wakeUp(): void
+  /** Told that something may have changed about what pm2 runs: the next look follows it up. */
+  onChange(): void
   /** Somebody has stopped a worker: from now on it sleeps by their will, if it sleeps. */
   letGo(worker: string): void
   readonly decisions: readonly Decision[]
@@ -80,6 +80,8 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
   setMaxListeners(0, closed.signal)
   let acting: Promise<void> | undefined
   let looking = false
+  /** Whether anything has changed since it was last thought about what to do. */
+  let isNews = false
   let looks = 0
   let restUntil = 0
   const timer = setInterval(() => void look(), LOOK)
@@ -91,8 +93,11 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
     try {
       await instances.refresh()
       await Promise.all([...followed.values()].map(lookAt))
-      observe(others())
-      act()
+      // Without news there may be something to do because time passes: a cooldown ends, a machine becomes silent.
+      if (isNews || looks % LOOKS === 1) {
+        observe(others())
+        act()
+      }
     } catch (error) {
       log.error({ err: error }, 'what runs could not be looked at; trying again')
     } finally {
@@ -107,12 +112,15 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
     const queues = queuesOf(worker).filter((_, index) => index === 0 || looks % SUSPECT_LOOKS === 1 || !depths[index])
     const found = await Promise.all(queues.map(depth))
     found.forEach((one, index) => {
+      const last = depths[index]
+      if (one?.messages !== last?.messages || one?.consumers !== last?.consumers) isNews = true
       depths[index] = one
     })
   }
 
   function act(): void {
     if (acting || closed.signal.aborted || Date.now() < restUntil) return
+    isNews = false
     acting = takeSteps()
       .catch((error: unknown) => {
         restUntil = Date.now() + AFTER_FAILURE
@@ -260,7 +268,9 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
   }
 
   return {
-    wakeUp: () => void look(),
+    onChange() {
+      isNews = true
+    },
     letGo: (worker) => asleep.delete(worker),
     decisions,
     load(name) {

@@ -33,7 +33,8 @@ export async function trackInstances(
   const states = new Map<number, ProcessState & { pid?: number }>()
   const quiet = new Set<number>()
   const busyUntil = new Map<number, number>()
-  let instances: Instance[] = []
+  // Asked for by name many times a second.
+  let instances = new Map<string, Instance[]>()
   let isStale = true
   let listedAt = 0
   await pm2.listen(onEvent)
@@ -48,8 +49,12 @@ export async function trackInstances(
       if (before?.status === event.state.status && before.status !== 'quiet') return
     } else isStale = true
     if (event.kind === 'exit') quiet.delete(event.id)
-    if (event.kind === 'stop' && instances.some(({ id }) => id === event.id)) onStop(event.name)
+    if (event.kind === 'stop' && named(event.name).some(({ id }) => id === event.id)) onStop(event.name)
     onChange()
+  }
+
+  function named(name: string): readonly Instance[] {
+    return instances.get(name) ?? []
   }
 
   // What a process before it has told is not its own word.
@@ -76,14 +81,18 @@ export async function trackInstances(
     async refresh(force = false) {
       if (!force && !isStale && Date.now() - listedAt < LIST_EVERY) return
       isStale = false
-      instances = own(await pm2.list())
+      const listed = own(await pm2.list())
+      instances = new Map()
+      for (const instance of listed) instances.set(instance.name, [...named(instance.name), instance])
       listedAt = Date.now()
-      for (const instance of instances) {
+      const ids = new Set(listed.map(({ id }) => id))
+      for (const known of [states, busyUntil]) for (const id of known.keys()) if (!ids.has(id)) known.delete(id)
+      for (const instance of listed) {
         if (instance.status === 'online' && !stateOf(instance)) void pm2.askState(instance.id)
       }
     },
-    of: (name) => instances.filter((one) => one.name === name).map((one) => ({ ...one, state: stateOf(one) })),
-    running: (name) => instances.filter((one) => one.name === name).map(runningOf),
+    of: (name) => named(name).map((one) => ({ ...one, state: stateOf(one) })),
+    running: (name) => named(name).map(runningOf),
     markQuiet(id) {
       quiet.add(id)
     },

@@ -11,6 +11,7 @@ import { launchRabbitmq } from '../helpers/rabbitmq.ts'
 import { removeFolder } from '../helpers/tmp.ts'
 import { accepting, type Client, peakMb, processorMs, residentMb, startClient } from './measure.ts'
 import { quantile, spread } from './statistics.ts'
+import { allMet, verdict } from './verdict.ts'
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 7)
 const MESSAGES = Number(process.env.BENCH_MESSAGES ?? 60_000)
@@ -33,8 +34,6 @@ interface Sample {
   p99: number
 }
 
-let missed = 0
-
 /** Prints what it measures. @returns whether all targets were met */
 export async function bench(): Promise<boolean> {
   if (process.env.BENCH_ONLY !== 'absolute') await compare()
@@ -43,8 +42,7 @@ export async function bench(): Promise<boolean> {
     await idle()
     await backlog()
   }
-  console.log(missed ? `${missed} targets missed` : 'all targets met')
-  return missed === 0
+  return allMet()
 }
 
 async function compare(): Promise<void> {
@@ -208,9 +206,4 @@ async function backlog(): Promise<void> {
   const ratio = drained / quantile(small, 0.5)
   console.log(`filled at ${filled.toFixed(0)}/s, drained at ${drained.toFixed(0)}/s; 10,000 at ${spread(small, 0)}/s`)
   verdict(`drain rate, of a small queue's: ${ratio.toFixed(2)}`, ratio >= 0.9, '>= 0.9')
-}
-
-function verdict(what: string, isMet: boolean, target: string): void {
-  if (!isMet) missed++
-  console.log(`${isMet ? 'ok    ' : 'MISSED'} ${what}${target && `   target ${target}`}`)
 }

@@ -1,6 +1,7 @@
 // `npm run bench -- NAME`: runs the benchmark of that name, and fails if it misses one of its targets.
 const benches: Record<string, () => Promise<{ bench: () => Promise<boolean> }>> = {
   broker: () => import('./broker.ts'),
+  scaling: () => import('./scaling.ts'),
 }
 
 const [name = ''] = process.argv.slice(2)

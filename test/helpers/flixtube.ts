@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Test } from 'tap'
 import { createProject, type TestProject } from './project.ts'
+import type { Teardown } from './tmp.ts'
 import { until } from './until.ts'
 
 /** The example application, as `npm start` runs it. */
@@ -34,7 +34,7 @@ export interface FlixTubeOptions {
 }
 
 /** Starts the example application with real processes, and its files, in a folder of its own; ended with the test. */
-export async function startFlixTube(t: Test, options: FlixTubeOptions = {}): Promise<FlixTube> {
+export async function startFlixTube(t: Teardown, options: FlixTubeOptions = {}): Promise<FlixTube> {
   const { amqpUrl, env = {}, files = {} } = options
   const project = await createProject(t, {}, { real: true })
   if (amqpUrl === undefined) delete project.env.AMQP_URL

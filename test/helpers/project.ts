@@ -15,9 +15,9 @@ import {
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import type { Test } from 'tap'
 import { guardProcesses, processesWith } from './own-processes.ts'
 import { ENV, withoutTap } from './process.ts'
+import type { Teardown } from './tmp.ts'
 
 /** The repository, seen from dist/test/helpers/. */
 const REPOSITORY = resolve(import.meta.dirname, '../../..')
@@ -103,7 +103,7 @@ export function readyWorker(queue: string, head = ''): string {
  * that outlives its daemon fails the test.
  */
 export async function createProject(
-  t: Test,
+  t: Teardown,
   workers: Record<string, string> = {},
   { home, real = false }: ProjectOptions = {},
 ): Promise<TestProject> {

@@ -6,6 +6,10 @@ import type { Teardown } from './tmp.ts'
 export interface SupervisedWorker {
   /** How often its process has ended by itself. */
   readonly ended: number
+  /** The id of its process. */
+  readonly pid: number | undefined
+  /** Sends its process a message. */
+  tell(message: string): void
   /** Ends its process without a chance to tidy up; another one is started. */
   kill(): void
   /** Ends it in good order, and starts none any more. */
@@ -46,6 +50,10 @@ export function superviseWorker(t: Teardown, { root, name, url, onMessage }: Sup
     get ended() {
       return ended
     },
+    get pid() {
+      return child.pid
+    },
+    tell: (message) => void child.send(message),
     kill: () => void child.kill('SIGKILL'),
     async stop() {
       if (stopped) return
