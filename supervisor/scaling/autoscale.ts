@@ -178,9 +178,10 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
   // the first is enough.
   function isStopped(name: string): boolean {
     const running = instances.running(name)
+    const sleeps = running.some(({ phase }) => phase === 'asleep')
     // Somebody has started what had been put to sleep.
-    if (live(running).length > 0) asleep.delete(name)
-    const isDown = running.some(({ phase }) => phase === 'asleep') && !asleep.has(name)
+    if (!sleeps) asleep.delete(name)
+    const isDown = sleeps && !asleep.has(name)
     if (isDown && !handsOff.has(name)) log.info({ worker: name }, 'stopped by hand: left alone until it is started')
     if (isDown) handsOff.add(name)
     else handsOff.delete(name)

@@ -82,56 +82,13 @@ t.test('a burst gets all the instances that it is worth, and none once it is ove
 
 t.test('its instances have the environment of the one that was started', async (t) => {
   t.same(await environments(), [], 'none runs')
-  await tasks.send('slow', 100, 150)
+  await tasks.send('slow', 300, 150)
   await tasks.runs('slow', 4)
   const [woken, ...added] = await environments()
   t.ok(Object.keys(asStarted ?? {}).length > 10)
   t.same(woken, asStarted, 'the one that was woken')
   t.equal(added.length, 3)
   for (const one of added) t.same(one, asStarted, 'one that was added')
-})
-
-t.test('a restart by hand is none of its business', async (t) => {
-  const before = await tasks.runs('slow', 4)
-  await tasks.send('slow', 200, 100)
-  const decisions = tasks.logs('autoscaler').length
-  t.equal((await tasks.pm2('reload', 'slow')).code, 0)
-  const after = await tasks.runs('slow', 4)
-  t.notOk(after.some((pid) => before.includes(pid)))
-  const since = tasks.logs('autoscaler').slice(decisions)
-  t.same(
-    since.filter(({ msg }) => msg === 'scaling out'),
-    [],
-    'no others came for those that went and came back',
-  )
-  t.same(await tasks.settled('slow'), [], 'each message was handled once')
-})
-
-t.test('what somebody has stopped stays so, whether it ran or slept', async (t) => {
-  t.equal((await tasks.pm2('scale', 'history', '3')).code, 0)
-  const history = await tasks.runs('history', 3)
-  const told = () => tasks.logs('autoscaler').filter(({ msg }) => String(msg).startsWith('stopped by hand'))
-
-  for (const [index, state] of ['awake', 'asleep'].entries()) {
-    if (state === 'awake') await tasks.runs('slow', 4)
-    else await asleep()
-    t.equal((await tasks.pm2('stop', 'slow')).code, 0)
-    await tasks.send('slow', 50, 10)
-    await until(() => told().length > index, { what: 'the autoscaler to tell' })
-    t.same(await tasks.running('slow'), [])
-    const lines = tasks.logs('autoscaler').length
-    // That nothing happens only time can show.
-    await new Promise((resolve) => setTimeout(resolve, 1_000))
-    t.same(await tasks.running('slow'), [], `${state}, it was stopped`)
-    t.equal(tasks.logs('autoscaler').length, lines, 'nothing more to tell')
-
-    t.equal((await tasks.pm2(index ? 'start' : 'restart', 'slow')).code, 0)
-    t.same(await tasks.settled('slow'), [])
-  }
-  await asleep()
-  await tasks.send('slow', 1, 0)
-  t.same(await tasks.settled('slow'), [], 'it is woken again')
-  t.same(await tasks.running('history'), history, 'as pm2 was told')
 })
 
 /** The environments of the instances of `slow`, in the order of their ids. */
