@@ -55,7 +55,8 @@ export function openReport(): Report {
     async set(next) {
       state = next
       const told = tell()
-      if (next.status === 'ready' && !announced) {
+      // One that is told to be quiet before it is ready has started all the same.
+      if ((next.status === 'ready' || next.status === 'quiet') && !announced) {
         announced = true
         await send('ready')
       }

@@ -69,7 +69,9 @@ export async function trackInstances(
     if (status === 'stopped') return { id, phase: 'asleep', inProgress: 0 }
     const isQuiet = quiet.has(id) || state?.status === 'quiet'
     // It may have taken messages before it heard: only its own word counts.
-    const told = isQuiet && state?.status !== 'quiet' ? undefined : state?.inProgress
+    // And pm2 brings back what it ends before it has taken note that it was ready.
+    const isToldBy = state?.status === 'quiet' && status !== 'launching'
+    const told = isQuiet && !isToldBy ? undefined : state?.inProgress
     // Messages that are quickly done are never seen in progress, however many there are.
     const isBusy = !isQuiet && (busyUntil.get(id) ?? 0) > performance.now()
     const inProgress = told === 0 && isBusy ? 1 : told
