@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import t from 'tap'
 import { brokerName, parseConfig } from '../../supervisor/base/config.ts'
 import { ConfigError } from '../../supervisor/base/errors.ts'
@@ -14,7 +15,10 @@ function problemsOf(env: NodeJS.ProcessEnv): readonly string[] {
 }
 
 t.test('defaults', async (t) => {
-  t.strictSame(parseConfig({ AMQP_URL }, '/project'), {
+  const { maxInstances, ...config } = parseConfig({ AMQP_URL }, '/project')
+  t.ok(maxInstances >= 1 && maxInstances <= availableParallelism() * 8, 'eight for each core at most')
+  t.equal(parseConfig({ AMQP_URL, MAX_INSTANCES: '3' }, '/project').maxInstances, 3)
+  t.strictSame(config, {
     amqpUrls: [AMQP_URL],
     brokerPort: 5682,
     port: 4000,
@@ -43,6 +47,7 @@ t.test('every mistake is listed at once, with what was expected and found', asyn
     HOST: '0.0.0.0',
     LOG_LEVEL: 'loud',
     SHUTDOWN_TIMEOUT: 'soon',
+    MAX_INSTANCES: '0',
     DATABASE_URL: 'x:y',
     BROKER_PORT: '0',
     AMQP_URL: ',',
@@ -53,6 +58,7 @@ t.test('every mistake is listed at once, with what was expected and found', asyn
     /^HOST: expected a loopback address .*API_KEYS.*, found '0\.0\.0\.0'$/,
     /^LOG_LEVEL: expected one of trace, .*, found 'loud'$/,
     /^SHUTDOWN_TIMEOUT: expected .*, found 'soon'$/,
+    /^MAX_INSTANCES: expected a whole number, 1 or more, found '0'$/,
     /^DATABASE_URL: expected/,
     /^AMQP_URL: expected amqp:\/\/user:password@host:port, found ','$/,
   ])
