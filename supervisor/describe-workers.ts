@@ -4,6 +4,9 @@ import { loadWorkers } from './base/discovery.ts'
 import { reasonOf } from './base/errors.ts'
 import type { WorkerSummary } from './base/fleet.ts'
 
+// Killed, its parent can't end it any more.
+process.on('disconnect', () => process.exit(1))
+
 try {
   const workers = await loadWorkers(process.cwd())
   const summaries = workers.map(({ name, definition }): WorkerSummary => {

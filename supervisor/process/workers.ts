@@ -40,15 +40,17 @@ function ask(root: string): Promise<readonly WorkerSummary[]> {
   return new Promise((resolve, reject) => {
     // What the workers' files print is not for whoever reads this process's output.
     const child = fork(ENTRY, [], { cwd: root, stdio: ['ignore', 'ignore', 'ignore', 'ipc'], timeout: TIMEOUT })
+    // It ends with this process, whenever that is told to end.
+    const end = () => child.kill('SIGKILL')
+    process.once('exit', end)
     child.on('message', ({ workers, failed }: { workers?: WorkerSummary[]; failed?: string }) => {
       if (workers) resolve(workers)
       else reject(new DiscoveryError(failed ?? 'the workers can not be listed'))
     })
     child.on('error', reject)
-    child.on('exit', (code, signal) =>
-      reject(
-        new DiscoveryError(`Listing the workers ended with ${signal ?? `code ${code}`}: a file ends the process.`),
-      ),
-    )
+    child.on('exit', (code, signal) => {
+      process.off('exit', end)
+      reject(new DiscoveryError(`Listing the workers ended with ${signal ?? `code ${code}`}: a file ends the process.`))
+    })
   })
 }

@@ -63,7 +63,7 @@ fails('an option that only Warren knows to be wrong', {
   message:
     "workers/history.ts: expected a file that can be imported, found DefinitionError: defineWorker('viewed') is not valid: " +
     "unknown option 'concurency' (did you mean 'concurrency'?); known are handler, concurrency, threads, timeout, " +
-    'memoryLimitMb, attempts, backoff, subscription',
+    'memoryLimitMb, attempts, backoff, subscription, scale',
 })
 
 fails('two files of one name', {

@@ -32,6 +32,7 @@ t.test('npm start says where it listens and what to try', async (t) => {
     [`curl -s ${url}/video -o video.mp4`, 'npx pm2 scale history 4', 'npm run logs'],
   )
   t.same((await flixtube.list()).map(({ name, status, restarts }) => `${name} ${status} ${restarts}`).sort(), [
+    'autoscaler online 0',
     'front-door online 0',
     'history online 0',
     'recommendations online 0',

@@ -68,8 +68,9 @@ t.test('a new worker and a new route take one file each and no other edit', asyn
   t.equal(invalid.status, 422)
   t.match(await invalid.json(), { errors: [{ path: 'name' }] })
 
-  const { welcome, 'front-door': _, ...others } = await flixtube.pids()
+  const { welcome, autoscaler, 'front-door': _, ...others } = await flixtube.pids()
   t.equal(welcome?.length, 1)
-  const { 'front-door': __, ...othersBefore } = before
+  t.equal(autoscaler?.length, 1, 'which has to know of it')
+  const { autoscaler: __, 'front-door': ___, ...othersBefore } = before
   t.same(others, othersBefore, 'the other workers were left alone')
 })

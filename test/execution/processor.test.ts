@@ -84,11 +84,13 @@ t.test('no more handlers than the concurrency run at once', async (t) => {
   const { processor, started, settled, message } = stage({ concurrency: 2 })
   for (const id of ['a', 'b', 'c', 'd']) processor.handle(message(id))
   await started.reach(2)
-  t.equal(processor.inProgress, 2)
+  await new Promise(setImmediate)
+  t.equal(started.items.length, 2)
+  t.equal(processor.inProgress, 4, 'those that wait as well')
   started.items[0]?.end()
   await started.reach(3)
   t.strictSame(settled.items, ['ack a'])
-  t.equal(processor.inProgress, 2)
+  t.equal(processor.inProgress, 3)
 })
 
 t.test('what waits on a lost connection is not handled: it comes again', async (t) => {
