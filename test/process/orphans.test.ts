@@ -15,7 +15,7 @@ t.test('processes of a killed pm2 daemon drain and end, so that the next start i
   })
   t.equal((await project.npm('start')).code, 0)
   const orphans = Object.values(await project.pids()).flat()
-  t.equal(orphans.length, 2)
+  t.equal(orphans.length, 3)
 
   process.kill(Number(readFileSync(`${project.env.PM2_HOME}/pm2.pid`, 'utf8')), 'SIGKILL')
   await until('the processes end', () => !orphans.some(isAlive))
@@ -23,5 +23,5 @@ t.test('processes of a killed pm2 daemon drain and end, so that the next start i
 
   const again = await project.npm('start')
   t.equal(again.code, 0, again.stderr)
-  t.equal(Object.values(await project.pids()).flat().length, 2)
+  t.equal(Object.values(await project.pids()).flat().length, 3)
 })
