@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { StartupError } from '../base/errors.ts'
-import { type App, connectPm2, type Instance, type Pm2 } from './pm2.ts'
+import { type App, connectPm2, type Instance, isAlive, type Pm2 } from './pm2.ts'
 import { AUTOSCALER, BROKER, COMPILER, isUpToDate, ownInstances, readEcosystem } from './project.ts'
 import { type Readiness, trackReadiness } from './readiness.ts'
 
@@ -188,9 +189,13 @@ async function carryOut(
 
 /** Ends what was started, and the daemon if nothing else runs in it. */
 async function undo(pm2: Pm2, root: string, started: ReadonlySet<string>): Promise<void> {
-  const own = ownInstances(await pm2.list(), root).filter((instance) => started.has(instance.name))
-  for (const { id } of own.filter(({ name }) => name === AUTOSCALER)) await pm2.remove(id)
-  await Promise.all(own.map((instance) => pm2.remove(instance.id)))
+  const left = async () => ownInstances(await pm2.list(), root).filter((instance) => started.has(instance.name))
+  // Again and again: pm2 brings back what it is told to end before it has noted that it was ready.
+  for (let own = await left(); own.length > 0; own = await left()) {
+    for (const { id } of own.filter(({ name }) => name === AUTOSCALER)) await pm2.remove(id)
+    await Promise.all(own.map((instance) => pm2.remove(instance.id)))
+    while (own.some((instance) => isAlive(instance.pid))) await sleep(20)
+  }
   if ((await pm2.list()).length === 0) await pm2.kill()
 }
 

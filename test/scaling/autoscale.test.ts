@@ -9,7 +9,7 @@ import { testLog } from '../helpers/messaging.ts'
 import { until } from '../helpers/until.ts'
 
 const COOLDOWN = 500
-const worker = { name: 'work', scale: { min: 0, max: 4, messagesPerInstance: 50, cooldown: COOLDOWN } }
+const worker = { name: 'work', concurrency: 10, scale: { min: 0, max: 4, messagesPerInstance: 50, cooldown: COOLDOWN } }
 
 /** A machine with one instance and a full queue, and a broker and a pm2 that do as they are told. */
 function machine(t: Test) {
