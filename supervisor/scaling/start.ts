@@ -32,8 +32,8 @@ interface Plan {
   gone: Instance[]
   /** The embedded broker, where AMQP_URL has come to name another one. */
   replaced: Instance[]
-  /** The autoscaler, where something is done about apps that it scales: it is away meanwhile. */
-  paused: { app: App; instances: Instance[] } | undefined
+  /** The autoscaler, where anything is done: it ends first, and is started last. */
+  scaler: { app: App; instances: Instance[] } | undefined
 }
 
 /**
@@ -48,19 +48,23 @@ export async function startProject(options: StartOptions): Promise<StartResult> 
   const readiness = trackReadiness(print, dev, options.isAsleep)
   const interrupt = () => readiness.abort('Interrupted.')
   const started = new Set<string>()
+  let plan: Plan | undefined
   try {
     const all = await pm2.list()
-    const plan = planStart(apps, all, options)
+    plan = planStart(apps, all, options)
     process.once('SIGINT', interrupt)
     process.once('SIGTERM', interrupt)
     await pm2.listen(readiness.onEvent)
     await carryOut(plan, pm2, readiness, started, options)
     return {
-      changed: plan.fresh.length + plan.outdated.length + plan.gone.length + plan.replaced.length > 0,
+      changed: plan.scaler !== undefined || changesOf(plan) > 0,
       workers: apps.flatMap((app) => (app.args ? app.name : [])),
     }
   } catch (error) {
     await undo(pm2, root, started)
+    // What is not started now goes on being scaled.
+    const { app, instances } = plan?.scaler ?? {}
+    if (app && instances && instances.length > 0) await pm2.start([app]).catch(() => {})
     throw error
   } finally {
     process.off('SIGINT', interrupt)
@@ -90,7 +94,7 @@ function planStart(apps: readonly App[], all: readonly Instance[], options: Star
     untouched: [],
     gone: left.filter((instance) => instance.name !== BROKER),
     replaced: left.filter((instance) => instance.name === BROKER),
-    paused: undefined,
+    scaler: undefined,
   }
   for (const app of apps) {
     const instances = own.filter((instance) => instance.name === app.name)
@@ -111,12 +115,21 @@ function staying(instances: readonly Instance[]): readonly Instance[] {
 
 // It would bring back what is being ended, by what it was started from.
 function withScalerAside(plan: Plan): Plan {
-  const isScaler = ({ app }: { app: App }) => app.name === AUTOSCALER
-  const scaler = [...plan.outdated, ...plan.untouched].find(isScaler)
-  const changes = plan.fresh.length + plan.outdated.length + plan.gone.length + plan.replaced.length
-  if (!scaler || changes === 0) return plan
-  const others = ({ app }: { app: App }) => !isScaler({ app })
-  return { ...plan, outdated: plan.outdated.filter(others), untouched: plan.untouched.filter(others), paused: scaler }
+  const running = [...plan.outdated, ...plan.untouched].find(({ app }) => app.name === AUTOSCALER)
+  const fresh = plan.fresh.find(({ name }) => name === AUTOSCALER)
+  if (changesOf(plan) === 0) return plan
+  const others = ({ app }: { app: App }) => app.name !== AUTOSCALER
+  return {
+    ...plan,
+    fresh: plan.fresh.filter((app) => app !== fresh),
+    outdated: plan.outdated.filter(others),
+    untouched: plan.untouched.filter(others),
+    scaler: fresh ? { app: fresh, instances: [] } : running,
+  }
+}
+
+function changesOf({ fresh, outdated, gone, replaced }: Plan): number {
+  return fresh.length + outdated.length + gone.length + replaced.length
 }
 
 async function carryOut(
@@ -126,7 +139,8 @@ async function carryOut(
   started: Set<string>,
   { timeoutMs, print }: StartOptions,
 ): Promise<void> {
-  for (const { id } of plan.paused?.instances ?? []) await pm2.remove(id)
+  const { scaler } = plan
+  for (const { id } of scaler?.instances ?? []) await pm2.remove(id)
   if (plan.gone.length > 0) {
     const files = plan.gone.filter((instance) => instance.name !== COMPILER)
     if (files.length > 0) print(`removing ${namesOf(files)}: no longer part of the project`)
@@ -134,11 +148,10 @@ async function carryOut(
     await Promise.all(plan.gone.map((instance) => pm2.remove(instance.id)))
   }
 
-  if (plan.fresh.length > 0) {
-    print(`starting ${plan.fresh.map((app) => app.name).join(', ')}`)
-    for (const app of plan.fresh) started.add(app.name)
-    await launch(plan.fresh)
-  }
+  const fresh = [...plan.fresh, ...(scaler?.instances.length === 0 ? [scaler.app] : [])]
+  if (fresh.length > 0) print(`starting ${fresh.map((app) => app.name).join(', ')}`)
+  for (const app of fresh) started.add(app.name)
+  if (plan.fresh.length > 0) await launch(plan.fresh)
   for (const { app, instances } of plan.outdated) {
     print(`restarting ${app.name}: its code or its environment has changed, or it was down`)
     await Promise.all(instances.map((instance) => pm2.remove(instance.id)))
@@ -159,7 +172,7 @@ async function carryOut(
     await Promise.all(plan.replaced.map((instance) => pm2.remove(instance.id)))
   }
 
-  if (plan.paused) await launch([plan.paused.app])
+  if (scaler) await launch([scaler.app])
 
   // The autoscaler may be about to end one, or to start one: what counts is that somebody is there.
   function expectedOf(instances: readonly Instance[]): number {
