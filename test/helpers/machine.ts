@@ -54,8 +54,8 @@ export async function createMachine(t: Test, { name, urls, worker, source }: Mac
     },
     async crash() {
       const daemon = Number(readFileSync(join(project.env.PM2_HOME as string, 'pm2.pid'), 'utf8'))
-      // The daemon first: it would start anew what has ended.
-      for (const pid of [daemon, ...project.processes()]) kill(pid)
+      // The daemon last: at its end the others would stop in good order, and it starts nothing anew within so short a time.
+      for (const pid of [...project.processes().filter((one) => one !== daemon), daemon]) kill(pid)
       await until(() => project.processes().map(kill).length === 0, { what: 'all of its processes to have ended' })
     },
     decisions() {
