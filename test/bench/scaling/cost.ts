@@ -85,7 +85,8 @@ export default defineWorker(defineQueue('${name}', { data: z.object({}) }), {
 /** The example's worker, but that it sleeps while it has nothing to do. */
 function sleepy(file: string): string {
   const text = readFileSync(file, 'utf8')
-  const changed = text.replace(/defineWorker\(\w+, \{/, "$& scale: { min: 0, cooldown: '500ms' },")
+  const own = /\n *scale: \{[^}]*\},/
+  const changed = text.replace(own, '').replace(/defineWorker\(\w+, \{/, "$& scale: { min: 0, cooldown: '500ms' },")
   if (changed === text) throw new Error(`${file}: expected defineWorker(…, {`)
   return changed
 }
