@@ -3,6 +3,9 @@ import type { Address } from './definitions.ts'
 
 export type Headers = Readonly<Record<string, unknown>>
 
+/** How often a quorum queue has had a message back (RabbitMQ, "Poison Message Handling"). */
+export const DELIVERY_COUNT_HEADER = 'x-delivery-count'
+
 /** A header of ours on the wire. */
 export const ATTEMPT_HEADER = 'x-attempt'
 export const REQUEST_ID_HEADER = 'x-request-id'

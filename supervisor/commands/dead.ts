@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import type { DeadLetter, DeadLetterDetails, DeadLetters } from '../base/dead-letters.ts'
 import { StartupError } from '../base/errors.ts'
 import { didYouMean } from '../base/suggest.ts'
-import { table } from './table.ts'
+import { table } from '../base/table.ts'
 
 export const DEAD_USAGE = `Usage: warren dead COMMAND
 

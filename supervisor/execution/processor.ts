@@ -21,9 +21,9 @@ export interface ProcessorOptions {
   backoff: Backoff
   runner: Runner
   log: Logger
-  /** `bare`: without the headers that the message came with. */
   /** Resolves when the broker has got every ack. */
   settled: () => Promise<void>
+  /** These three move a message on. `bare`: without the headers that it came with. */
   isolate: (incoming: Incoming, options: { bare: boolean }) => Promise<void>
   retry: (incoming: Incoming, headers: Headers, options: { delayMs: number; bare: boolean }) => Promise<void>
   deadLetter: (incoming: Incoming, headers: Headers, options: { bare: boolean }) => Promise<void>

@@ -212,23 +212,25 @@ export function openClient({ urls, name, log, retries = false }: ClientOptions):
 
     async isolate(incoming, { bare }) {
       const { queue, suspects = queue } = incoming
-      const to = { exchange: '', routingKey: suspects, address: `queue '${suspects}'` }
       const headers = { [ATTEMPT_HEADER]: incoming.attempt }
       const topology = () => addressTopology({ kind: 'queue', name: queue })
-      await forward(incoming, to, { headers, bare, topology })
+      await forward(incoming, straightTo(suspects), { headers, bare, topology })
     },
 
     async deadLetter(incoming, headers, { bare }) {
       const { deadLetters } = incoming
-      const to = { exchange: '', routingKey: deadLetters, address: `queue '${deadLetters}'` }
-      await forward(incoming, to, { headers, bare, topology: () => [deadLetterTopology(deadLetters)] })
+      await forward(incoming, straightTo(deadLetters), {
+        headers,
+        bare,
+        topology: () => [deadLetterTopology(deadLetters)],
+      })
     },
 
     async redrive({ id, body, properties }, { queue, ...worker }) {
       const before = { ...properties, headers: withoutDeath(properties.headers) }
-      const to = { exchange: '', routingKey: queue, address: `queue '${queue}'` }
       const topology = () => workerTopology(worker.name, worker)
-      await forward({ id, body, properties: before }, to, { headers: { [ATTEMPT_HEADER]: 1 }, bare: false, topology })
+      const headers = { [ATTEMPT_HEADER]: 1 }
+      await forward({ id, body, properties: before }, straightTo(queue), { headers, bare: false, topology })
     },
 
     reply,
@@ -274,6 +276,11 @@ const NOT_KEPT = /^(expiration|userId|replyTo|deliveryMode|CC|BCC|x-death|x-(fir
 
 function kept(properties: Headers): Headers {
   return Object.fromEntries(Object.entries(properties).filter(([name]) => !NOT_KEPT.test(name)))
+}
+
+/** Past all exchanges but the default one, into one queue. */
+function straightTo(queue: string): Pick<Outgoing, 'exchange' | 'routingKey' | 'address'> {
+  return { exchange: '', routingKey: queue, address: describe({ kind: 'queue', name: queue }) }
 }
 
 function describe({ kind, name }: Envelope['address']): string {

@@ -3,7 +3,7 @@ import { type Channel, type ConsumeMessage, IllegalOperationError } from 'amqpli
 import type { WorkerDefinition } from '../base/definitions.ts'
 import { BrokerLimitError, type StartupError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
-import { ATTEMPT_HEADER, type Incoming, REQUEST_ID_HEADER } from '../base/message.ts'
+import { ATTEMPT_HEADER, DELIVERY_COUNT_HEADER, type Incoming, REQUEST_ID_HEADER } from '../base/message.ts'
 import { uuidv7 } from '../base/uuid.ts'
 import { createAckWindow } from './ack-window.ts'
 import { CONSUMER_TIMEOUT_ARGUMENT, longestTimeout } from './consumer-timeout.ts'
@@ -12,9 +12,6 @@ import { deliveryBinding } from './delay.ts'
 import type { Link } from './link.ts'
 import { openSession, type SessionState } from './session.ts'
 import { deadLettersOf, subscriptionBindings, suspectQueue, workerTopology, workQueue } from './topology.ts'
-
-/** How often a quorum queue has had a message back (RabbitMQ, "Poison Message Handling"). */
-const DELIVERY_COUNT_HEADER = 'x-delivery-count'
 
 /** Milliseconds for the broker to answer that it delivers no more. */
 const CANCEL_TIMEOUT = 2_000

@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto'
 import type { ConsumeMessage } from 'amqplib'
 import type { DeadLetter, DeadLetterDetails, DeadLetterFilter } from '../base/dead-letters.ts'
-import type { Headers } from '../base/message.ts'
+import { DELIVERY_COUNT_HEADER, type Headers } from '../base/message.ts'
 
 /** A message as far as it tells why it is a dead letter. */
 export type Letter = Pick<ConsumeMessage, 'content'> & {
   readonly properties: { readonly messageId?: unknown; readonly headers?: Headers | undefined }
 }
 
-/** How often a look at a queue has put it back: of the queue, not of the message. */
-const DELIVERY_COUNT = 'x-delivery-count'
+/** The count goes up with each look that puts it back: it is of the queue, not of the message. */
+const isOfTheQueue = (name: string) => name === DELIVERY_COUNT_HEADER
 
 /** Reads what a worker wrote into `x-dead-*` headers, or, where it had no chance to, a broker into `x-death`. */
 export function readDeadLetter({ content, properties }: Letter, worker: string, queue: string): DeadLetter {
@@ -43,7 +43,7 @@ export function readDetails(message: ConsumeMessage, worker: string, queue: stri
     stack: text(headers['x-dead-stack']),
     body: isText ? body : content.toString('base64'),
     encoding: isText ? 'utf8' : 'base64',
-    headers: readable(without(headers, (name) => name === DELIVERY_COUNT)),
+    headers: readable(without(headers, isOfTheQueue)),
     properties: without(others, (name) => others[name as keyof typeof others] === undefined),
   }
 }
@@ -52,7 +52,7 @@ export function readDetails(message: ConsumeMessage, worker: string, queue: stri
 export function idOf({ content, properties }: Letter): string {
   const { messageId, headers = {} } = properties
   if (typeof messageId === 'string' && messageId !== '') return messageId
-  const known = JSON.stringify(without(headers, (name) => name === DELIVERY_COUNT))
+  const known = JSON.stringify(without(headers, isOfTheQueue))
   return `sha256-${createHash('sha256').update(known).update(content).digest('hex').slice(0, 32)}`
 }
 

@@ -1,3 +1,4 @@
+import { AT_LEAST_ONCE, quorumQueue } from './quorum-queue.ts'
 import type { Declaration } from './topology.ts'
 
 /** A delay is a number of ticks in binary: each of its ones is a wait at that level's queue. */
@@ -47,11 +48,7 @@ export function deliverTopology(): Declaration[] {
   const alternate = { durable: true, arguments: { 'alternate-exchange': UNDELIVERABLE } }
   return [
     { kind: 'exchange', name: UNDELIVERABLE, type: 'fanout', options: { durable: true } },
-    {
-      kind: 'queue',
-      name: UNDELIVERABLE,
-      options: { durable: true, arguments: { 'x-queue-type': 'quorum' } },
-    },
+    quorumQueue(UNDELIVERABLE),
     { kind: 'binding', queue: UNDELIVERABLE, exchange: UNDELIVERABLE, key: '' },
     { kind: 'exchange', name: DELIVER, type: 'topic', options: alternate },
   ]
@@ -62,27 +59,14 @@ export function delayTopology(): Declaration[] {
   return [...deliverTopology(), ...Array.from({ length: LEVELS }, (_, level) => levelTopology(level)).flat()]
 }
 
-// Quorum with at-least-once dead-lettering: on its way from level to level a message is never in one place only.
+// At-least-once dead-lettering: on its way from level to level a message is never in one place only.
 function levelTopology(level: number): Declaration[] {
   const name = levelName(level)
   const next = level === 0 ? DELIVER : levelName(level - 1)
   const before = words(LEVELS - 1 - level)
   return [
     { kind: 'exchange', name, type: 'topic', options: { durable: true } },
-    {
-      kind: 'queue',
-      name,
-      options: {
-        durable: true,
-        arguments: {
-          'x-queue-type': 'quorum',
-          'x-message-ttl': TICK_MS * 2 ** level,
-          'x-dead-letter-exchange': next,
-          'x-dead-letter-strategy': 'at-least-once',
-          'x-overflow': 'reject-publish',
-        },
-      },
-    },
+    quorumQueue(name, { 'x-message-ttl': TICK_MS * 2 ** level, 'x-dead-letter-exchange': next, ...AT_LEAST_ONCE }),
     { kind: 'binding', queue: name, exchange: name, key: `${before}1.#` },
     { kind: 'exchange-binding', exchange: next, source: name, key: `${before}0.#` },
   ]

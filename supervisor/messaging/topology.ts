@@ -3,6 +3,7 @@ import type { WorkerPlace } from '../base/dead-letters.ts'
 import type { Address } from '../base/definitions.ts'
 import { CONSUMER_TIMEOUT_ARGUMENT } from './consumer-timeout.ts'
 import { deliverTopology, deliveryBinding, fanoutDestination } from './delay.ts'
+import { AT_LEAST_ONCE, quorumQueue } from './quorum-queue.ts'
 
 /** What exists on the broker for an address: pure data, the same for senders and workers. */
 export type Declaration =
@@ -82,7 +83,6 @@ export function subscriptionBindings(queue: string, fanout: string): Declaration
   return [{ kind: 'binding', queue, exchange: fanout, key: '' }, deliveryBinding(queue, fanoutDestination(fanout))]
 }
 
-// Quorum: replicated, synced before a confirm, counts deliveries. At-least-once dead-lettering needs reject-publish.
 function workQueueTopology(queue: string): Declaration[] {
   const deadLetters = deadLetterQueue(queue)
   return [
@@ -98,29 +98,16 @@ function consumedQueue(
   name: string,
   { deadLetters, deliveryLimit }: { deadLetters: string; deliveryLimit: number },
 ): Declaration {
-  return {
-    kind: 'queue',
-    name,
-    options: {
-      durable: true,
-      arguments: {
-        'x-queue-type': 'quorum',
-        'x-delivery-limit': deliveryLimit,
-        'x-dead-letter-exchange': '',
-        'x-dead-letter-routing-key': deadLetters,
-        'x-dead-letter-strategy': 'at-least-once',
-        'x-overflow': 'reject-publish',
-        ...CONSUMER_TIMEOUT_ARGUMENT,
-      },
-    },
-  }
+  return quorumQueue(name, {
+    'x-delivery-limit': deliveryLimit,
+    'x-dead-letter-exchange': '',
+    'x-dead-letter-routing-key': deadLetters,
+    ...AT_LEAST_ONCE,
+    ...CONSUMER_TIMEOUT_ARGUMENT,
+  })
 }
 
 /** A queue of dead letters. Without limits: a maximum length on it would block the queue whose dead letters it takes. */
 export function deadLetterTopology(deadLetters: string): Declaration {
-  return {
-    kind: 'queue',
-    name: deadLetters,
-    options: { durable: true, arguments: { 'x-queue-type': 'quorum', 'x-delivery-limit': NO_DELIVERY_LIMIT } },
-  }
+  return quorumQueue(deadLetters, { 'x-delivery-limit': NO_DELIVERY_LIMIT })
 }

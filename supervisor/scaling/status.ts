@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ProcessState } from '../base/state.ts'
+import { table } from '../base/table.ts'
 import { connectPm2, type Instance } from './pm2.ts'
 import { COMPILER, ownInstances } from './project.ts'
 
@@ -56,16 +57,4 @@ function age(ms: number): string {
   if (minutes < 1) return `${Math.floor(ms / 1_000)}s`
   if (minutes < 60) return `${minutes}m`
   return minutes < 1_440 ? `${Math.floor(minutes / 60)}h` : `${Math.floor(minutes / 1_440)}d`
-}
-
-function table(rows: string[][]): string {
-  const widths = HEADINGS.map((_, column) => Math.max(...rows.map((cells) => (cells[column] as string).length)))
-  return rows
-    .map((cells) =>
-      cells
-        .map((cell, column) => cell.padEnd(widths[column] as number))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
 }
