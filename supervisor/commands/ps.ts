@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import type { Fleet, WorkerView } from '../base/fleet.ts'
+import { table } from '../base/table.ts'
 import type { Output } from './dead.ts'
-import { table } from './table.ts'
 
 /** Milliseconds between two pictures of `--watch`. */
 const WATCH_EVERY = 1_000
