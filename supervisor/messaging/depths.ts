@@ -26,19 +26,17 @@ export function createDepths(link: Link): AskDepth {
     return channel
   }
 
-  return async function depth(queue) {
+  return function depth(queue) {
     // Whoever asks while a question has no answer yet gets the same: a second one would wait behind it.
-    const answer = asking.get(queue) ?? ask(queue).finally(() => asking.delete(queue))
+    const answer = asking.get(queue) ?? ask(queue)
     asking.set(queue, answer)
-    let timer: NodeJS.Timeout | undefined
-    const silence = new Promise<undefined>((resolve) => {
-      timer = setTimeout(resolve, ANSWER_TIMEOUT, undefined)
+    return new Promise((resolve) => {
+      const silence = setTimeout(resolve, ANSWER_TIMEOUT, undefined)
+      void answer.then((found) => {
+        clearTimeout(silence)
+        resolve(found)
+      })
     })
-    try {
-      return await Promise.race([answer, silence])
-    } finally {
-      clearTimeout(timer)
-    }
   }
 
   async function ask(queue: string): Promise<Depth | undefined> {
@@ -48,6 +46,8 @@ export function createDepths(link: Link): AskDepth {
       return { messages: messageCount, consumers: consumerCount }
     } catch {
       return undefined
+    } finally {
+      asking.delete(queue)
     }
   }
 }

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { type Channel, type ChannelModel, type ConfirmChannel, connect } from 'amqplib'
 import { reasonOf } from '../base/errors.ts'
 import type { ServerProperties } from './consumer-timeout.ts'
+import { corkEachTurn } from './cork.ts'
 
 /** Milliseconds without a byte until a connection attempt is given up. */
 const CONNECT_TIMEOUT = 5_000
@@ -45,6 +46,7 @@ export async function openLink({ url, name, onBlocked }: LinkOptions): Promise<L
     noDelay: true,
     clientProperties: { connection_name: name, product: 'warren' },
   })
+  corkEachTurn(socketOf(model))
   const lost = new AbortController()
   const channels = new Set<Channel>()
   let closing = false
@@ -55,7 +57,9 @@ export async function openLink({ url, name, onBlocked }: LinkOptions): Promise<L
     return new Promise((resolve, reject) => {
       if (lost.signal.aborted) reject(lost.signal.reason)
       else rejects.add(reject)
-      work.then(resolve, reject).finally(() => rejects.delete(reject))
+      const settle = () => rejects.delete(reject)
+      work.then(settle, settle)
+      work.then(resolve, reject)
     })
   }
 

@@ -97,12 +97,16 @@ export function openMachines({ urls, name, log, heartbeat, view, onState }: Mach
   }
 
   function receive({ content, properties }: ConsumeMessage): void {
-    const { type, replyTo } = properties
-    if (type === TYPES.ask) return void answer(replyTo)
-    const last = parse(content)
-    if (!last || !isType(type)) return
+    const { type, replyTo, appId: sender } = properties
+    if (type === TYPES.ask) void answer(replyTo)
+    else if (sender === appId) hearSelf()
+    else if (isType(type)) hearOther(type, parse(content))
+  }
+
+  function hearOther(type: string, last: Heartbeat | undefined): void {
+    if (!last) return
     if (last.id === own) {
-      hearSelf(properties.appId)
+      hearTwin()
       return
     }
     const isNew = !others.has(last.id)
@@ -112,16 +116,17 @@ export function openMachines({ urls, name, log, heartbeat, view, onState }: Mach
     if (isNew !== (type === TYPES.bye)) log.info({ machine: last.id }, isNew ? 'another machine' : 'a machine has left')
   }
 
-  function hearSelf(sender: unknown): void {
+  function hearSelf(): void {
     const now = performance.now()
-    if (sender === appId) {
-      if (now - heard > DEAF) since = now
-      heard = now
-    } else if (!isDoubled) {
-      isDoubled = true
-      const twins = 'two autoscalers go by the same name, so that neither counts the other: give one machine another'
-      log.error({ machine: own }, `${twins} hostname, PM2_HOME or folder`)
-    }
+    if (now - heard > DEAF) since = now
+    heard = now
+  }
+
+  function hearTwin(): void {
+    if (isDoubled) return
+    isDoubled = true
+    const twins = 'two autoscalers go by the same name, so that neither counts the other: give one machine another'
+    log.error({ machine: own }, `${twins} hostname, PM2_HOME or folder`)
   }
 
   async function answer(replyTo: unknown): Promise<void> {
@@ -177,7 +182,7 @@ export function openMachines({ urls, name, log, heartbeat, view, onState }: Mach
   }
 }
 
-function isType(type: unknown): boolean {
+function isType(type: unknown): type is string {
   return Object.values<unknown>(TYPES).includes(type)
 }
 

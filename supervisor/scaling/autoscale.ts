@@ -9,14 +9,17 @@ import type { Asleep, Pins } from './notes.ts'
 import { live, nextStep, type Placement, type Step, targets } from './plan.ts'
 import type { Pm2 } from './pm2.ts'
 import { follow, type Load, type Memory, remember } from './policy.ts'
+import { reasonFor } from './reason.ts'
 import { partOf } from './shares.ts'
 
 /** Milliseconds between two looks at the queue of a worker without a process: a message there waits for all of it. */
-const LOOK = 125
+const LOOK = 150
 /** Every how many of these the other queues are looked at. */
-const LOOKS = 3
+const LOOKS = 2
 /** Every how many of these the queues of suspects are. */
 const SUSPECT_LOOKS = 10
+/** Every how many of these it is thought about what to do, without any news: a cooldown ends, a machine becomes silent. */
+const QUIET_LOOKS = 5
 /** Milliseconds until the next step, after one that failed. */
 const AFTER_FAILURE = 5_000
 /** How many decisions are kept. */
@@ -82,6 +85,8 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
   let looking = false
   /** Whether anything has changed since it was last thought about what to do. */
   let isNews = false
+  /** Whether it was known then who else is there. */
+  let isKnown = false
   let looks = 0
   let restUntil = 0
   const timer = setInterval(() => void look(), LOOK)
@@ -93,11 +98,11 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
     try {
       await instances.refresh()
       await Promise.all([...followed.values()].map(lookAt))
-      // Without news there may be something to do because time passes: a cooldown ends, a machine becomes silent.
-      if (isNews || looks % LOOKS === 1) {
-        observe(others())
-        act()
-      }
+      const machines = others()
+      const isDifferent = isNews || !machines === isKnown
+      isKnown = !!machines
+      if (isDifferent || looks % LOOKS === 0) observe(machines)
+      if (isDifferent || looks % QUIET_LOOKS === 0) act()
     } catch (error) {
       log.error({ err: error }, 'what runs could not be looked at; trying again')
     } finally {
@@ -107,9 +112,9 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
 
   async function lookAt({ worker, depths }: Followed): Promise<void> {
     const running = instances.running(worker.name)
-    const isDue = looks % LOOKS === 1 || live(running).length === 0
+    const isDue = looks % LOOKS === 0 || live(running).length === 0
     if (running.length === 0 || !isDue) return
-    const queues = queuesOf(worker).filter((_, index) => index === 0 || looks % SUSPECT_LOOKS === 1 || !depths[index])
+    const queues = queuesOf(worker).filter((_, index) => index === 0 || looks % SUSPECT_LOOKS === 0 || !depths[index])
     const found = await Promise.all(queues.map(depth))
     found.forEach((one, index) => {
       const last = depths[index]
@@ -238,34 +243,26 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
     placements: readonly Placement[],
     machines: readonly Heartbeat[],
   ): void {
-    const { load, desired } = followed.get(worker) as Followed
+    const {
+      load,
+      desired,
+      worker: { scale },
+    } = followed.get(worker) as Followed
     const ready = load.isPartial && load.ready === 0 ? null : load.ready
-    const reason = reasonFor(worker, placements, machines)
+    const reason = reasonFor({
+      scale,
+      load,
+      desired,
+      pin: pins()[worker],
+      machines: machinesOf(worker, machines).length + 1,
+      wanted: placements.find(({ name }) => name === worker)?.wanted ?? 0,
+      target: targets(placements, ceiling).get(worker) ?? 0,
+      ceiling,
+    })
     const what = { worker, from, to, ready, inProgress: load.inProgress, desired, reason }
     decisions.unshift({ at: new Date().toISOString(), host, ...what })
     decisions.length = Math.min(decisions.length, RING)
     log.info(what, to > from ? 'scaling out' : 'scaling in')
-  }
-
-  /** Why it gets what it gets here. */
-  function reasonFor(name: string, placements: readonly Placement[], machines: readonly Heartbeat[]): string {
-    const { worker, load, desired } = followed.get(name) as Followed
-    const pin = pins()[name]
-    const wanted = placements.find((one) => one.name === name)?.wanted ?? 0
-    const target = targets(placements, ceiling).get(name) ?? 0
-    const { min, max, messagesPerInstance, cooldown } = worker.scale
-    const messages = load.ready + load.inProgress
-    const worth = `${messages} messages, ${messagesPerInstance} an instance, from ${min} to ${max}`
-    return [
-      pin === undefined ? worth : `pinned to ${pin}`,
-      ...(pin === undefined && messages < desired * messagesPerInstance - messagesPerInstance
-        ? [`it was more within ${cooldown / 1_000} s`]
-        : []),
-      ...(pin === undefined && wanted !== desired
-        ? [`${wanted} of ${desired} on this one of ${machinesOf(name, machines).length + 1} machines`]
-        : []),
-      ...(target < wanted ? [`${target} of ${wanted} under the machine's ceiling of ${ceiling}`] : []),
-    ].join('; ')
   }
 
   return {

@@ -3,7 +3,7 @@ import type { Running } from './plan.ts'
 import type { Instance, Pm2, Pm2Event } from './pm2.ts'
 
 /** Milliseconds until what pm2 lists is looked at again, whether or not it has told of a change. */
-const LIST_EVERY = 5_000
+const LIST_EVERY = 10_000
 
 /** Milliseconds that an instance counts as busy after it has taken a message, however soon that was done. */
 const BUSY = 1_000

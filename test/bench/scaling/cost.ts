@@ -9,8 +9,8 @@ import { pidsOf, startProject, untilRunning } from './project.ts'
 
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 20)
 const WORKERS = 20
-/** Until what starts has started, and Node has compiled what then runs all day: it takes up to 20 seconds at that pace. */
-const SETTLE = 20_000
+/** Until what starts has started, and Node has compiled what then runs all day: it takes a minute at that pace. */
+const SETTLE = 60_000
 const APPS = ['front-door', 'broker', 'autoscaler']
 
 /** Percent of one processor. */

@@ -20,6 +20,8 @@ const BURSTS = Number(process.env.BENCH_ROUNDS ?? 7)
 const BURST = 200
 /** Milliseconds: where within the autoscaler's rhythm a message comes must be left to chance. */
 const ANY_TIME = 1_000
+/** Milliseconds until an autoscaler that has just started knows whether it has the work to itself. */
+const GREETING = 3_000
 
 /** What a handler writes down as it begins. */
 interface Handled {
@@ -82,6 +84,7 @@ interface Started {
 
 async function startWorker(t: Teardown, scale: string, wait: string): Promise<Started> {
   const project = await startProject(t, { delayed: workerOf(scale, wait) })
+  await pause(GREETING)
   const credentials = obtainCredentials(brokerFolder(join(project.root, 'data')))
   const client = await bench(t, brokerUrl(credentials, Number(project.env.BROKER_PORT))).client()
   const bus: Bus = client.bus()
