@@ -3,6 +3,7 @@ import { type Channel, type ChannelModel, type ConfirmChannel, connect } from 'a
 import { reasonOf } from '../base/errors.ts'
 import type { ServerProperties } from './consumer-timeout.ts'
 import { corkEachTurn } from './cork.ts'
+import { openWire, type Wire } from './wire/wire.ts'
 
 /** Milliseconds without a byte until a connection attempt is given up. */
 const CONNECT_TIMEOUT = 5_000
@@ -17,6 +18,8 @@ export interface Link {
   readonly lost: AbortSignal
   /** What the broker has said of itself. */
   readonly server: ServerProperties
+  /** What publishes on this link's channels. */
+  readonly wire: Wire
   /** Settles as the work does, or rejects when the link is lost: amqplib leaves some calls unanswered then. */
   orLost<T>(work: Promise<T>): Promise<T>
   /** Opens a channel whose unexpected end is the end of the link: what was on it must be built anew anyway. */
@@ -47,6 +50,7 @@ export async function openLink({ url, name, onBlocked }: LinkOptions): Promise<L
     clientProperties: { connection_name: name, product: 'warren' },
   })
   corkEachTurn(socketOf(model))
+  const wire = openWire(model)
   const lost = new AbortController()
   const channels = new Set<Channel>()
   let closing = false
@@ -96,6 +100,7 @@ export async function openLink({ url, name, onBlocked }: LinkOptions): Promise<L
   return {
     lost: lost.signal,
     server: (model.connection as unknown as { serverProperties: ServerProperties }).serverProperties,
+    wire,
     orLost,
     channel: () => open(model.createChannel()),
     confirmChannel: () => open(model.createConfirmChannel()),
