@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { Bus, SendOptions } from './bus.ts'
+import type { Bus, SendOptions, Sent } from './bus.ts'
 import type { Address, QueueDefinition } from './definitions.ts'
 import { DURATION_FORMAT, MAX_DELAY_MS, MAX_TIMER_MS, parseDuration } from './durations.ts'
 import { ValidationError } from './errors.ts'
@@ -14,21 +14,18 @@ export function createBus(transport: Transport, { requestId }: { requestId?: str
   const headers = requestId === undefined ? {} : { [REQUEST_ID_HEADER]: requestId }
 
   // The data is checked against its schema but sent as it was given: transforms run once, at the handler.
-  async function envelope(
-    address: Address,
-    data: unknown,
-    options: SendOptions,
-    mandatory: boolean,
-  ): Promise<Envelope> {
-    await validate(address.data, data, `The data for ${address.kind} '${address.name}'`)
-    const { kind, name } = address
-    const id = options.id ?? uuidv7()
+  function check(address: Address, data: unknown): unknown {
+    return validate(address.data, data, `The data for ${address.kind} '${address.name}'`)
+  }
+
+  function envelope({ kind, name }: Address, data: unknown, options: SendOptions, mandatory: boolean): Envelope {
+    const { id = uuidv7(), delay } = options
     if (typeof id !== 'string' || id === '' || Buffer.byteLength(id) > 255) {
       throw new ValidationError(`The id for ${kind} '${name}'`, [
         { path: 'id', message: 'expected 1 to 255 bytes of text' },
       ])
     }
-    const delayMs = parseDuration(options.delay ?? 0)
+    const delayMs = delay === undefined ? 0 : parseDuration(delay)
     if (delayMs === undefined || delayMs > MAX_DELAY_MS) {
       throw new ValidationError(`The delay for ${kind} '${name}'`, [
         { path: 'delay', message: `expected ${DURATION_FORMAT}, up to 310 days` },
@@ -37,18 +34,17 @@ export function createBus(transport: Transport, { requestId }: { requestId?: str
     return { id, address: { kind, name }, body: Buffer.from(JSON.stringify(data)), headers, mandatory, delayMs }
   }
 
-  return {
-    async send(queue, data, options = {}) {
-      const message = await envelope(queue, data, options, true)
-      await transport.deliver(message)
-      return { id: message.id }
-    },
+  async function deliver(address: Address, data: unknown, options: SendOptions, mandatory: boolean): Promise<Sent> {
+    const checked = check(address, data)
+    if (checked instanceof Promise) await checked
+    const message = envelope(address, data, options, mandatory)
+    await transport.deliver(message)
+    return { id: message.id }
+  }
 
-    async publish(fanout, data, options = {}) {
-      const message = await envelope(fanout, data, options, options.mandatory ?? true)
-      await transport.deliver(message)
-      return { id: message.id }
-    },
+  return {
+    send: (queue, data, options = {}) => deliver(queue, data, options, true),
+    publish: (fanout, data, options = {}) => deliver(fanout, data, options, options.mandatory ?? true),
 
     async call<D extends z.ZodType, R extends z.ZodType>(
       queue: QueueDefinition<D, R>,
@@ -64,7 +60,8 @@ export function createBus(transport: Transport, { requestId }: { requestId?: str
         throw new ValidationError(what, [{ path: 'delay', message: 'expected none: a call waits for its result' }])
       if (!queue.result)
         throw new ValidationError(what, [{ path: 'result', message: 'expected a queue with a result schema' }])
-      const reply = await transport.request(await envelope(queue, data, options, true), timeout)
+      await check(queue, data)
+      const reply = await transport.request(envelope(queue, data, options, true), timeout)
       return validate(queue.result, JSON.parse(Buffer.from(reply).toString()), `The result of queue '${queue.name}'`)
     },
   }

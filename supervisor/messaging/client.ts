@@ -23,9 +23,10 @@ import {
 import { createCalls, REPLY_TO } from './calls.ts'
 import { withoutDeath } from './dead-letter.ts'
 import { declare } from './declare.ts'
-import { delayRoute, delayTopology, fanoutDestination } from './delay.ts'
+import { delayRoute, delayTopology } from './delay.ts'
 import { codeOf, type Link } from './link.ts'
 import { createPublisher, type Outgoing } from './publisher.ts'
+import { createRoutes, describe, outgoing, type Route } from './route.ts'
 import { openSession, type SessionState } from './session.ts'
 import { addressTopology, type Declaration, deadLetterTopology, workerTopology } from './topology.ts'
 
@@ -40,8 +41,6 @@ export interface ClientOptions {
   /** The process's name, shown in logs and in the broker's list of connections. */
   name: string
   log: Logger
-  /** Whether to make the delay network ready at each connection, before the first retry needs it. */
-  retries?: boolean
 }
 
 /** What of a message is sent once more. */
@@ -55,6 +54,8 @@ export interface Client {
   bus(headers?: { requestId?: string | undefined }): Bus
   /** What a bus in a thread sends its messages through. */
   readonly transport: Transport
+  /** Makes the delay network ready on the present connection, before the first retry needs it. */
+  prepareRetries(): void
   /**
    * Sends a message once more to the queue that it came from, and to no other, after a delay.
    * @param options.delayMs milliseconds
@@ -77,10 +78,11 @@ export interface Client {
 }
 
 /** Connects in the background, and for as long as it takes; meanwhile, sending rejects at once. */
-export function openClient({ urls, name, log, retries = false }: ClientOptions): Client {
+export function openClient({ urls, name, log }: ClientOptions): Client {
   const listeners: ((state: SessionState) => void)[] = []
   const publisher = createPublisher(() => session.state.reason ?? session.state.status)
   const calls = createCalls()
+  const routes = createRoutes(forget)
   /** Addresses that were declared on the present connection. */
   const declared = new Map<string, Promise<void>>()
   let current: { link: Link; channel: ConfirmChannel } | undefined
@@ -90,8 +92,6 @@ export function openClient({ urls, name, log, retries = false }: ClientOptions):
     declared.clear()
     const channel = await publisher.attach(link)
     current = { link, channel }
-    if (retries)
-      ensureDelays().catch((error) => log.warn({ reason: reasonOf(error) }, 'the delay network is not ready'))
     link.lost.addEventListener('abort', () => {
       current = undefined
       calls.dropAll(reasonOf(link.lost.reason))
@@ -106,11 +106,6 @@ export function openClient({ urls, name, log, retries = false }: ClientOptions):
   function connected() {
     if (!current) throw new BrokerUnavailableError(session.state.reason ?? session.state.status)
     return current
-  }
-
-  // A sender declares what it sends to, so that a message that comes before the first worker finds a queue.
-  function ensure(address: Envelope['address']): Promise<void> {
-    return ensureDeclared(describe(address), () => addressTopology(address))
   }
 
   function ensureDelays(): Promise<void> {
@@ -130,22 +125,35 @@ export function openClient({ urls, name, log, retries = false }: ClientOptions):
     return declaring
   }
 
-  async function publish(envelope: Envelope, extra: Partial<Outgoing['properties']> = {}): Promise<void> {
+  function publish(envelope: Envelope, extra?: Partial<Outgoing['properties']>): Promise<void> {
+    const route = routes.of(envelope.address)
     const { length } = envelope.body
     if (length > MAX_MESSAGE_BYTES)
-      throw new MessageTooLargeError(describe(envelope.address), length, MAX_MESSAGE_BYTES)
-    await ensure(envelope.address)
+      return Promise.reject(new MessageTooLargeError(route.described, length, MAX_MESSAGE_BYTES))
+    if (route.declaredOn !== current?.link || envelope.delayMs > 0) return declareAndPublish(envelope, route, extra)
+    return publisher.publish(outgoing(envelope, route, extra))
+  }
+
+  // A sender declares what it sends to, so that a message that comes before the first worker finds a queue.
+  async function declareAndPublish(
+    envelope: Envelope,
+    route: Route,
+    extra?: Partial<Outgoing['properties']>,
+  ): Promise<void> {
+    const { link } = connected()
+    await ensureDeclared(route.described, () => addressTopology(envelope.address))
+    route.declaredOn = link
     if (envelope.delayMs > 0) await ensureDelays()
-    try {
-      await publisher.publish(outgoing(envelope, extra))
-    } catch (error) {
-      // Somebody deleted the queue: the next message declares it again.
-      if (error instanceof UnroutableError) {
-        if (envelope.address.kind === 'queue') declared.delete(describe(envelope.address))
-        declared.delete(DELAYS)
-      }
-      throw error
+    await publisher.publish(outgoing(envelope, route, extra))
+  }
+
+  // Somebody deleted the queue: the next message declares it again.
+  function forget(route: Route): void {
+    if (route.isQueue) {
+      route.declaredOn = undefined
+      declared.delete(route.described)
     }
+    declared.delete(DELAYS)
   }
 
   /** Publishes a message once more, as it came but for the headers that are added. */
@@ -155,7 +163,8 @@ export function openClient({ urls, name, log, retries = false }: ClientOptions):
     { headers, bare, topology }: { headers: Headers; bare: boolean; topology: () => Declaration[] },
   ): Promise<void> {
     const before = bare ? {} : kept(properties.headers)
-    const all = { ...kept(properties), messageId: id, headers: { ...before, ...headers } }
+    const own = { messageId: id, headers: { ...before, ...headers }, persistent: true, mandatory: true } as const
+    const all = { ...kept(properties), ...own }
     const message: Outgoing = { ...to, body, properties: all, unroutable: 'It was deleted meanwhile.' }
     try {
       await publisher.publish(message)
@@ -186,7 +195,8 @@ export function openClient({ urls, name, log, retries = false }: ClientOptions):
     }
     const headers = errorName === undefined ? {} : { [ERROR_HEADER]: errorName }
     const { correlationId } = to
-    const properties = { messageId: correlationId, correlationId, contentType: 'application/json', headers }
+    const own = { messageId: correlationId, correlationId, persistent: true, mandatory: false } as const
+    const properties = { ...own, contentType: 'application/json', headers }
     return publisher.publish({ exchange: '', routingKey: to.to, body, properties, address: 'a caller' })
   }
 
@@ -201,6 +211,11 @@ export function openClient({ urls, name, log, retries = false }: ClientOptions):
     },
     bus: (headers) => createBus(transport, headers),
     transport,
+
+    prepareRetries() {
+      if (current)
+        ensureDelays().catch((error) => log.warn({ reason: reasonOf(error) }, 'the delay network is not ready'))
+    },
 
     async retry(incoming, headers, { delayMs, bare }) {
       const { queue } = incoming
@@ -243,34 +258,6 @@ export function openClient({ urls, name, log, retries = false }: ClientOptions):
   }
 }
 
-function outgoing(
-  { id, address, body, headers, mandatory, delayMs }: Envelope,
-  extra: Partial<Outgoing['properties']>,
-): Outgoing {
-  const toQueue = address.kind === 'queue'
-  const route = toQueue ? { exchange: '', routingKey: address.name } : { exchange: address.name, routingKey: '' }
-  const destination = toQueue ? address.name : fanoutDestination(address.name)
-  const hint = toQueue
-    ? 'It was deleted meanwhile: send again, which declares it.'
-    : 'Nobody subscribes to it: add a worker for it, or publish with { mandatory: false } if that is as it should be.'
-  return {
-    ...(delayMs > 0 ? delayRoute(delayMs, destination) : route),
-    body: Buffer.from(body.buffer, body.byteOffset, body.byteLength),
-    properties: {
-      contentType: 'application/json',
-      messageId: id,
-      timestamp: Math.floor(Date.now() / 1000),
-      type: address.name,
-      appId: 'warren',
-      headers: { [ATTEMPT_HEADER]: 1, ...headers },
-      ...extra,
-    },
-    address: describe(address),
-    // In the delay network nothing may get lost, whoever subscribes when it comes out of it.
-    ...((mandatory || delayMs > 0) && { unroutable: hint }),
-  }
-}
-
 /** Properties and headers that would make a copy expire, be refused, answered or sent elsewhere; and brokers' own notes. */
 const NOT_KEPT = /^(expiration|userId|replyTo|deliveryMode|CC|BCC|x-death|x-(first|last)-death-.*|x-delivery-count)$/
 
@@ -281,8 +268,4 @@ function kept(properties: Headers): Headers {
 /** Past all exchanges but the default one, into one queue. */
 function straightTo(queue: string): Pick<Outgoing, 'exchange' | 'routingKey' | 'address'> {
   return { exchange: '', routingKey: queue, address: describe({ kind: 'queue', name: queue }) }
-}
-
-function describe({ kind, name }: Envelope['address']): string {
-  return `${kind} '${name}'`
 }

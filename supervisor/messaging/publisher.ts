@@ -8,6 +8,7 @@ import {
   reasonOf,
   UnroutableError,
 } from '../base/errors.ts'
+import { createLine, type Standing } from '../base/line.ts'
 import type { Link } from './link.ts'
 import { createRefusals } from './refusals.ts'
 
@@ -16,11 +17,13 @@ export interface Outgoing {
   exchange: string
   routingKey: string
   body: Buffer
-  properties: Options.Publish & { messageId: string }
+  properties: Options.Publish & { messageId: string; persistent: true; mandatory: boolean }
   /** What errors call the destination: `queue 'thumbnail'`. */
   address: string
-  /** What to do where the broker has no queue for it; absent: the message may go nowhere. */
+  /** What to do where the broker has no queue for it, if it is mandatory. */
   unroutable?: string
+  /** Told that the broker has no queue for it, before that is an error. */
+  onUnroutable?: () => void
 }
 
 /** Messages on the wire without a confirm: enough to keep a broker busy, few enough to lose little time on a loss. */
@@ -45,7 +48,8 @@ export interface Publisher {
   flush(): Promise<void>
 }
 
-interface Pending extends Outgoing {
+interface Pending extends Standing<Pending> {
+  readonly message: Outgoing
   sentAt: number
   resolve(): void
   reject(error: Error): void
@@ -58,7 +62,7 @@ interface Pending extends Outgoing {
  */
 export function createPublisher(unavailable: () => string): Publisher {
   const waiting: Pending[] = []
-  const inFlight = new Set<Pending>()
+  const inFlight = createLine<Pending>()
   /** Returned by the broker, not yet confirmed: a return comes before its confirm. */
   const returned = new Map<string, number>()
   const refusals = createRefusals()
@@ -75,17 +79,17 @@ export function createPublisher(unavailable: () => string): Publisher {
       if (!channel) return reject(new BrokerUnavailableError(unavailable()))
       if (blocked !== undefined) return reject(new BrokerBlockedError(blocked))
       if (waitingBytes + length + OVERHEAD > MAX_WAITING_BYTES) return reject(new PublishOverflowError(waitingBytes))
-      waiting.push({ ...message, sentAt: 0, resolve, reject })
+      waiting.push({ message, sentAt: 0, resolve, reject, before: undefined, after: undefined })
       waitingBytes += length + OVERHEAD
       pump()
     })
   }
 
   function pump(): void {
-    while (channel && writable && waiting.length > 0 && inFlight.size < MAX_IN_FLIGHT) {
-      const message = waiting.shift() as Pending
-      waitingBytes -= message.body.length + OVERHEAD
-      write(channel, message)
+    while (channel && current && writable && waiting.length > 0 && inFlight.size < MAX_IN_FLIGHT) {
+      const pending = waiting.shift() as Pending
+      waitingBytes -= pending.message.body.length + OVERHEAD
+      write(channel, current, pending)
     }
     if (waiting.length === 0 && inFlight.size === 0) {
       for (const resolve of idle) resolve()
@@ -93,41 +97,42 @@ export function createPublisher(unavailable: () => string): Publisher {
     }
   }
 
-  function write(on: ConfirmChannel, message: Pending): void {
-    inFlight.add(message)
-    message.sentAt = Date.now()
-    const options = { ...message.properties, mandatory: message.unroutable !== undefined, persistent: true }
+  function write(on: ConfirmChannel, { wire }: Link, pending: Pending): void {
+    const { message } = pending
+    inFlight.add(pending)
+    pending.sentAt = Date.now()
     try {
-      writable = on.publish(message.exchange, message.routingKey, message.body, options, (error) =>
-        settle(message, error),
-      )
+      writable = wire.publish(on, message, message.body, (error) => settle(pending, error))
     } catch (error) {
       // Properties that can't be encoded, such as headers over the frame's size; or a channel that has just gone.
-      inFlight.delete(message)
-      message.reject(error as Error)
+      inFlight.delete(pending)
+      pending.reject(error as Error)
     }
   }
 
-  function settle(message: Pending, error: Error | null): void {
+  function settle(pending: Pending, error: Error | null): void {
     // A channel's end is told by the link, with its reason; only a nack is an answer.
     if (error && error.message !== 'message nacked') return
-    if (!inFlight.delete(message)) return
+    if (!inFlight.delete(pending)) return
+    const { message } = pending
     if (!error) refusals.taken(message.address)
-    if (error) refuse(message)
-    else if (takeReturn(message)) message.reject(new UnroutableError(message.address, message.unroutable ?? ''))
-    else message.resolve()
+    if (error) refuse(pending)
+    else if (takeReturn(message)) {
+      message.onUnroutable?.()
+      pending.reject(new UnroutableError(message.address, message.unroutable ?? ''))
+    } else pending.resolve()
     pump()
   }
 
-  function refuse({ address, reject }: Pending): void {
+  function refuse({ message: { address }, reject }: Pending): void {
     reject(new PublishRefusedError(address))
     if (!current || !refusals.refused(address, current.server)) return
     current.fail(new Error(`the broker has refused every message for ${address} for a while`))
   }
 
-  function takeReturn(message: Outgoing): boolean {
-    if (returned.size === 0 || message.unroutable === undefined) return false
-    const key = returnKey(message.exchange, message.routingKey, message.properties.messageId)
+  function takeReturn({ exchange, routingKey, properties }: Outgoing): boolean {
+    if (returned.size === 0 || !properties.mandatory) return false
+    const key = returnKey(exchange, routingKey, properties.messageId)
     const count = returned.get(key)
     if (count === undefined) return false
     if (count === 1) returned.delete(key)
@@ -141,14 +146,14 @@ export function createPublisher(unavailable: () => string): Publisher {
     returned.clear()
     const lost = [...inFlight]
     inFlight.clear()
-    for (const message of lost) message.reject(new ConfirmLostError(message.address, reason))
+    for (const { message, reject } of lost) reject(new ConfirmLostError(message.address, reason))
     rejectWaiting(() => new BrokerUnavailableError(reason))
     pump()
   }
 
   function rejectWaiting(error: () => Error): void {
     waitingBytes = 0
-    for (const message of waiting.splice(0)) message.reject(error())
+    for (const { reject } of waiting.splice(0)) reject(error())
   }
 
   return {
@@ -168,7 +173,7 @@ export function createPublisher(unavailable: () => string): Publisher {
       })
       link.lost.throwIfAborted()
       const watch = setInterval(function watchConfirms() {
-        const [oldest] = inFlight
+        const oldest = inFlight.first
         if (!oldest || blocked !== undefined || Date.now() - oldest.sentAt < CONFIRM_TIMEOUT) return
         link.fail(new Error(`the broker has confirmed nothing for ${CONFIRM_TIMEOUT} ms`))
       }, CONFIRM_TIMEOUT / 10)
@@ -187,13 +192,13 @@ export function createPublisher(unavailable: () => string): Publisher {
       blocked = reason
       if (reason === undefined) {
         // The time of the alarm is not the broker's to answer for.
-        for (const message of inFlight) message.sentAt = Date.now()
+        for (const pending of inFlight) pending.sentAt = Date.now()
         return
       }
       rejectWaiting(() => new BrokerBlockedError(reason))
       setTimeout(function rejectUnconfirmed() {
         if (blocked === undefined) return
-        for (const message of inFlight) message.reject(new BrokerBlockedError(blocked))
+        for (const { reject } of inFlight) reject(new BrokerBlockedError(blocked))
       }, BLOCKED_GRACE)
     },
 
