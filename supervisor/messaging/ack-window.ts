@@ -10,6 +10,10 @@ export interface AckWindow {
   handled(tag: number): void
   /** A delivery that was given back by other means. */
   returned(tag: number): void
+  /** How many are neither handled nor returned. */
+  readonly outstanding: number
+  /** How many handled deliveries wait to be acked. */
+  readonly due: number
   /** Takes the acks that are due. */
   take(): Acks
 }
@@ -20,26 +24,47 @@ export interface AckWindow {
  * window, and one slow message must not starve its neighbours.
  */
 export function createAckWindow(): AckWindow {
-  /** In the order of their tags, which is the order of delivery (AMQP 0-9-1, delivery-tag). */
-  const outstanding = new Set<number>()
+  /** Tags are given in the order of delivery, one after the other (AMQP 0-9-1, delivery-tag). */
+  let last = 0
+  /** The lowest one that is neither handled nor returned. */
+  let next = 1
+  /** Those beyond it that are. */
+  const finished = new Set<number>()
   let handled: number[] = []
+
+  function finish(tag: number): boolean {
+    if (tag < next || tag > last || finished.has(tag)) return false
+    if (tag > next) finished.add(tag)
+    else next++
+    while (finished.size > 0 && finished.delete(next)) next++
+    return true
+  }
 
   return {
     delivered(tag) {
-      outstanding.add(tag)
+      last = tag
     },
     handled(tag) {
-      if (outstanding.delete(tag)) handled.push(tag)
+      if (finish(tag)) handled.push(tag)
     },
     returned(tag) {
-      outstanding.delete(tag)
+      finish(tag)
+    },
+    get outstanding() {
+      return last - next + 1 - finished.size
+    },
+    get due() {
+      return handled.length
     },
     take() {
-      const [firstOutstanding = Number.POSITIVE_INFINITY] = outstanding
-      const prefix = handled.filter((tag) => tag < firstOutstanding)
-      const single = handled.filter((tag) => tag > firstOutstanding)
+      let upTo: number | undefined
+      const single: number[] = []
+      for (const tag of handled) {
+        if (tag > next) single.push(tag)
+        else if (upTo === undefined || tag > upTo) upTo = tag
+      }
       handled = []
-      return { upTo: prefix.length > 0 ? Math.max(...prefix) : undefined, single }
+      return { upTo, single }
     },
   }
 }

@@ -31,6 +31,8 @@ export interface ConsumerOptions {
 
 export interface Consumer {
   readonly state: SessionState
+  /** Has the broker send so many messages before it waits for acks. Until then it is the worker's `concurrency`. */
+  setPrefetch(prefetch: number): void
   /** Takes no more messages; those that were delivered can still be settled. */
   quiet(): Promise<void>
   /** Resolves when the broker has got every ack that was due. */
@@ -44,6 +46,7 @@ export function openConsumer(options: ConsumerOptions): Consumer {
   const { urls, worker, definition, log, onMessage, onState, onUnusable } = options
   let quieted = false
   let current: Consumption[] = []
+  let prefetch = definition.concurrency
   const session = openSession({ urls, name: `${worker} consume`, log, setup, ...(onState && { onState }) })
 
   async function setup(link: Link): Promise<void> {
@@ -58,7 +61,9 @@ export function openConsumer(options: ConsumerOptions): Consumer {
     // A channel for each: RabbitMQ's consumer timeout closes the channel, and a prefetch is one for all its consumers.
     const channel = await link.channel()
     const queue = shared ?? (await ownQueue(channel))
-    current.push(await consume(link, channel, { ...from, queue }, definition.concurrency))
+    const main = await consume(link, channel, { ...from, queue }, definition.concurrency)
+    current.push(main)
+    main.setPrefetch(prefetch)
     // One at a time: whatever comes back of these has ended its process itself.
     const alone = { ...from, queue: shared as string, isSuspect: true }
     if (suspects) current.push(await consume(link, await link.channel(), alone, 1))
@@ -66,19 +71,44 @@ export function openConsumer(options: ConsumerOptions): Consumer {
   }
 
   async function consume(link: Link, channel: Channel, from: Origin, prefetch: number): Promise<Consumption> {
-    await channel.prefetch(prefetch)
     const queue = from.isSuspect ? (from.suspects as string) : from.queue
-    const deliveries = createDeliveries(channel, link.lost, from)
-    const { consumerTag } = await channel.consume(queue, function onDelivery(message) {
-      // The broker cancels a consumer whose queue was deleted or has moved: start over, which declares it again.
-      if (!message) return link.fail(new Error(`the broker cancelled the consumer of queue '${queue}'`))
-      onMessage(deliveries.receive(message))
-    })
+    const deliveries = createDeliveries(channel, link.lost, from, definition.concurrency)
+    /** Each has its own prefetch from its start on; together they are one consumer whose prefetch can be changed. */
+    const consumers: { readonly tag: string; readonly prefetch: number }[] = []
+    const total = () => consumers.reduce((sum, one) => sum + one.prefetch, 0)
+    await add(prefetch)
+    /** One change after the other. */
+    let changing: Promise<unknown> = Promise.resolve()
+
+    async function add(more: number): Promise<void> {
+      deliveries.expect(total() + more)
+      await channel.prefetch(more)
+      const { consumerTag: tag } = await channel.consume(queue, function onDelivery(message) {
+        // The broker cancels a consumer whose queue was deleted or has moved: start over, which declares it again.
+        if (!message) return link.fail(new Error(`the broker cancelled the consumer of queue '${queue}'`))
+        onMessage(deliveries.receive(message))
+      })
+      consumers.push({ tag, prefetch: more })
+    }
+
+    // None is cancelled to have more: what is on its way to a consumer at that moment, RabbitMQ returns to the queue, and
+    // counts as one that came back.
+    async function change(next: number): Promise<void> {
+      if (quieted || link.lost.aborted) return
+      while (consumers.length > 1 && total() > next) await channel.cancel(consumers.pop()?.tag as string)
+      if (total() < next) await add(next - total())
+      else deliveries.expect(total())
+    }
+
     return {
-      cancel: () => channel.cancel(consumerTag),
+      cancel: () => changing.then(() => Promise.all(consumers.map(({ tag }) => channel.cancel(tag)))),
+      setPrefetch(next) {
+        changing = changing.then(() => change(next)).catch(link.fail)
+      },
       flush: deliveries.flush,
       async settled() {
         deliveries.flush()
+        await changing
         // Changes nothing; its answer comes after all that was sent before it has been taken.
         await link.orLost(channel.prefetch(prefetch))
       },
@@ -109,6 +139,11 @@ export function openConsumer(options: ConsumerOptions): Consumer {
     get state() {
       return session.state
     },
+    setPrefetch(wanted) {
+      prefetch = wanted
+      // Suspects come one at a time whatever happens: they are the second.
+      current[0]?.setPrefetch(wanted)
+    },
     async quiet() {
       quieted = true
       // If the connection is lost now, its deliveries are void: nothing is left to be quiet about. And a broker that
@@ -127,23 +162,48 @@ export function openConsumer(options: ConsumerOptions): Consumer {
   }
 }
 
+/** Milliseconds between two acks, at least, unless many are due. */
+const ACK_INTERVAL = 1
+/** The same while messages are at hand that the handlers won't have done by then. */
+const RELAXED_ACK_INTERVAL = 10
+
 /** Where a delivery came from, and where it goes if it fails. */
 type Origin = Pick<Incoming, 'queue' | 'deadLetters' | 'suspects' | 'isSuspect'>
 
 /** A queue that is being consumed. */
 interface Consumption {
   cancel(): Promise<unknown>
+  setPrefetch(prefetch: number): void
   flush(): void
   settled(): Promise<void>
 }
 
-/** Turns one channel's deliveries into messages that settle themselves, acks batched by event-loop turn. */
-function createDeliveries(channel: Channel, lost: AbortSignal, from: Origin) {
+/** Turns one channel's deliveries into messages that settle themselves, with as few acks as the broker is served well by. */
+function createDeliveries(channel: Channel, lost: AbortSignal, from: Origin, concurrency: number) {
   const window = createAckWindow()
-  let scheduled = false
+  /** What the broker sends next it sends in one piece, as it got the acks: many together keep coming together. */
+  let many = 1
+  /** How many outstanding messages leave time for an ack. */
+  let enough = Number.POSITIVE_INFINITY
+  let isScheduled = false
+  let delayed: NodeJS.Timeout | undefined
+  let flushedAt = 0
+
+  // At the end of the turn; but where acks come faster than once a millisecond, not before there are many. Where they come
+  // slowly each is sent at once: it holds a place in the prefetch, and with it a handler. Unless enough messages are at
+  // hand: each ack by itself wakes the broker, which takes its time from the handlers of the same machine.
+  function acksDue(): void {
+    isScheduled = false
+    const interval = window.outstanding >= enough ? RELAXED_ACK_INTERVAL : ACK_INTERVAL
+    const left = flushedAt + interval - performance.now()
+    if (left <= 0) flush()
+    else delayed ??= setTimeout(flush, Math.ceil(left))
+  }
 
   function flush(): void {
-    scheduled = false
+    clearTimeout(delayed)
+    delayed = undefined
+    flushedAt = performance.now()
     const { upTo, single } = window.take()
     settle(() => {
       if (upTo !== undefined) channel.ack(delivery(upTo), true)
@@ -161,27 +221,34 @@ function createDeliveries(channel: Channel, lost: AbortSignal, from: Origin) {
     }
   }
 
-  function receive(message: ConsumeMessage): Incoming {
-    const { deliveryTag: tag } = message.fields
-    const properties = { ...message.properties, headers: message.properties.headers ?? {} }
-    const { headers, messageId, replyTo, correlationId } = properties
+  // All fields are written out: it runs for each message, and copies of objects cost more than all the rest.
+  function receive({ fields, properties, content }: ConsumeMessage): Incoming {
+    const tag = fields.deliveryTag
+    const { headers = NO_HEADERS, messageId, replyTo, correlationId } = properties
+    const requestId = headers[REQUEST_ID_HEADER]
     window.delivered(tag)
     return {
-      ...from,
+      queue: from.queue,
+      deadLetters: from.deadLetters,
+      suspects: from.suspects,
+      isSuspect: from.isSuspect,
       // Without an id from its sender a message gets one for this delivery; the next delivery's will differ.
       id: typeof messageId === 'string' && messageId !== '' ? messageId : uuidv7(),
       attempt: attemptOf(headers[ATTEMPT_HEADER]),
       returns: Number(headers[DELIVERY_COUNT_HEADER] ?? 0),
-      requestId: typeof headers[REQUEST_ID_HEADER] === 'string' ? headers[REQUEST_ID_HEADER] : undefined,
-      body: message.content,
-      properties,
+      requestId: typeof requestId === 'string' ? requestId : undefined,
+      body: content,
+      properties:
+        properties.headers === headers ? (properties as unknown as Incoming['properties']) : { ...properties, headers },
       reply: replyTo && correlationId ? { to: replyTo, correlationId } : undefined,
       lost,
       ack() {
         window.handled(tag)
-        if (scheduled) return
-        scheduled = true
-        setImmediate(flush)
+        if (window.due >= many) flush()
+        else if (!isScheduled) {
+          isScheduled = true
+          setImmediate(acksDue)
+        }
       },
       requeue() {
         window.returned(tag)
@@ -190,8 +257,17 @@ function createDeliveries(channel: Channel, lost: AbortSignal, from: Origin) {
     }
   }
 
-  return { receive, flush }
+  /** Tells how many come before the broker waits for acks. */
+  function expect(prefetch: number): void {
+    many = Math.ceil(prefetch / 4)
+    const ahead = prefetch - concurrency
+    enough = ahead > 0 ? concurrency + Math.ceil(ahead / 2) : Number.POSITIVE_INFINITY
+  }
+
+  return { receive, flush, expect }
 }
+
+const NO_HEADERS: Readonly<Record<string, unknown>> = {}
 
 function attemptOf(header: unknown): number {
   return Number.isInteger(header) && (header as number) > 0 ? (header as number) : 1

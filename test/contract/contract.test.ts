@@ -1,9 +1,11 @@
 import t from 'tap'
+import { bodies } from './bodies.ts'
 import { brokers } from './brokers.ts'
 import { calls } from './calls.ts'
 import { contract } from './contract.ts'
 import { deadLetters } from './dead-letters.ts'
 import { outage } from './outage.ts'
+import { prefetch } from './prefetch.ts'
 
 t.setTimeout(300_000)
 for (const { name, skip, start } of brokers) {
@@ -11,6 +13,8 @@ for (const { name, skip, start } of brokers) {
     t.setTimeout(180_000)
     const broker = await start(t)
     await t.test('messaging', (t) => contract(t, broker.url))
+    await t.test('bodies', async (t) => bodies(t, broker.url))
+    await t.test('prefetch', async (t) => prefetch(t, broker.url))
     await t.test('calls', (t) => calls(t, broker.url))
     await t.test('dead letters', (t) => deadLetters(t, broker.url))
     await t.test('outages', (t) => outage(t, broker))

@@ -35,6 +35,17 @@ t.test('what was given back is never acked and does not hold the prefix up', asy
   t.strictSame(window.take(), { upTo: 3, single: [] })
 })
 
+t.test('what is outstanding and what is due are counted', async (t) => {
+  const window = windowOf(4)
+  t.same([window.outstanding, window.due], [4, 0])
+  window.handled(3)
+  window.handled(1)
+  window.returned(2)
+  t.same([window.outstanding, window.due], [1, 2])
+  window.take()
+  t.same([window.outstanding, window.due], [1, 0])
+})
+
 t.test('a delivery is acked once', async (t) => {
   const window = windowOf(1)
   window.handled(1)

@@ -1,0 +1,43 @@
+/** Milliseconds that a message may wait at hand: less than it takes to notice that another instance would have been free. */
+const AT_HAND = 20
+/** Messages that an instance has for the sake of it, at most: if it dies, all are delivered again. */
+const MOST = 200
+/** How many times more is a change. */
+const MORE = 1.5
+/** How many times less: having fewer costs the broker a message or two that come back. */
+const LESS = 5
+/** Of so many handlers the time counts, and after so many it is looked at. */
+const WINDOW = 32
+
+/**
+ * How many messages an instance should have at a time: those that it runs, and as many more as it handles while it would
+ * wait for the next one. A broker takes about a millisecond from an acknowledgement to the next delivery, which is long
+ * for a handler that takes one; a message that waits here while another instance has nothing to do must not wait long.
+ * @param took milliseconds that a handler takes
+ */
+export function prefetchFor(concurrency: number, took: number): number {
+  const ahead = Math.floor((concurrency * AT_HAND) / Math.max(took, 0.01))
+  return Math.max(concurrency, Math.min(MOST, concurrency + ahead))
+}
+
+/**
+ * Follows how long handlers take. @param onChange told what the prefetch should be, when that has changed much
+ * @returns to be told of each handler's milliseconds
+ */
+export function createLookahead(concurrency: number, onChange: (prefetch: number) => void): (took: number) => void {
+  let mean = 0
+  let count = 0
+  let current = concurrency
+  return function follow(took) {
+    count++
+    mean += (took - mean) / Math.min(count, WINDOW)
+    if (count % WINDOW > 0) return
+    const wanted = prefetchFor(concurrency, mean)
+    // A change costs a new consumer: small ones are not worth it.
+    const [ahead, wantedAhead] = [current - concurrency, wanted - concurrency]
+    if (wantedAhead > ahead * MORE || wantedAhead < ahead / LESS) {
+      current = wanted
+      onChange(wanted)
+    }
+  }
+}

@@ -1,0 +1,62 @@
+import type { Test } from 'tap'
+import type { Incoming } from '../../supervisor/base/message.ts'
+import { aQueue, bench, numberOf } from '../helpers/messaging.ts'
+import { until } from '../helpers/until.ts'
+
+/** What a changed prefetch does, on any broker. */
+export function prefetch(t: Test, url: string): void {
+  t.test('a larger prefetch brings more at once, a smaller one fewer; nothing is lost or comes twice', async (t) => {
+    const { client, consumer } = bench(t, url)
+    const queue = aQueue()
+    const { send } = (await client()).bus()
+    await Promise.all(Array.from({ length: 60 }, (_, n) => send(queue, { n })))
+    const held: Incoming[] = []
+    const worker = await consumer({ address: queue, concurrency: 2, onMessage: (incoming) => held.push(incoming) })
+    await worker.received.reach(2)
+    worker.setPrefetch(20)
+    await worker.received.reach(20)
+    worker.setPrefetch(3)
+    await worker.settled()
+
+    let most = 0
+    let present = 0
+    for (const incoming of held.splice(0)) incoming.ack()
+    while (worker.received.items.length < 60) {
+      await until(() => held.length > 0 || worker.received.items.length === 60, { what: 'more messages' })
+      present = held.length
+      most = Math.max(most, present)
+      for (const incoming of held.splice(0)) incoming.ack()
+      await worker.settled()
+    }
+    t.ok(most <= 3, `${most} at a time`)
+    for (const incoming of held.splice(0)) incoming.ack()
+    await worker.settled()
+    const numbers = worker.received.items.map(numberOf).sort((a, b) => a - b)
+    t.same(
+      numbers,
+      Array.from({ length: 60 }, (_, n) => n),
+    )
+    t.notOk(
+      worker.received.items.some(({ returns }) => returns > 0),
+      'none has come back',
+    )
+  })
+
+  t.test('a quiet worker takes none for a change of it', async (t) => {
+    const { client, consumer } = bench(t, url)
+    const queue = aQueue()
+    const { send } = (await client()).bus()
+    const worker = await consumer({ address: queue, concurrency: 1 })
+    worker.setPrefetch(5)
+    await worker.settled()
+    await Promise.all(Array.from({ length: 10 }, (_, n) => send(queue, { n })))
+    await worker.received.reach(5)
+    await worker.quiet()
+    worker.setPrefetch(9)
+    await worker.settled()
+    t.equal(worker.received.items.length, 5)
+    for (const incoming of worker.received.items) incoming.ack()
+    await worker.settled()
+    t.equal(worker.received.items.length, 5)
+  })
+}
