@@ -4,7 +4,6 @@ import { listSources, loadWorker } from './base/discovery.ts'
 import { DiscoveryError } from './base/errors.ts'
 import { createInlineRunner } from './execution/inline.ts'
 import { createProcessor } from './execution/processor.ts'
-import { createThreadRunner } from './execution/threads.ts'
 import { openClient } from './messaging/client.ts'
 import { openConsumer } from './messaging/consumer.ts'
 import { main, type ProcessContext, type Service } from './process/main.ts'
@@ -17,12 +16,13 @@ await main(
     if (!name) throw new DiscoveryError("expected a worker's name as the argument, found nothing: worker.js NAME")
     const { definition } = await loadWorker(root, name)
     const urls = config.amqpUrls
-    const client = openClient({ urls, name, log, retries: definition.attempts > 1 })
+    const client = openClient({ urls, name, log })
     const { bus, transport } = client
 
     const runner =
       definition.threads > 0
-        ? createThreadRunner({
+        ? // Only those that have threads pay for what runs them.
+          (await import('./execution/threads.ts')).createThreadRunner({
             worker: name,
             root,
             logLevel: config.logLevel,
@@ -47,6 +47,7 @@ await main(
       deadLetter: client.deadLetter,
       reply: client.reply,
       onProgress: report.setInProgress,
+      onPrefetch: (prefetch) => consumer.setPrefetch(prefetch),
     })
     report.setInProgress(0)
     const consumer = openConsumer({
@@ -67,6 +68,8 @@ await main(
       const state = consumer.state.status === 'ready' ? client.state : consumer.state
       const { status, ...why } = state
       const ready = quiet ? 'quiet' : 'ready'
+      // Not before: it is a hundred declarations, and messages wait.
+      if (status === 'ready' && definition.attempts > 1) client.prepareRetries()
       if (!stopping) void report.set({ status: status === 'ready' ? ready : 'waiting', ...why })
     }
 

@@ -6,6 +6,7 @@ import type { Incoming } from '../supervisor/base/message.ts'
 import { createProcessor } from '../supervisor/execution/processor.ts'
 import { deliveryBinding } from '../supervisor/messaging/delay.ts'
 import { aFanout, aQueue, testLog } from './helpers/messaging.ts'
+import { runnerOf } from './helpers/outcome.ts'
 import { readReadme } from './helpers/readme.ts'
 
 const END = '[*]'
@@ -41,13 +42,10 @@ async function play({ isSuspect = false, returns = 0, attempt = 1, handler, drai
       concurrency: 1,
       attempts: 3,
       backoff: { type: 'fixed', delay: 1, maxDelay: 1, jitter: 0 },
-      runner: {
-        async run(_, stop) {
-          ran = true
-          return handler?.(stop)
-        },
-        close: async () => {},
-      },
+      runner: runnerOf(async (_, stop) => {
+        ran = true
+        return handler?.(stop)
+      }),
       log: testLog().log,
       settled: async () => {},
       isolate: becomes('isolated'),

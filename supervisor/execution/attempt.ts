@@ -9,13 +9,17 @@ export interface Attempt {
   readonly body: Uint8Array
 }
 
+/** Told once how an attempt has ended: with the result as JSON, where there is one, or with an error. */
+export type Done = (how: { ok: true; result: string | undefined } | { ok: false; error: unknown }) => void
+
 /** Runs handlers somewhere: in the event loop, or in threads. */
 export interface Runner {
   /**
-   * Resolves with the result as JSON, where there is one. Rejects with the handler's error; with HandlerTimeoutError at
-   * the timeout, whatever the handler does; with the reason of `stop` once that is aborted.
+   * Runs an attempt. Its error is the handler's; HandlerTimeoutError at the timeout, whatever the handler does; the reason
+   * of `stop` once that is aborted. By a callback, which may come before this returns: promises in between would take
+   * longer than a small handler.
    */
-  run(attempt: Attempt, stop: AbortSignal): Promise<string | undefined>
+  run(attempt: Attempt, stop: AbortSignal, done: Done): void
   /** Fails the attempt that an uncaught exception comes from, if that can be told. To be called while it is handled. */
   uncaught?(error: unknown): void
   close(): Promise<void>

@@ -4,8 +4,8 @@ import { loadWorker, type Worker } from '../base/discovery.ts'
 import { createLogger } from '../base/log.ts'
 import type { Transport } from '../base/message.ts'
 import { reviveError, toPlain } from '../base/revive-error.ts'
-import { createContext } from './context.ts'
-import { perform } from './perform.ts'
+import { type ContextParts, HandlerContext } from './context.ts'
+import { handle, resultOf } from './perform.ts'
 import type { FromThread, ThreadData, ThreadResult, ThreadTask, ToThread } from './thread-protocol.ts'
 
 // Piscina wraps its users' workerData.
@@ -15,24 +15,31 @@ let loading: Promise<Worker> | undefined
 
 /** Runs one attempt in a thread; how it ends is a value, because errors lose their names between threads. */
 export async function runInThread({ attempt, port }: ThreadTask): Promise<ThreadResult> {
-  const aborted = new AbortController()
+  let context: HandlerContext | undefined
+  let ended: Error | undefined
   const { transport, onMessage } = portTransport((message) => port.postMessage(message))
   port.on('message', (message: ToThread) => {
-    if (message.type === 'abort') aborted.abort(reviveError(message.error))
+    if (message.type === 'abort') abort(reviveError(message.error))
     else onMessage(message)
   })
   try {
     loading ??= loadWorker(root, worker)
     const { definition } = await loading
-    const bus = createBus(transport, attempt)
-    const { timeout } = definition
+    const parts: ContextParts = { worker, timeout: definition.timeout, log, bus: (of) => createBus(transport, of) }
+    // Told to before the worker's file was there.
+    if (ended) throw ended
     port.postMessage({ type: 'started' } satisfies FromThread)
-    const context = createContext({ attempt, worker, timeout, signal: aborted.signal, log, bus })
-    return { ok: true, result: await perform(definition, attempt.body, context) }
+    context = new HandlerContext(attempt, parts, performance.now())
+    return { ok: true, result: await resultOf(definition, await handle(definition, attempt.body, context)) }
   } catch (error) {
     return { ok: false, error: toPlain(error) }
   } finally {
     port.close()
+  }
+
+  function abort(reason: Error): void {
+    ended = reason
+    if (context) HandlerContext.abort(context, reason)
   }
 }
 

@@ -1,67 +1,130 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { Bus } from '../base/bus.ts'
 import type { WorkerDefinition } from '../base/definitions.ts'
 import { HandlerTimeoutError } from '../base/errors.ts'
-import type { Logger } from '../base/log.ts'
 import { toError } from '../base/thrown.ts'
-import type { Runner } from './attempt.ts'
-import { createContext } from './context.ts'
-import { perform } from './perform.ts'
+import type { Attempt, Done, Runner } from './attempt.ts'
+import { type ContextParts, HandlerContext } from './context.ts'
+import { createDeadlines, type Timed } from './deadlines.ts'
+import { handle, resultOf } from './perform.ts'
 
-export interface InlineOptions {
-  worker: string
+export interface InlineOptions extends Omit<ContextParts, 'timeout'> {
   definition: WorkerDefinition
-  log: Logger
-  bus: (headers: { requestId: string | undefined }) => Bus
+}
+
+/** An attempt that runs. */
+interface Run extends Timed<Run> {
+  readonly context: HandlerContext
+  readonly stop: AbortSignal
+  readonly done: Done
+  isOver: boolean
 }
 
 /** Milliseconds after its attempt's end that a handler may take to heed its signal until it is told of. */
 const RUNS_ON_AFTER = 1_000
 
+const NOTHING = { ok: true, result: undefined } as const
+
 /**
  * Runs handlers in this process's event loop. Nothing can stop a handler that ignores its signal: at the timeout the
  * attempt has failed and whatever the handler still returns is thrown away.
  */
-export function createInlineRunner({ worker, definition, log, bus }: InlineOptions): Runner {
+export function createInlineRunner({ definition, ...options }: InlineOptions): Runner {
   const { timeout } = definition
-  /** What ends the attempt whose handler began what runs now: its timers, callbacks and promises. */
-  const current = new AsyncLocalStorage<(error: Error) => void>()
+  const parts: ContextParts = { ...options, timeout }
+  /** The attempt whose handler began what runs now: its timers, callbacks and promises. */
+  const current = new AsyncLocalStorage<Run>()
+  const running = createDeadlines<Run>(timeout, (one) => end(one, new HandlerTimeoutError(options.worker, timeout)))
+  /** Signals that end what runs with them. */
+  const watched = new WeakSet<AbortSignal>()
 
-  async function run(attempt: Parameters<Runner['run']>[0], stop: AbortSignal): Promise<string | undefined> {
-    const ended = new AbortController()
-    const timer = setTimeout(() => ended.abort(new HandlerTimeoutError(worker, timeout)), timeout)
-    const onStop = () => ended.abort(stop.reason)
-    stop.addEventListener('abort', onStop, { once: true })
-    const context = createContext({ attempt, worker, timeout, signal: ended.signal, log, bus: bus(attempt) })
-    const started = performance.now()
-    const fail = (error: Error) => ended.abort(error)
-    const performing = current.run(fail, () => perform(definition, attempt.body, context))
+  function run(attempt: Attempt, stop: AbortSignal, done: Done): void {
+    if (!watched.has(stop)) watch(stop)
+    const began = performance.now()
+    const context = new HandlerContext(attempt, parts, began)
+    const one: Run = { context, began, stop, done, isOver: false, before: undefined, after: undefined }
+    running.add(one)
     try {
-      return await Promise.race([performing, untilAborted(ended.signal)])
-    } catch (error) {
-      if (!ended.signal.aborted) throw error
-      // Whatever the handler makes of its abort, the abort is why the attempt failed.
-      const tellLate = () => {
-        const tookMs = Math.round(performance.now() - started)
-        context.log.warn(
-          { tookMs, timeoutMs: timeout },
-          'a handler ended after its attempt had: its outcome is dropped',
+      const returned = current.run(one, handle, definition, attempt.body, context)
+      if (isThenable(returned)) {
+        returned.then(
+          (value) => succeed(one, value),
+          (error) => settle(one, { ok: false, error }),
         )
-      }
-      const runsOn = setTimeout(() => {
-        context.log.warn({ timeoutMs: timeout }, 'a handler runs on after its attempt has ended: it ignores its signal')
-      }, RUNS_ON_AFTER).unref()
-      performing.then(tellLate, tellLate).finally(() => clearTimeout(runsOn))
-      throw ended.signal.reason
-    } finally {
-      clearTimeout(timer)
-      stop.removeEventListener('abort', onStop)
+      } else succeed(one, returned)
+    } catch (error) {
+      settle(one, { ok: false, error })
     }
   }
 
-  return { run, uncaught: (error) => current.getStore()?.(toError(error)), close: async () => {} }
+  function succeed(one: Run, returned: unknown): void {
+    try {
+      const result = resultOf(definition, returned)
+      if (result === undefined) settle(one, NOTHING)
+      else if (typeof result === 'string') settle(one, { ok: true, result })
+      else {
+        result.then(
+          (json) => settle(one, { ok: true, result: json }),
+          (error) => settle(one, { ok: false, error }),
+        )
+      }
+    } catch (error) {
+      settle(one, { ok: false, error })
+    }
+  }
+
+  function settle(one: Run, how: Parameters<Done>[0]): void {
+    if (one.isOver) {
+      tellLate(one)
+      return
+    }
+    one.isOver = true
+    running.delete(one)
+    one.done(how)
+  }
+
+  // Whatever the handler makes of its abort, the abort is why the attempt failed.
+  function end(one: Run, reason: unknown): void {
+    if (one.isOver) return
+    one.isOver = true
+    running.delete(one)
+    HandlerContext.abort(one.context, reason)
+    late.set(one, setTimeout(tellRunsOn, RUNS_ON_AFTER, one).unref())
+    one.done({ ok: false, error: reason })
+  }
+
+  /** Handlers that have not ended although their attempts have. */
+  const late = new Map<Run, NodeJS.Timeout>()
+
+  function tellRunsOn({ context }: Run): void {
+    const details = { timeoutMs: timeout }
+    context.log.warn(details, 'a handler runs on after its attempt has ended: it ignores its signal')
+  }
+
+  function tellLate(one: Run): void {
+    clearTimeout(late.get(one))
+    late.delete(one)
+    const tookMs = Math.round(performance.now() - one.began)
+    const details = { tookMs, timeoutMs: timeout }
+    one.context.log.warn(details, 'a handler ended after its attempt had: its outcome is dropped')
+  }
+
+  // One listener for all: a process has one such signal, and thousands of attempts.
+  function watch(stop: AbortSignal): void {
+    watched.add(stop)
+    const endThose = () => {
+      for (const one of running) if (one.stop === stop) end(one, stop.reason)
+    }
+    stop.addEventListener('abort', endThose, { once: true })
+  }
+
+  function uncaught(error: unknown): void {
+    const one = current.getStore()
+    if (one) end(one, toError(error))
+  }
+
+  return { run, uncaught, close: async () => {} }
 }
 
-function untilAborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
 }

@@ -3,11 +3,13 @@ import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { aborted } from '../base/aborted.ts'
 import type { Backoff } from '../base/backoff.ts'
-import { KilledError, reasonOf, ThreadStartError, UnavailableError, WarrenError } from '../base/errors.ts'
+import { KilledError, reasonOf, ThreadStartError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { Headers, Incoming } from '../base/message.ts'
 import { toError } from '../base/thrown.ts'
-import { attemptOf, type Runner } from './attempt.ts'
+import { attemptOf, type Done, type Runner } from './attempt.ts'
+import { createLookahead } from './lookahead.ts'
+import { moveOn } from './move-on.ts'
 import { deadLetterHeaders, decide, type Outcome, retryHeaders, type Settlement } from './settlement.ts'
 
 type Failure = Extract<Settlement, { error: Error }>
@@ -28,8 +30,10 @@ export interface ProcessorOptions {
   retry: (incoming: Incoming, headers: Headers, options: { delayMs: number; bare: boolean }) => Promise<void>
   deadLetter: (incoming: Incoming, headers: Headers, options: { bare: boolean }) => Promise<void>
   reply: (to: NonNullable<Incoming['reply']>, body: Buffer, errorName?: string) => Promise<void>
-  /** Told how many messages are here whenever that changes. */
+  /** Told how many messages are in progress whenever that changes. */
   onProgress?: (count: number) => void
+  /** Told how many messages the broker should let it have at a time. */
+  onPrefetch?: (prefetch: number) => void
 }
 
 export interface Processor {
@@ -51,23 +55,28 @@ export interface Processor {
  * the many messages that come back with it are innocent.
  */
 const SUSPECT_AFTER = 2
-/** Milliseconds between tries to move a failed message on while the broker is away: it stays unacked meanwhile. */
-const MOVE_RETRY = 1_000
+const DONE: Outcome = { status: 'done', result: undefined }
 /** Milliseconds that handlers get to end after the drain's deadline aborted their signal. */
 const ABORT_GRACE = 500
 
 export function createProcessor(options: ProcessorOptions): Processor {
   const { worker, concurrency, attempts, backoff, runner, log, settled, isolate, retry, deadLetter, reply } = options
-  const { onProgress = () => {} } = options
+  const { onProgress = () => {}, onPrefetch = () => {} } = options
+  const follow = createLookahead(concurrency, onPrefetch)
   const waiting: Incoming[] = []
   /** They run alone: no neighbour is there to be taken along, nor to take them along. */
   const suspects: Incoming[] = []
   let isAlone = false
-  const running = new Set<Promise<void>>()
+  let running = 0
+  let isStarting = false
+  /** Who waits for nothing to run. */
+  const idle: (() => void)[] = []
   const stop = new AbortController()
-  // Every running attempt listens, however many there are: no leak to warn of.
+  // Every attempt in a thread listens, however many there are: no leak to warn of.
   setMaxListeners(0, stop.signal)
   let draining = false
+  // Not even what to log is made where nobody logs it.
+  const tellsEnd = log.isLevelEnabled('debug')
 
   function handle(incoming: Incoming): void {
     if (draining) run(incoming, putBack)
@@ -83,43 +92,52 @@ export function createProcessor(options: ProcessorOptions): Processor {
   }
 
   function startNext(): void {
-    if (isAlone) return
+    // A handler that ends at once gets here before the one that started it has left.
+    if (isAlone || isStarting) return
+    isStarting = true
     const suspect = next(suspects)
-    if (suspect && running.size > 0) {
+    if (suspect && running > 0) {
       // It waits for what runs to end; nothing else begins meanwhile.
       suspects.unshift(suspect)
     } else if (suspect) {
       isAlone = true
       run(suspect, processAlone)
     } else {
-      while (running.size < concurrency) {
+      while (running < concurrency) {
         const following = next(waiting)
-        if (!following) return
-        run(following, process)
+        if (!following) break
+        running++
+        process(following, finished)
       }
     }
+    isStarting = false
   }
 
   // What came over a connection that is gone will come again: it is not worth an attempt.
   function next(messages: Incoming[]): Incoming | undefined {
+    if (messages.length === 0) return undefined
     let following = messages.shift()
     while (following?.lost.aborted) following = messages.shift()
     return following
   }
 
   function run(incoming: Incoming, action: (incoming: Incoming) => Promise<void>): void {
-    const done = action(incoming)
+    running++
+    action(incoming)
       .catch((error) => giveBack(incoming, error))
-      .finally(() => {
-        running.delete(done)
-        startNext()
-        onProgress(inProgress())
-      })
-    running.add(done)
+      .finally(finished)
+  }
+
+  function finished(): void {
+    running--
+    startNext()
+    onProgress(inProgress())
+    if (running > 0) return
+    for (const tell of idle.splice(0)) tell()
   }
 
   function inProgress(): number {
-    return running.size + waiting.length + suspects.length
+    return running + waiting.length + suspects.length
   }
 
   async function processAlone(incoming: Incoming): Promise<void> {
@@ -127,7 +145,8 @@ export function createProcessor(options: ProcessorOptions): Processor {
       // What has been acked must not come back with it, should it end the process at once.
       await settled().catch(() => {})
       if (incoming.lost.aborted) return
-      await process({ ...incoming, attempt: incoming.attempt + incoming.returns })
+      const counted = { ...incoming, attempt: incoming.attempt + incoming.returns }
+      await new Promise<void>((resolve) => process(counted, resolve))
     } finally {
       isAlone = false
     }
@@ -158,35 +177,55 @@ export function createProcessor(options: ProcessorOptions): Processor {
     incoming.requeue()
   }
 
-  async function process(incoming: Incoming): Promise<void> {
+  /** Takes a message to its end: run, decide, settle. */
+  function process(incoming: Incoming, finished: () => void): void {
     const started = performance.now()
-    const killed = incoming.isSuspect && incoming.returns > 0 && incoming.attempt > attempts
-    const outcome: Outcome = killed
-      ? { status: 'failed', error: new KilledError(worker, incoming.returns) }
-      : await attempt(incoming)
-    const { attempt: count } = incoming
-    const chances = { attempt: count, attempts, backoff, isCall: incoming.reply !== undefined }
-    const settlement = decide(outcome, chances, Math.random())
-    if ('error' in settlement) tellFailure(incoming, settlement)
-    else tellEnd(incoming, settlement, Math.round(performance.now() - started))
-    if (incoming.reply) await answer(incoming.reply, outcome)
-    await settle(incoming, settlement)
+    const { attempt } = incoming
+    const killed = incoming.isSuspect && incoming.returns > 0 && attempt > attempts
+    if (killed) conclude({ status: 'failed', error: new KilledError(worker, incoming.returns) })
+    else runner.run(attemptOf(incoming, attempts), stop.signal, (how) => conclude(outcomeOf(how)))
+
+    function conclude(outcome: Outcome): void {
+      try {
+        const chances = { attempt, attempts, backoff, isCall: incoming.reply !== undefined }
+        const settlement = decide(outcome, chances, Math.random())
+        const took = performance.now() - started
+        follow(took)
+        if ('error' in settlement) tellFailure(incoming, settlement)
+        else if (tellsEnd) tellEnd(incoming, settlement, Math.round(took))
+        if (settlement.action !== 'ack' || incoming.reply) return void settleLater(outcome, settlement)
+        // What nearly all messages come to needs no promise.
+        incoming.ack()
+      } catch (error) {
+        giveBack(incoming, error)
+      }
+      finished()
+    }
+
+    async function settleLater(outcome: Outcome, settlement: Settlement): Promise<void> {
+      try {
+        if (incoming.reply) await answer(incoming.reply, outcome)
+        await settle(incoming, settlement)
+      } catch (error) {
+        giveBack(incoming, error)
+      }
+      finished()
+    }
   }
 
-  async function attempt(incoming: Incoming): Promise<Outcome> {
-    try {
-      return { status: 'done', result: await runner.run(attemptOf(incoming, attempts), stop.signal) }
-    } catch (error) {
-      if (stop.signal.aborted && error === stop.signal.reason) return { status: 'stopped' }
-      // The message is not to blame: the process is about to be replaced.
-      if (error instanceof ThreadStartError) return { status: 'stopped' }
-      return { status: 'failed', error: toError(error) }
-    }
+  function outcomeOf(how: Parameters<Done>[0]): Outcome {
+    if (how.ok) return how.result === undefined ? DONE : { status: 'done', result: how.result }
+    const { error } = how
+    if (stop.signal.aborted && error === stop.signal.reason) return { status: 'stopped' }
+    // The message is not to blame: the process is about to be replaced.
+    if (error instanceof ThreadStartError) return { status: 'stopped' }
+    return { status: 'failed', error: toError(error) }
   }
 
   async function settle(incoming: Incoming, settlement: Settlement): Promise<void> {
     if (settlement.action === 'requeue') return putBack(incoming)
-    if (settlement.action !== 'ack' && !(await move(incoming, mover(incoming, settlement)))) return putBack(incoming)
+    const isMoved = settlement.action === 'ack' || (await move(incoming, mover(incoming, settlement)))
+    if (!isMoved) return putBack(incoming)
     // Only now: up to the confirm of its copy, the message itself is the one that counts.
     incoming.ack()
   }
@@ -204,24 +243,8 @@ export function createProcessor(options: ProcessorOptions): Processor {
     return (bare) => deadLetter(incoming, headers, { bare })
   }
 
-  // Tries until the broker has confirmed the copy, or the message is no longer ours to settle.
-  async function move(incoming: Incoming, send: (bare: boolean) => Promise<void>): Promise<boolean> {
-    let bare = false
-    for (;;) {
-      try {
-        await send(bare)
-        return true
-      } catch (error) {
-        if (incoming.lost.aborted || stop.signal.aborted) return false
-        const details = { id: incoming.id, reason: reasonOf(error) }
-        if (error instanceof UnavailableError) log.debug(details, 'a failed message waits for the broker')
-        else log.error(details, 'a failed message could not be moved on; trying again')
-        // What can't be encoded never will be: headers have 64 KiB, and the sender's may fill them.
-        bare ||= !(error instanceof WarrenError)
-        const given = AbortSignal.any([incoming.lost, stop.signal])
-        await delay(MOVE_RETRY, undefined, { signal: given }).catch(() => {})
-      }
-    }
+  function move(incoming: Incoming, send: (bare: boolean) => Promise<void>): Promise<boolean> {
+    return moveOn(incoming, send, { stop: stop.signal, log })
   }
 
   // Replies are at most once, by direct reply-to's nature: a lost one ends as its caller's timeout.
@@ -245,25 +268,25 @@ export function createProcessor(options: ProcessorOptions): Processor {
     else log.warn({ ...details, delayMs: settlement.delayMs }, 'an attempt has failed: trying again')
   }
 
+  function nothingRuns(): Promise<void> {
+    return running === 0 ? Promise.resolve() : new Promise((resolve) => void idle.push(resolve))
+  }
+
   return {
     handle,
     get inProgress() {
       return inProgress()
     },
-    idle: () => allOf(running),
+    idle: nothingRuns,
     async drain(deadline) {
       draining = true
       for (const incoming of [...waiting.splice(0), ...suspects.splice(0)]) run(incoming, putBack)
-      const finished = allOf(running)
+      const finished = nothingRuns()
       await Promise.race([finished, aborted(deadline)])
-      if (running.size === 0) return
-      log.warn({ running: running.size }, 'the shutdown timeout is over: aborting what still runs, and giving it back')
+      if (running === 0) return
+      log.warn({ running }, 'the shutdown timeout is over: aborting what still runs, and giving it back')
       stop.abort(new Error('the process is stopping'))
       await Promise.race([finished, delay(ABORT_GRACE)])
     },
   }
-}
-
-async function allOf(running: ReadonlySet<Promise<void>>): Promise<void> {
-  while (running.size > 0) await Promise.allSettled(running)
 }

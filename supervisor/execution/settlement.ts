@@ -40,6 +40,8 @@ export interface Chances {
   readonly isCall: boolean
 }
 
+const ACK: Settlement = { action: 'ack' }
+
 /**
  * Decides a message's fate by how its attempt ended: the one place where it is decided.
  * @param random from 0 to 1, for the jitter of the wait
@@ -47,7 +49,7 @@ export interface Chances {
 export function decide(outcome: Outcome, { attempt, attempts, backoff, isCall }: Chances, random: number): Settlement {
   switch (outcome.status) {
     case 'done':
-      return { action: 'ack' }
+      return ACK
     case 'stopped':
       return { action: 'requeue' }
     case 'failed': {

@@ -13,7 +13,7 @@ import {
 import type { Logger } from '../base/log.ts'
 import type { Transport } from '../base/message.ts'
 import { reviveError, toPlain } from '../base/revive-error.ts'
-import type { Attempt, Runner } from './attempt.ts'
+import type { Attempt, Done, Runner } from './attempt.ts'
 import type { FromThread, ThreadData, ThreadResult, ThreadTask, ToThread } from './thread-protocol.ts'
 
 export interface ThreadsOptions extends ThreadData {
@@ -60,7 +60,7 @@ export function createThreadRunner(options: ThreadsOptions): Runner {
     log.warn({ threads, cores: availableParallelism() }, 'more threads than cores: CPU-bound handlers will share them')
   }
 
-  async function run({ body, ...attempt }: Attempt, stop: AbortSignal): Promise<string | undefined> {
+  async function runInThread({ body, ...attempt }: Attempt, stop: AbortSignal): Promise<string | undefined> {
     const { port1: port, port2: theirs } = new MessageChannel()
     const kill = new AbortController()
     const timers: NodeJS.Timeout[] = []
@@ -121,6 +121,13 @@ export function createThreadRunner(options: ThreadsOptions): Runner {
     if (error.code === 'ERR_WORKER_OUT_OF_MEMORY') return new HandlerMemoryError(worker, memoryLimitMb)
     if (/^worker exited with code/.test(error.message)) return new HandlerExitError(worker, error.message)
     return error
+  }
+
+  function run(attempt: Attempt, stop: AbortSignal, done: Done): void {
+    runInThread(attempt, stop).then(
+      (result) => done({ ok: true, result }),
+      (error) => done({ ok: false, error }),
+    )
   }
 
   return {

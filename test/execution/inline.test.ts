@@ -5,6 +5,7 @@ import { type Context, defineWorker } from '../../supervisor/base/definitions.ts
 import { HandlerTimeoutError, InvalidMessageError } from '../../supervisor/base/errors.ts'
 import { createInlineRunner } from '../../supervisor/execution/inline.ts'
 import { aQueue, testLog } from '../helpers/messaging.ts'
+import { outcomeOf } from '../helpers/outcome.ts'
 
 const never = new AbortController().signal
 
@@ -19,7 +20,8 @@ function runnerOf(handler: (data: { n: number }, context: Context) => unknown, t
   const runner = createInlineRunner({ worker: 'w', definition, log, bus })
   const run = (body: unknown, stop = never) => {
     const text = typeof body === 'string' ? body : JSON.stringify(body)
-    return runner.run({ id: 'id-1', attempt: 2, attempts: 5, requestId: 'r-1', body: Buffer.from(text) }, stop)
+    const attempt = { id: 'id-1', attempt: 2, attempts: 5, requestId: 'r-1', body: Buffer.from(text) }
+    return outcomeOf(runner, attempt, stop)
   }
   return { run, uncaught: (error: unknown) => runner.uncaught?.(error), lines, requests }
 }
@@ -29,6 +31,7 @@ t.test('the handler gets parsed data and its context; its result is checked and 
   const { run, lines, requests } = runnerOf(({ n }, given) => {
     context = given
     given.log.info('hello')
+    void given.bus
     return { sum: n + 1 }
   })
   t.equal(await run({ n: 1 }), '{"sum":2}')

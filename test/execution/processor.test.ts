@@ -1,10 +1,10 @@
 import t from 'tap'
 import { BrokerUnavailableError, ThreadStartError, UnrecoverableError } from '../../supervisor/base/errors.ts'
 import type { Headers, Incoming } from '../../supervisor/base/message.ts'
-import type { Runner } from '../../supervisor/execution/attempt.ts'
 import { createProcessor } from '../../supervisor/execution/processor.ts'
 import { collect } from '../helpers/collect.ts'
 import { testLog } from '../helpers/messaging.ts'
+import { runnerOf } from '../helpers/outcome.ts'
 
 /** A processor whose handlers the test ends, and whose settlements it sees. */
 function stage({
@@ -22,14 +22,13 @@ function stage({
   const settled = collect<string>('settlements')
   const letters: Headers[] = []
   const replies: unknown[][] = []
-  const runner: Runner = {
-    run: ({ id }, stop) =>
+  const runner = runnerOf(
+    ({ id }, stop) =>
       new Promise((resolve, reject) => {
         stop.addEventListener('abort', () => reject(stop.reason))
         started.push({ id, end: resolve, fail: reject })
       }),
-    close: async () => {},
-  }
+  )
   const processor = createProcessor({
     worker: 'w',
     concurrency,

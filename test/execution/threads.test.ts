@@ -15,6 +15,7 @@ import type { Envelope, Transport } from '../../supervisor/base/message.ts'
 import { createThreadRunner } from '../../supervisor/execution/threads.ts'
 import { compiledProject } from '../helpers/compiled-project.ts'
 import { testLog } from '../helpers/messaging.ts'
+import { outcomeOf } from '../helpers/outcome.ts'
 import { until } from '../helpers/until.ts'
 
 /** A worker whose messages say what its handler does. */
@@ -69,7 +70,7 @@ async function threads(t: Test, { timeout = '300ms' } = {}) {
   const never = new AbortController().signal
   const run = (act: string, stop = never) => {
     const body = Buffer.from(JSON.stringify({ do: act }))
-    return runner.run({ id: 'id-1', attempt: 1, attempts: 5, requestId: 'r-1', body }, stop)
+    return outcomeOf(runner, { id: 'id-1', attempt: 1, attempts: 5, requestId: 'r-1', body }, stop)
   }
   return { run, sent, broken, root }
 }
