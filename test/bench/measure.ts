@@ -60,11 +60,18 @@ export function processorMs(pid: number): number {
 /** Runs an action, and looks at a process's memory meanwhile; the most that it had, in MB. */
 export async function peakMb(pid: number, action: () => Promise<unknown>): Promise<number> {
   let peak = residentMb(pid)
-  const timer = setInterval(() => {
-    peak = Math.max(peak, residentMb(pid))
+  const timer = setInterval(function look() {
+    try {
+      peak = Math.max(peak, residentMb(pid))
+    } catch {
+      // It has ended, which the action will tell.
+    }
   }, 50)
-  await action()
-  clearInterval(timer)
+  try {
+    await action()
+  } finally {
+    clearInterval(timer)
+  }
   return Math.max(peak, residentMb(pid))
 }
 

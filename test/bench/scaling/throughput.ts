@@ -11,6 +11,7 @@ import { bench } from '../../helpers/messaging.ts'
 import { type SupervisedWorker, superviseWorker } from '../../helpers/supervised-worker.ts'
 import { removeFolder, type Teardown } from '../../helpers/tmp.ts'
 import { until } from '../../helpers/until.ts'
+import { burn, stepsOf } from '../burn.ts'
 import { processorMs } from '../measure.ts'
 import { quantile, spread } from '../statistics.ts'
 import { withTeardown } from '../teardown.ts'
@@ -190,23 +191,4 @@ export default defineWorker(defineQueue('${WORKER}', { data: z.object({ n: z.int
   },
 })
 `
-}
-
-/** Something that can't be optimised away. */
-function burn(steps: number): number {
-  let value = 1
-  for (let i = 0; i < steps; i++) value = (value * 48_271) % 2_147_483_647
-  return value
-}
-
-/** How many steps take so many milliseconds on this machine. */
-function stepsOf(ms: number): number {
-  const steps = 1_000_000
-  const times = Array.from({ length: 20 }, () => {
-    const start = performance.now()
-    burn(steps)
-    return performance.now() - start
-  })
-  // The fastest: whatever else runs only adds to it.
-  return Math.round((steps * ms) / Math.min(...times))
 }
