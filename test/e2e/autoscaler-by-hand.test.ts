@@ -72,9 +72,10 @@ t.test('what somebody has stopped stays so, whether it ran or slept', async (t) 
   for (const [index, state] of ['awake', 'asleep'].entries()) {
     if (state === 'awake') await awake()
     else await asleep()
+    const before = told().length
     t.equal((await tasks.pm2('stop', 'slow')).code, 0)
     await tasks.send('slow', 50, 10)
-    await until(() => told().length > index, { what: 'the autoscaler to tell' })
+    await until(() => told().length > before, { what: 'the autoscaler to tell' })
     t.same(await tasks.running('slow'), [])
     const lines = tasks.logs('autoscaler').length
     // That nothing happens only time can show.
