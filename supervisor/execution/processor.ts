@@ -190,7 +190,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
         const chances = { attempt, attempts, backoff, isCall: incoming.reply !== undefined }
         const settlement = decide(outcome, chances, Math.random())
         const took = performance.now() - started
-        follow(took)
+        follow(took, incoming.body.length)
         if ('error' in settlement) tellFailure(incoming, settlement)
         else if (tellsEnd) tellEnd(incoming, settlement, Math.round(took))
         if (settlement.action !== 'ack' || incoming.reply) return void settleLater(outcome, settlement)

@@ -6,13 +6,22 @@ import type { Teardown } from '../helpers/tmp.ts'
 import { type Peer, startPeer } from './peers/process.ts'
 import type { Services } from './services.ts'
 
-/** Messages that a receiver has at a time without an acknowledgement, on every side. */
+/**
+ * Messages that a receiver has at a time without an acknowledgement: as it is advised (RabbitMQ, "Consumer Prefetch": 100
+ * to 300), on every side. Warren raises it by itself where handlers are quick; the tuned side has what Warren has then.
+ */
 export const PREFETCH = 250
+export const MOST_PREFETCH = 500
+
+/** A broker, or Redis. */
+export type Server = { readonly url: string; readonly pid: number }
 
 export interface Pair {
   readonly name: string
   readonly sender: Peer
   readonly receiver: Peer
+  /** The process of the broker, or of Redis. */
+  readonly broker: number
   /** What both send to and receive from. */
   readonly queue: string
 }
@@ -50,37 +59,39 @@ export async function openPairs(
   names: readonly string[] = PEERS,
   { worker = 'warren-worker' }: { worker?: string } = {},
 ): Promise<Pair[]> {
-  const { url } = await services.rabbitmq()
+  const broker = await services.rabbitmq()
   const pairs: Pair[] = []
   for (const name of names) {
-    if (name === WARREN) pairs.push(await openWarren(t, { url, worker }))
-    else if (name !== BULLMQ) pairs.push(await pair(t, name as PeerName, url))
-    else if (services.has('bullmq')) pairs.push(await pair(t, name, (await services.redis()).url))
+    if (name === WARREN) pairs.push(await openWarren(t, broker, { worker }))
+    else if (name !== BULLMQ) pairs.push(await pair(t, name as PeerName, broker))
+    else if (services.has('bullmq')) pairs.push(await pair(t, name, await services.redis()))
   }
   return pairs
 }
 
-async function pair(t: Teardown, name: PeerName, url: string): Promise<Pair> {
+async function pair(t: Teardown, name: PeerName, { url, pid }: Server): Promise<Pair> {
   const [sender, receiver] = [await startSide(t, name, url), await startSide(t, name, url)]
   const queue = uniqueName()
   await sender.call('declare', queue)
-  return { name, sender, receiver, queue }
+  return { name, broker: pid, sender, receiver, queue }
 }
 
 /** One process of a peer of Warren's, which sends or receives. */
 export function startSide(t: Teardown, name: PeerName, url: string): Promise<Peer> {
+  const prefetch = FILES[name] === FILES[TUNED] ? MOST_PREFETCH : PREFETCH
   const ids = name === TUNED_SAME ? ['ids'] : []
-  return startPeer(t, FILES[name], { args: [url, String(PREFETCH), ...ids] })
+  return startPeer(t, FILES[name], { args: [url, String(prefetch), ...ids] })
 }
 
 /** Warren's pair on any broker. */
 export async function openWarren(
   t: Teardown,
-  { url, name = WARREN, worker = 'warren-worker' }: { url: string; name?: string; worker?: string },
+  { url, pid }: Server,
+  { name = WARREN, worker = 'warren-worker' }: { name?: string; worker?: string } = {},
 ): Promise<Pair> {
   const queue = uniqueName()
   const sender = await startPeer(t, 'warren', { args: [url] })
-  return { name, sender, receiver: await startWorker(t, { url, queue, file: workerFile(worker) }), queue }
+  return { name, broker: pid, sender, receiver: await startWorker(t, { url, queue, file: workerFile(worker) }), queue }
 }
 
 /** What `startWorker` takes: the compiled one of that name in peers/. */

@@ -37,6 +37,8 @@ export interface Broker {
 /** A RabbitMQ node that only its test knows of. */
 export interface RabbitmqNode extends Broker {
   readonly port: number
+  /** Of its process, while it runs. */
+  readonly pid: number
   readonly admin: RabbitmqAdmin
   /** Where all that it writes is; removed when it is closed. */
   readonly folder: string
@@ -186,6 +188,10 @@ export async function launchRabbitmq({ root, join: peer, erlang = '' }: Rabbitmq
     name: 'RabbitMQ',
     url: `amqp://guest:guest@127.0.0.1:${port}`,
     port,
+    get pid() {
+      if (server?.pid === undefined || hasEnded(server)) throw new Error(`expected ${node.name} to run, found it ended`)
+      return server.pid
+    },
     admin,
     folder,
     environment,

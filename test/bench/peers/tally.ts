@@ -11,8 +11,6 @@ export interface Taken {
   /** Monotonic milliseconds. */
   readonly first: number
   readonly last: number
-  /** Processor time that this process has used meanwhile, in ms. */
-  readonly processor: number
 }
 
 export interface Tally {
@@ -36,13 +34,11 @@ export function createTally(): Tally {
   /** When the last take ended. What was sent before that was handled then, and came back: see below. */
   let ended = 0
   let times = new Float64Array(0)
-  let used = process.cpuUsage()
   let done: (taken: Taken) => void = () => {}
 
   function start(time: number): void {
     isRunning = true
     first = time
-    used = process.cpuUsage()
   }
 
   // A quorum queue takes acknowledgements in batches. Those that still wait when their channel is closed are lost, so that
@@ -54,7 +50,6 @@ export function createTally(): Tally {
     if (!isRunning && count >= skipped) start(time)
     if (count !== expected) return
     ended = time
-    const { user, system } = process.cpuUsage(used)
     const sorted = [...times.subarray(skipped).sort()]
     done({
       ms: time - first,
@@ -62,7 +57,6 @@ export function createTally(): Tally {
       p99: quantile(sorted, 0.99),
       first,
       last: time,
-      processor: (user + system) / 1_000,
     })
   }
 

@@ -1,6 +1,6 @@
 import type { Taken } from '../peers/tally.ts'
 import type { Scenario } from '../scenario.ts'
-import { openWarren, type Pair, PREFETCH, WARREN } from '../sides.ts'
+import { MOST_PREFETCH, openWarren, type Pair, WARREN } from '../sides.ts'
 
 const BYTES = 256
 /** How many messages wait, and how often they are filled and drained: short measurements are added up. */
@@ -18,8 +18,8 @@ export const backlog: Scenario = {
   ],
   async open({ rabbitmq, embedded, size }, t) {
     const pairs = [
-      await openWarren(t, { url: (await rabbitmq()).url }),
-      await openWarren(t, { url: (await embedded()).url, name: `${WARREN}, embedded broker` }),
+      await openWarren(t, await rabbitmq()),
+      await openWarren(t, await embedded(), { name: `${WARREN}, embedded broker` }),
     ]
 
     /** Messages a second. */
@@ -27,7 +27,7 @@ export const backlog: Scenario = {
       const { queue, sender, receiver } = pair
       const count = size(full)
       // What the worker has been given already, while it waits to begin, is no backlog any more.
-      const held = Math.min(PREFETCH, Math.floor(count / 2))
+      const held = Math.min(MOST_PREFETCH, Math.floor(count / 2))
       let total = 0
       for (let i = 0; i < times; i++) {
         await sender.call('publish', queue, count, BYTES)
