@@ -1,46 +1,55 @@
-import { workerData } from 'node:worker_threads'
+import { MessageChannel, parentPort, threadId, workerData } from 'node:worker_threads'
 import { createBus } from '../base/create-bus.ts'
-import { loadWorker, type Worker } from '../base/discovery.ts'
+import type { WorkerDefinition } from '../base/definitions.ts'
+import { loadWorker } from '../base/discovery.ts'
 import { createLogger } from '../base/log.ts'
 import type { Transport } from '../base/message.ts'
 import { reviveError, toPlain } from '../base/revive-error.ts'
 import { type ContextParts, HandlerContext } from './context.ts'
 import { handle, resultOf } from './perform.ts'
-import type { FromThread, ThreadData, ThreadResult, ThreadTask, ToThread } from './thread-protocol.ts'
+import type { FromThread, ThreadData, ThreadLine, ThreadResult, ThreadTask, ToThread } from './thread-protocol.ts'
+import { markStarted } from './thread-start.ts'
 
 // Piscina wraps its users' workerData.
 const { worker, root, logLevel } = (workerData as [unknown, ThreadData])[1] ?? (workerData as unknown as ThreadData)
 const log = createLogger(worker, logLevel)
-let loading: Promise<Worker> | undefined
+const { port1: line, port2: theirs } = new MessageChannel()
+const { transport, onAnswer } = portTransport((message) => line.postMessage(message))
+let loading: Promise<Loaded> | undefined
+let current: { readonly number: number; readonly context: HandlerContext } | undefined
+
+interface Loaded {
+  readonly definition: WorkerDefinition
+  readonly parts: ContextParts
+}
+
+line.on('message', function onMessage(message: ToThread) {
+  if (message.type !== 'abort') onAnswer(message)
+  else if (message.number === current?.number) HandlerContext.abort(current.context, reviveError(message.error))
+})
+// Piscina says how long the thread lives.
+line.unref()
+parentPort?.postMessage({ thread: threadId, port: theirs } satisfies ThreadLine, [theirs])
 
 /** Runs one attempt in a thread; how it ends is a value, because errors lose their names between threads. */
-export async function runInThread({ attempt, port }: ThreadTask): Promise<ThreadResult> {
-  let context: HandlerContext | undefined
-  let ended: Error | undefined
-  const { transport, onMessage } = portTransport((message) => port.postMessage(message))
-  port.on('message', (message: ToThread) => {
-    if (message.type === 'abort') abort(reviveError(message.error))
-    else onMessage(message)
-  })
+export async function runInThread({ number, attempt, start }: ThreadTask): Promise<ThreadResult> {
   try {
-    loading ??= loadWorker(root, worker)
-    const { definition } = await loading
-    const parts: ContextParts = { worker, timeout: definition.timeout, log, bus: (of) => createBus(transport, of) }
-    // Told to before the worker's file was there.
-    if (ended) throw ended
-    port.postMessage({ type: 'started' } satisfies FromThread)
-    context = new HandlerContext(attempt, parts, performance.now())
+    loading ??= load()
+    const { definition, parts } = await loading
+    if (!markStarted(start, threadId)) throw new Error('the attempt was ended before its handler started')
+    const context = new HandlerContext(attempt, parts, performance.now())
+    current = { number, context }
     return { ok: true, result: await resultOf(definition, await handle(definition, attempt.body, context)) }
   } catch (error) {
     return { ok: false, error: toPlain(error) }
   } finally {
-    port.close()
+    current = undefined
   }
+}
 
-  function abort(reason: Error): void {
-    ended = reason
-    if (context) HandlerContext.abort(context, reason)
-  }
+async function load(): Promise<Loaded> {
+  const { definition } = await loadWorker(root, worker)
+  return { definition, parts: { worker, timeout: definition.timeout, log, bus: (of) => createBus(transport, of) } }
 }
 
 /** A bus's transport that asks the process's main thread to send. */
@@ -56,7 +65,7 @@ function portTransport(post: (message: FromThread) => void) {
     })
   }
 
-  function onMessage(message: Exclude<ToThread, { type: 'abort' }>): void {
+  function onAnswer(message: Exclude<ToThread, { type: 'abort' }>): void {
     const call = calls.get(message.call)
     calls.delete(message.call)
     if (message.type === 'answer') call?.resolve(message.body)
@@ -71,5 +80,5 @@ function portTransport(post: (message: FromThread) => void) {
       return (await ask((call) => ({ type: 'request', call, envelope, timeoutMs }))) as Uint8Array
     },
   }
-  return { transport, onMessage }
+  return { transport, onAnswer }
 }

@@ -11,22 +11,31 @@ export interface ThreadData {
   logLevel: string
 }
 
+/** What a thread sends once, before its first task: the line by which the two talk beside the tasks. */
+export interface ThreadLine {
+  /** Its `threadId`. */
+  thread: number
+  port: MessagePort
+}
+
 /** What one task gets. */
 export interface ThreadTask {
+  /** Of all tasks of the process, this one. */
+  number: number
   attempt: Attempt
-  port: MessagePort
+  /** See thread-start.ts. */
+  start: BigInt64Array
 }
 
 export type ThreadResult = { ok: true; result: string | undefined } | { ok: false; error: PlainError }
 
-/** From the thread: its handler starts, or its bus sends. */
+/** From the thread: its handler's bus sends. */
 export type FromThread =
-  | { type: 'started' }
   | { type: 'deliver'; call: number; envelope: Envelope }
   | { type: 'request'; call: number; envelope: Envelope; timeoutMs: number }
 
-/** To the thread: the handler's signal aborts, or the bus's answer. */
+/** To the thread: the signal of a task's handler aborts, or the bus's answer. */
 export type ToThread =
-  | { type: 'abort'; error: PlainError }
+  | { type: 'abort'; number: number; error: PlainError }
   | { type: 'answer'; call: number; body: Uint8Array | undefined }
   | { type: 'refused'; call: number; error: PlainError }

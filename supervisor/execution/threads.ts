@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import type { MessagePort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { WorkerDefinition } from '../base/definitions.ts'
 import {
@@ -14,7 +14,8 @@ import type { Logger } from '../base/log.ts'
 import type { Transport } from '../base/message.ts'
 import { reviveError, toPlain } from '../base/revive-error.ts'
 import type { Attempt, Done, Runner } from './attempt.ts'
-import type { FromThread, ThreadData, ThreadResult, ThreadTask, ToThread } from './thread-protocol.ts'
+import type { FromThread, ThreadData, ThreadLine, ThreadResult, ThreadTask, ToThread } from './thread-protocol.ts'
+import { callOff, createStart, runsFor } from './thread-start.ts'
 
 export interface ThreadsOptions extends ThreadData {
   definition: WorkerDefinition
@@ -27,10 +28,18 @@ export interface ThreadsOptions extends ThreadData {
   onBroken: (error: Error) => void
 }
 
+/** An attempt that has a thread, or waits for one. */
+interface Running {
+  readonly start: BigInt64Array
+  end(reason: Error): void
+}
+
 /** Milliseconds that an idle thread is kept: long enough for a lull, short enough to give its memory back. */
 const IDLE_TIMEOUT = 60_000
 /** Milliseconds that a handler gets to clean up after its signal was aborted, until its thread is killed. */
 const KILL_GRACE = 100
+/** Milliseconds until a handler that had not started within its timeout is looked after again. */
+const LOOK_AGAIN = 50
 
 /**
  * Runs handlers in threads under limits that hold: at the timeout a thread is told by its signal and then killed, busy
@@ -50,62 +59,70 @@ export function createThreadRunner(options: ThreadsOptions): Runner {
     resourceLimits: { maxOldGenerationSizeMb: memoryLimitMb },
     recordTiming: false,
   })
-  /** Attempts that wait for a thread. Piscina keeps them waiting when the thread dies before it takes them. */
-  const starting = new Set<(error: Error) => void>()
+  /** By the threads' ids. */
+  const lines = new Map<number, MessagePort>()
+  pool.on('message', function onLine({ thread, port }: ThreadLine) {
+    lines.set(thread, port)
+    port.on('message', (message: FromThread) => void relay(message, port, transport))
+    port.on('close', () => lines.delete(thread))
+    // While a task runs, piscina keeps the process alive.
+    port.unref()
+  })
+  const running = new Set<Running>()
   pool.on('error', function onThreadError(error: Error) {
     log.warn({ err: error }, 'a thread failed outside of any handler')
-    for (const noThread of starting) noThread(error)
+    // Piscina keeps them waiting when the thread dies before it takes them.
+    const starting = [...running].filter(({ start }) => runsFor(start) === undefined)
+    for (const { end } of starting) end(new ThreadStartError(worker, reasonOf(error), { cause: error }))
   })
+  let tasks = 0
   if (threads > availableParallelism()) {
     log.warn({ threads, cores: availableParallelism() }, 'more threads than cores: CPU-bound handlers will share them')
   }
 
   async function runInThread({ body, ...attempt }: Attempt, stop: AbortSignal): Promise<string | undefined> {
-    const { port1: port, port2: theirs } = new MessageChannel()
+    const number = ++tasks
+    const start = createStart()
     const kill = new AbortController()
-    const timers: NodeJS.Timeout[] = []
+    let timer = setTimeout(checkTime, timeout)
     let ending: Error | undefined
+    const one: Running = { start, end }
 
+    // The clock starts with the handler: loading its file, or waiting for a thread, is not its fault.
+    function checkTime(): void {
+      const ran = runsFor(start)
+      if (ran !== undefined && ran >= timeout) end(new HandlerTimeoutError(worker, timeout))
+      else timer = setTimeout(checkTime, ran === undefined ? Math.min(timeout, LOOK_AGAIN) : Math.ceil(timeout - ran))
+    }
     function end(reason: Error): void {
       if (ending) return
       ending = reason
-      post(port, { type: 'abort', error: toPlain(reason) })
-      timers.push(setTimeout(() => kill.abort(), KILL_GRACE))
+      clearTimeout(timer)
+      const thread = callOff(start)
+      const line = thread === undefined ? undefined : lines.get(thread)
+      if (line) post(line, { type: 'abort', number, error: toPlain(reason) })
+      timer = setTimeout(() => kill.abort(), KILL_GRACE)
     }
     function onStop(): void {
       end(stop.reason)
     }
-    function noThread(error: Error): void {
-      end(new ThreadStartError(worker, reasonOf(error), { cause: error }))
-    }
-    function onMessage(message: FromThread): void {
-      if (message.type !== 'started') {
-        void relay(message, port, transport)
-        return
-      }
-      // The clock starts with the handler: loading its file, or waiting for a thread, is not its fault.
-      starting.delete(noThread)
-      timers.push(setTimeout(() => end(new HandlerTimeoutError(worker, timeout)), timeout))
-    }
 
-    starting.add(noThread)
-    port.on('message', onMessage)
+    running.add(one)
     stop.addEventListener('abort', onStop, { once: true })
     try {
       // A copy of its own: a Buffer may be a view of a larger one, all of which would travel.
       const bytes = new Uint8Array(body)
-      const task: ThreadTask = { attempt: { ...attempt, body: bytes }, port: theirs }
-      const result: ThreadResult = await pool.run(task, { signal: kill.signal, transferList: [theirs, bytes.buffer] })
+      const task: ThreadTask = { number, attempt: { ...attempt, body: bytes }, start }
+      const result: ThreadResult = await pool.run(task, { signal: kill.signal, transferList: [bytes.buffer] })
       if (ending) throw ending
       if (!result.ok) throw reviveError(result.error)
       return result.result
     } catch (error) {
       throw reported(ending ?? explain(error as NodeJS.ErrnoException))
     } finally {
-      starting.delete(noThread)
-      for (const timer of timers) clearTimeout(timer)
+      running.delete(one)
+      clearTimeout(timer)
       stop.removeEventListener('abort', onStop)
-      port.close()
     }
   }
 
@@ -139,11 +156,7 @@ export function createThreadRunner(options: ThreadsOptions): Runner {
 }
 
 /** Does what a thread's bus asks for, over the process's own connection. */
-async function relay(
-  message: Exclude<FromThread, { type: 'started' }>,
-  port: MessagePort,
-  transport: Transport,
-): Promise<void> {
+async function relay(message: FromThread, port: MessagePort, transport: Transport): Promise<void> {
   const { call, envelope } = message
   try {
     const body =

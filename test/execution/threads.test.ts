@@ -30,6 +30,7 @@ const acts = {
   throw: () => { throw new RangeError('thrown') },
   unrecoverable: () => { throw new UnrecoverableError('never') },
   loop: () => { for (;;); },
+  busy: () => { for (const end = Date.now() + 250; Date.now() < end; ); },
   wait: (c) => new Promise((_, reject) => c.signal.addEventListener('abort', () => reject(c.signal.reason))),
   exit: () => process.exit(7),
   memory: () => { const all = []; for (;;) all.push(new Array(100_000).fill(all.length)) },
@@ -126,6 +127,15 @@ t.test('the timeout holds, against busy loops too, and the next message is handl
   t.ok(await run('context'))
 })
 
+t.test('the time that an attempt waits for a thread is not its own', async (t) => {
+  const { run } = await threads(t)
+  const results = await Promise.allSettled(Array.from({ length: 6 }, () => run('busy')))
+  t.same(
+    results.map(({ status }) => status),
+    Array(6).fill('fulfilled'),
+  )
+})
+
 t.test('the memory limit holds; the process and the neighbour go on', async (t) => {
   // V8 collects garbage for a while before it gives up.
   const { run } = await threads(t, { timeout: '20s' })
@@ -147,7 +157,9 @@ t.test('a stop aborts the signal with its reason, and then the thread', async (t
   await run('context')
   const stop = new AbortController()
   const reason = new Error('stopping')
-  const running = Promise.allSettled([run('wait', stop.signal), run('loop', stop.signal)])
+  // The third one waits for a thread, and never gets one.
+  const acts = ['wait', 'loop', 'context']
+  const running = Promise.allSettled(acts.map((act) => run(act, stop.signal)))
   await until(() => true, { what: 'a turn of the event loop' })
   stop.abort(reason)
   for (const result of await running) t.match(result, { status: 'rejected', reason })
