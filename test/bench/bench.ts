@@ -1,11 +1,15 @@
 // A run: measures one scenario after the other, and tells what came out.
+import { rmSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { aborted } from '../../supervisor/base/aborted.ts'
 import { type Command, SCALING } from './command.ts'
 import { guarded } from './guarded.ts'
 import { measureScenario } from './measure-scenario.ts'
+import { PROFILE_VARIABLE } from './peers/process.ts'
 import { createProgress, type Progress } from './progress.ts'
 import { gapsOf } from './report/gaps.ts'
 import { countOutcomes } from './report/judge.ts'
+import { profileLines } from './report/profile.ts'
 import { reportOf } from './report/results.ts'
 import { resultTable } from './report/table.ts'
 import type { Result } from './scenario.ts'
@@ -54,7 +58,7 @@ export async function bench(command: Command, signal: AbortSignal): Promise<bool
 
 async function measureAll(
   names: readonly string[],
-  { rounds, shrink }: Command,
+  { rounds, shrink, profile, folder }: Command,
   signal: AbortSignal,
   progress: Progress,
 ): Promise<Measured> {
@@ -82,12 +86,18 @@ async function measureAll(
       let sides: readonly string[] = []
       const limit = shrink > 1 ? LIMITS[0] : LIMITS[1]
       const guard = { limit, interrupted, onSides: (taking: readonly string[]) => (sides = taking) }
+      const profiles = resolve(folder, 'profiles', name)
+      if (profile) {
+        // Those of a run before are not of this one.
+        rmSync(profiles, { recursive: true, force: true })
+        process.env[PROFILE_VARIABLE] = profiles
+      }
       try {
         const scenario = guarded(await loadScenario(name), guard)
         const result = await measureScenario(scenario, services, { rounds, onProgress })
         results.push(result)
         gaps.push(...gapsOf(result, sides, Math.min(rounds, scenario.rounds ?? rounds)))
-        say(['', ...resultTable(result)].join('\n'))
+        say(['', ...resultTable(result), ...(profile ? ['', ...profileLines(profiles)] : [])].join('\n'))
       } catch (error) {
         signal.throwIfAborted()
         failed.push(name)

@@ -14,6 +14,8 @@ export interface Command {
   /** How much smaller everything is than in a full run. */
   readonly shrink: number
   readonly save: boolean
+  /** Whether what each process did with its time is told too. */
+  readonly profile: boolean
   /** Where the results go. */
   readonly folder: string
 }
@@ -31,11 +33,12 @@ export function parseCommand(args: readonly string[], known: readonly string[]):
       rounds: { type: 'string' },
       small: { type: 'boolean', default: false },
       save: { type: 'boolean', default: false },
+      profile: { type: 'boolean', default: false },
       folder: { type: 'string', default: 'data/bench' },
       help: { type: 'boolean', default: false },
     },
   })
-  const { small, save, folder, help } = values
+  const { small, save, profile, folder, help } = values
   if (help) return undefined
   const rounds = values.rounds === undefined ? (small ? 1 : ROUNDS) : Number(values.rounds)
   if (!Number.isInteger(rounds) || rounds < 1) {
@@ -48,6 +51,7 @@ export function parseCommand(args: readonly string[], known: readonly string[]):
     throw new Error(`expected scenarios out of ${names.join(', ')}; found ${found.join(', ')}`)
   }
   if (small && save) throw new Error('--save: the figures of a small run mean nothing, it is refused with --small')
+  if (profile && save) throw new Error('--save: profiling slows everything down, it is refused with --profile')
   if (small && positionals.includes(SCALING)) throw new Error(`--small: '${SCALING}' has no small run`)
   return {
     // In the order in which they are known, each once.
@@ -55,12 +59,13 @@ export function parseCommand(args: readonly string[], known: readonly string[]):
     rounds,
     shrink: small ? SMALL : 1,
     save,
+    profile,
     folder,
   }
 }
 
 export function usage(known: readonly string[]): string {
-  return `npm run bench -- [NAME…] [--rounds N] [--small] [--save]
+  return `npm run bench -- [NAME…] [--rounds N] [--small] [--save] [--profile]
 
 Measures Warren beside its peers, and fails if a target is missed.
 
@@ -70,6 +75,7 @@ ${listed(known)}
   --rounds N   how often each side is measured, in turn; ${ROUNDS} if not given
   --small      a ${SMALL}th of everything, and one round: whether it works, not how fast it is
   --save       what was measured also becomes the baseline, test/bench/baseline.json, and docs/benchmark.svg
+  --profile    also tells what each process did with its time, and leaves the profiles in the folder
   --folder F   where results.json and chart.svg go; data/bench if not given`
 }
 

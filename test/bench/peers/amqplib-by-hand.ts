@@ -1,19 +1,17 @@
 // amqplib as its users write it: each message acknowledged by itself, each send a promise of its confirm.
 import { randomUUID } from 'node:crypto'
 import { type Channel, type ConsumeMessage, connect, type Options } from 'amqplib'
+import { bind, declare, encode, openCalls, parse } from './amqplib.ts'
 import { answerCalls } from './host.ts'
-import { now, type Payload, payloadOf, type Result, resultOf } from './payload.ts'
+import { type Payload, payloadOf, resultOf } from './payload.ts'
 import { ATTEMPT_HEADER, attemptOf, waitArguments, waitQueue } from './retry.ts'
-import { callMany, sendMany, sendSteadily } from './send.ts'
+import { callMany, sendersOf, sendMany } from './send.ts'
 import { createTally } from './tally.ts'
 
-const REPLY_TO = 'amq.rabbitmq.reply-to'
 const [url = '', prefetch = '250'] = process.argv.slice(2)
 const connection = await connect(url)
 const out = await connection.createConfirmChannel()
 const tally = createTally()
-
-const parse = <T = Payload>(message: ConsumeMessage): T => JSON.parse(message.content.toString())
 
 /** Resolves when the broker has confirmed it. The exchange '' has each queue by its name. */
 function publish(exchange: string, key: string, body: Buffer, options: Options.Publish = {}): Promise<void> {
@@ -24,11 +22,7 @@ function publish(exchange: string, key: string, body: Buffer, options: Options.P
 }
 
 function send(exchange: string, key: string, data: Payload): Promise<void> {
-  return publish(exchange, key, Buffer.from(JSON.stringify({ ...data, at: now() })))
-}
-
-async function declare(queue: string): Promise<void> {
-  await out.assertQueue(queue, { durable: true, arguments: { 'x-queue-type': 'quorum' } })
+  return publish(exchange, key, encode(data))
 }
 
 /** Consumes on a channel of its own. */
@@ -46,18 +40,10 @@ async function consume(
 }
 
 answerCalls({
-  declare,
+  declare: (queue: string) => declare(out, queue),
   purge: (queue: string) => out.purgeQueue(queue),
 
-  publish(queue: string, count: number, bytes: number) {
-    const data = payloadOf(bytes)
-    return sendMany(count, () => send('', queue, data))
-  },
-
-  pace(queue: string, count: number, perSecond: number, bytes: number) {
-    const data = payloadOf(bytes)
-    return sendSteadily(count, perSecond, () => send('', queue, data))
-  },
+  ...sendersOf((queue, data) => send('', queue, data)),
 
   async take(queue: string, count: number, skip?: number) {
     const taken = tally.take(count, skip)
@@ -70,13 +56,7 @@ answerCalls({
     return result
   },
 
-  async bind(fanout: string, queues: readonly string[]) {
-    await out.assertExchange(fanout, 'fanout', { durable: true })
-    for (const queue of queues) {
-      await declare(queue)
-      await out.bindQueue(queue, fanout, '')
-    }
-  },
+  bind: (fanout: string, queues: readonly string[]) => bind(out, fanout, queues),
 
   broadcast(fanout: string, count: number, bytes: number) {
     const data = payloadOf(bytes)
@@ -94,32 +74,14 @@ answerCalls({
   async call(queue: string, count: number, bytes: number, callers: number) {
     const data = payloadOf(bytes)
     const channel = await connection.createChannel()
-    const waiting = new Map<string, (result: Result) => void>()
-    await channel.consume(
-      REPLY_TO,
-      function onReply(message) {
-        if (!message) throw new Error('the consumer was cancelled')
-        const { correlationId } = message.properties
-        waiting.get(correlationId)?.(parse<Result>(message))
-        waiting.delete(correlationId)
-      },
-      { noAck: true },
-    )
-    function request(): Promise<Result> {
-      return new Promise((resolve) => {
-        const correlationId = randomUUID()
-        waiting.set(correlationId, resolve)
-        const body = Buffer.from(JSON.stringify({ ...data, at: now() }))
-        channel.sendToQueue(queue, body, { replyTo: REPLY_TO, correlationId })
-      })
-    }
-    const called = await callMany(count, callers, request)
+    const request = await openCalls(channel, randomUUID)
+    const called = await callMany(count, callers, () => request(queue, data))
     await channel.close()
     return called
   },
 
   async declareRetried(queue: string) {
-    await declare(queue)
+    await declare(out, queue)
     await out.assertQueue(waitQueue(queue), { durable: true, arguments: waitArguments(queue) })
   },
 

@@ -2,13 +2,13 @@
 // delay. The ceiling for whatever is built on amqplib.
 import { randomUUID } from 'node:crypto'
 import { type Channel, type ConsumeMessage, connect, type Options } from 'amqplib'
+import { bind, declare, encode, openCalls, parse } from './amqplib.ts'
 import { answerCalls } from './host.ts'
-import { now, type Payload, payloadOf, type Result, resultOf } from './payload.ts'
+import { now, payloadOf, resultOf } from './payload.ts'
 import { callMany, IN_FLIGHT, sendSteadily } from './send.ts'
 import { createTally } from './tally.ts'
 
 const ACK_EVERY = 50
-const REPLY_TO = 'amq.rabbitmq.reply-to'
 const [url = '', prefetch = '250', ids] = process.argv.slice(2)
 const publishing = await connect(url, { noDelay: true })
 const consuming = await connect(url, { noDelay: true })
@@ -23,13 +23,6 @@ function identified(type: string): Options.Publish {
   const timestamp = Math.floor(Date.now() / 1_000)
   const own = { messageId: randomUUID(), timestamp, type, appId: 'bench', headers: HEADERS }
   return { ...PERSISTENT, mandatory: true, ...own }
-}
-
-const encode = (data: Payload) => Buffer.from(JSON.stringify({ ...data, at: now() }))
-const parse = <T = Payload>(message: ConsumeMessage): T => JSON.parse(message.content.toString())
-
-async function declare(queue: string): Promise<void> {
-  await out.assertQueue(queue, { durable: true, arguments: { 'x-queue-type': 'quorum' } })
 }
 
 /** Publishes so many to an exchange, of which '' has each queue by its name. @returns milliseconds until all were confirmed */
@@ -67,7 +60,7 @@ async function consume(queue: string, handle: (message: ConsumeMessage, channel:
 }
 
 answerCalls({
-  declare,
+  declare: (queue: string) => declare(out, queue),
   purge: (queue: string) => out.purgeQueue(queue),
   publish: (queue: string, count: number, bytes: number) => publish('', queue, count, bytes),
 
@@ -89,13 +82,7 @@ answerCalls({
     return result
   },
 
-  async bind(fanout: string, queues: readonly string[]) {
-    await out.assertExchange(fanout, 'fanout', { durable: true })
-    for (const queue of queues) {
-      await declare(queue)
-      await out.bindQueue(queue, fanout, '')
-    }
-  },
+  bind: (fanout: string, queues: readonly string[]) => bind(out, fanout, queues),
 
   broadcast: (fanout: string, count: number, bytes: number) => publish(fanout, '', count, bytes),
 
@@ -109,26 +96,9 @@ answerCalls({
   async call(queue: string, count: number, bytes: number, callers: number) {
     const data = payloadOf(bytes)
     const channel = await publishing.createChannel()
-    const waiting = new Map<string, (result: Result) => void>()
     let last = 0
-    await channel.consume(
-      REPLY_TO,
-      function onReply(message) {
-        if (!message) throw new Error('the consumer was cancelled')
-        const { correlationId } = message.properties
-        waiting.get(correlationId)?.(parse<Result>(message))
-        waiting.delete(correlationId)
-      },
-      { noAck: true },
-    )
-    function request(): Promise<Result> {
-      return new Promise((resolve) => {
-        const correlationId = String(++last)
-        waiting.set(correlationId, resolve)
-        channel.sendToQueue(queue, encode(data), { replyTo: REPLY_TO, correlationId })
-      })
-    }
-    const called = await callMany(count, callers, request)
+    const request = await openCalls(channel, () => String(++last))
+    const called = await callMany(count, callers, () => request(queue, data))
     await channel.close()
     return called
   },

@@ -3,7 +3,7 @@ import { answerCalls } from './host.ts'
 import { importInstalled } from './installed.ts'
 import { now, type Payload, payloadOf, resultOf } from './payload.ts'
 import { RETRY_DELAY } from './retry.ts'
-import { callMany, sendMany, sendSteadily } from './send.ts'
+import { callMany, sendersOf } from './send.ts'
 import { createTally } from './tally.ts'
 
 interface Job {
@@ -66,15 +66,7 @@ answerCalls({
   declare: async (queue: string) => void queueOf(queue),
   purge: (queue: string) => queueOf(queue).obliterate({ force: true }),
 
-  publish(queue: string, count: number, bytes: number) {
-    const data = payloadOf(bytes)
-    return sendMany(count, () => send(queue, data))
-  },
-
-  pace(queue: string, count: number, perSecond: number, bytes: number) {
-    const data = payloadOf(bytes)
-    return sendSteadily(count, perSecond, () => send(queue, data))
-  },
+  ...sendersOf(send),
 
   async take(queue: string, count: number, skip?: number) {
     const taken = tally.take(count, skip)

@@ -29,8 +29,8 @@ export interface PeerOptions {
   stdout?: number
 }
 
-/** BENCH_PROFILE=FOLDER has each of them write a `--cpu-prof` there, at its end. */
-const PROFILE = process.env.BENCH_PROFILE
+/** Names a folder where each of them leaves a profile of its processor time, at its end; `--profile` sets it. */
+export const PROFILE_VARIABLE = 'BENCH_PROFILE'
 const BEFORE_END = 10_000
 
 /** Starts one, and waits until it is ready; ended by the teardown. */
@@ -39,11 +39,8 @@ export async function startPeer(t: Teardown, name: string, options: PeerOptions 
   const { onMessage, stdout = 'ignore' } = options
   // tap's loader is none of a peer's.
   const { NODE_OPTIONS: _, ...inherited } = process.env
-  const execArgv: string[] = process.env.BENCH_NODE_ARGS
-    ? process.env.BENCH_NODE_ARGS.split(' ')
-    : PROFILE
-      ? ['--cpu-prof', `--cpu-prof-dir=${join(PROFILE, name)}`]
-      : []
+  const profiles = process.env[PROFILE_VARIABLE]
+  const execArgv = profiles ? ['--cpu-prof', `--cpu-prof-dir=${join(profiles, name)}`] : []
   const child: ChildProcess = fork(file, [...args], {
     execArgv,
     ...(cwd && { cwd }),

@@ -4,7 +4,7 @@ import { answerCalls } from './host.ts'
 import { importInstalled } from './installed.ts'
 import { now, type Payload, payloadOf, resultOf } from './payload.ts'
 import { ATTEMPT_HEADER, attemptOf, waitArguments, waitQueue } from './retry.ts'
-import { callMany, sendMany, sendSteadily } from './send.ts'
+import { callMany, sendersOf, sendMany } from './send.ts'
 import { createTally } from './tally.ts'
 
 const { Connection } = importInstalled<{ Connection: typeof ConnectionType }>('rabbitmq-client')
@@ -30,15 +30,7 @@ answerCalls({
   },
   purge: (queue: string) => rabbit.queuePurge(queue),
 
-  publish(queue: string, count: number, bytes: number) {
-    const data = payloadOf(bytes)
-    return sendMany(count, () => send(queue, data))
-  },
-
-  pace(queue: string, count: number, perSecond: number, bytes: number) {
-    const data = payloadOf(bytes)
-    return sendSteadily(count, perSecond, () => send(queue, data))
-  },
+  ...sendersOf(send),
 
   async take(queue: string, count: number, skip?: number) {
     const taken = tally.take(count, skip)

@@ -1,6 +1,6 @@
 // How every sender sends: many at a time, or at a steady pace.
 import { quantile } from '../statistics.ts'
-import { now } from './payload.ts'
+import { now, type Payload, payloadOf } from './payload.ts'
 
 /** How many sends of one sender wait for their confirms at once. */
 export const IN_FLIGHT = 1_000
@@ -52,4 +52,19 @@ export async function sendSteadily(count: number, perSecond: number, send: () =>
     }, 1)
   })
   await Promise.all(confirms)
+}
+
+/** What every peer offers whose one way to send is a promise of the confirm. */
+export function sendersOf(send: (queue: string, data: Payload) => Promise<unknown>) {
+  return {
+    publish(queue: string, count: number, bytes: number) {
+      const data = payloadOf(bytes)
+      return sendMany(count, () => send(queue, data))
+    },
+
+    pace(queue: string, count: number, perSecond: number, bytes: number) {
+      const data = payloadOf(bytes)
+      return sendSteadily(count, perSecond, () => send(queue, data))
+    },
+  }
 }
