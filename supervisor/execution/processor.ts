@@ -190,7 +190,8 @@ export function createProcessor(options: ProcessorOptions): Processor {
         const chances = { attempt, attempts, backoff, isCall: incoming.reply !== undefined }
         const settlement = decide(outcome, chances, Math.random())
         const took = performance.now() - started
-        follow(took, incoming.body.length)
+        // One that has come back may have ended its process: until it is known which, few are to be taken along.
+        if (incoming.returns === 0) follow(took, incoming.body.length)
         if ('error' in settlement) tellFailure(incoming, settlement)
         else if (tellsEnd) tellEnd(incoming, settlement, Math.round(took))
         if (settlement.action !== 'ack' || incoming.reply) return void settleLater(outcome, settlement)

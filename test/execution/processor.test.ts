@@ -12,11 +12,13 @@ function stage({
   attempts = 1,
   retry = async () => {},
   deadLetter = async () => {},
+  onPrefetch = () => {},
 }: {
   concurrency?: number
   attempts?: number
   retry?: (headers: Headers, delayMs: number) => Promise<void>
   deadLetter?: (bare: boolean) => Promise<void>
+  onPrefetch?: (prefetch: number) => void
 } = {}) {
   const started = collect<{ id: string; end(result?: string): void; fail(error: unknown): void }>('started handlers')
   const settled = collect<string>('settlements')
@@ -48,6 +50,7 @@ function stage({
     async reply(to, body, errorName) {
       replies.push([to.to, body.toString(), errorName])
     },
+    onPrefetch,
   })
   const lost = new AbortController()
   const message = (id: string, reply?: Incoming['reply'], more: Partial<Incoming> = {}): Incoming => ({
@@ -69,6 +72,23 @@ function stage({
   })
   return { processor, started, settled, letters, replies, message, lost }
 }
+
+t.test('quick handlers have more at hand, but not while messages come back', async (t) => {
+  const told: number[] = []
+  const { processor, started, message } = stage({ onPrefetch: (prefetch) => told.push(prefetch) })
+  async function handleMany(more: Partial<Incoming>): Promise<void> {
+    for (let i = 0; i < 40; i++) {
+      processor.handle(message('a', undefined, more))
+      started.items.at(-1)?.end()
+      await processor.idle()
+    }
+  }
+  await handleMany({ returns: 1 })
+  t.same(told, [])
+  await handleMany({})
+  t.equal(told.length, 1)
+  t.ok((told[0] as number) > 10, `${told[0]} at a time`)
+})
 
 t.test('a message is acked once its handler has returned', async (t) => {
   const { processor, started, settled, message } = stage()
