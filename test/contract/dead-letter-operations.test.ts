@@ -1,4 +1,4 @@
-// A file of its own: ten thousand letters and a thousand looks at them take a while on each broker.
+// A file of its own: ten thousand letters and hundreds of looks at them take a while on each broker.
 import t from 'tap'
 import { brokers } from './brokers.ts'
 import { deadLetterOperations } from './dead-letter-operations.ts'
