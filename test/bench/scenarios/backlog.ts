@@ -1,6 +1,6 @@
 import type { Taken } from '../peers/tally.ts'
 import type { Scenario } from '../scenario.ts'
-import { MOST_PREFETCH, openWarren, type Pair, WARREN } from '../sides.ts'
+import { MOST_PREFETCH, openPairs, openWarren, type Pair, TUNED, WARREN } from '../sides.ts'
 
 const BYTES = 256
 /** How many messages wait, and how often they are filled and drained: short measurements are added up. */
@@ -16,10 +16,13 @@ export const backlog: Scenario = {
     ...Object.keys(BACKLOGS).map((name) => ({ name, unit: 'messages/s', better: 'more' as const })),
     { name: RATIO, unit: 'x', better: 'more', digits: 2, targets: [{ value: 0.9 }] },
   ],
-  async open({ rabbitmq, embedded, size }, t) {
+  async open(services, t) {
+    const { rabbitmq, embedded, size } = services
     const pairs = [
       await openWarren(t, await rabbitmq()),
       await openWarren(t, await embedded(), { name: `${WARREN}, embedded broker` }),
+      // How much of it is the broker's.
+      ...(await openPairs(services, t, [TUNED])),
     ]
 
     /** Messages a second. */
