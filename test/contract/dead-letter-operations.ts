@@ -13,7 +13,7 @@ import { visitQueue } from '../../supervisor/messaging/visit.ts'
 import { aFanout, aQueue, bench, numberOf } from '../helpers/messaging.ts'
 import { until } from '../helpers/until.ts'
 
-/** A thousand take a minute on each broker: `npm run test:dead-letters`. */
+/** A thousand take a minute on each broker: `npm run test:looks`. */
 const LOOKS = Number(process.env.WARREN_LOOKS ?? 250)
 const AT = '2026-11-23T10:00:00.000Z'
 
