@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import type { MessagePort } from 'node:worker_threads'
+import { MessagePort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { WorkerDefinition } from '../base/definitions.ts'
 import {
@@ -61,7 +61,10 @@ export function createThreadRunner(options: ThreadsOptions): Runner {
   })
   /** By the threads' ids. */
   const lines = new Map<number, MessagePort>()
-  pool.on('message', function onLine({ thread, port }: ThreadLine) {
+  pool.on('message', function onLine(message: unknown) {
+    // A handler's module may send what it likes by its thread's `parentPort`.
+    if (!isLine(message)) return
+    const { thread, port } = message
     lines.set(thread, port)
     port.on('message', (message: FromThread) => void relay(message, port, transport))
     port.on('close', () => lines.delete(thread))
@@ -153,6 +156,11 @@ export function createThreadRunner(options: ThreadsOptions): Runner {
       await pool.destroy().catch((error) => log.debug({ reason: reasonOf(error) }, 'threads ended'))
     },
   }
+}
+
+function isLine(message: unknown): message is ThreadLine {
+  const { thread, port } = (message ?? {}) as Partial<ThreadLine>
+  return typeof thread === 'number' && port instanceof MessagePort
 }
 
 /** Does what a thread's bus asks for, over the process's own connection. */

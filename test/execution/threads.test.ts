@@ -21,7 +21,7 @@ import { until } from '../helpers/until.ts'
 /** A worker whose messages say what its handler does. */
 const scripted = `
 import { defineQueue, defineWorker, UnavailableError, UnrecoverableError } from 'warren'
-import { isMainThread } from 'node:worker_threads'
+import { isMainThread, parentPort } from 'node:worker_threads'
 import { z } from 'zod'
 export const queue = defineQueue('scripted', { data: z.object({ do: z.string() }), result: z.unknown() })
 const other = defineQueue('other', { data: z.object({ n: z.int() }), result: z.object({ sum: z.int() }) })
@@ -33,6 +33,7 @@ const acts = {
   busy: () => { for (const end = Date.now() + 250; Date.now() < end; ); },
   wait: (c) => new Promise((_, reject) => c.signal.addEventListener('abort', () => reject(c.signal.reason))),
   exit: () => process.exit(7),
+  post: () => { for (const message of [null, 'text', { thread: 1 }, { port: 1 }]) parentPort.postMessage(message) },
   memory: () => { const all = []; for (;;) all.push(new Array(100_000).fill(all.length)) },
   send: (c) => c.bus.send(other, { n: 1 }, { id: 'sent' }),
   call: (c) => c.bus.call(other, { n: 1 }, { timeout: '1s' }),
@@ -143,6 +144,12 @@ t.test('the memory limit holds; the process and the neighbour go on', async (t) 
   t.match(memory, { status: 'rejected', reason: HandlerMemoryError })
   t.match(neighbour, { status: 'fulfilled' })
   t.ok(await run('context'))
+})
+
+t.test('what a handler sends by its own means disturbs nothing', async (t) => {
+  const { run } = await threads(t)
+  await run('post')
+  t.equal(await run('send'), '{"id":"sent"}')
 })
 
 t.test('a handler that ends its thread fails alone', async (t) => {
