@@ -47,6 +47,8 @@ const FILES = {
 export type PeerName = keyof typeof FILES
 
 export const PEERS = [WARREN, BY_HAND, TUNED, RABBITMQ_CLIENT, BULLMQ]
+/** With the one that shows what the properties of Warren's messages cost. */
+export const PEERS_AND_SAME = [WARREN, BY_HAND, TUNED, TUNED_SAME, RABBITMQ_CLIENT, BULLMQ]
 
 /**
  * Warren and its peers on RabbitMQ and Redis.

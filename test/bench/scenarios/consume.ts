@@ -1,7 +1,8 @@
-import { costMeasures, countCosts } from '../cost.ts'
+import { countCosts } from '../cost.ts'
 import type { Taken } from '../peers/tally.ts'
 import type { Scenario } from '../scenario.ts'
-import { BULLMQ, BY_HAND, MOST_PREFETCH, openPairs, PEERS, PREFETCH, TUNED, TUNED_SAME } from '../sides.ts'
+import { BULLMQ, BY_HAND, MOST_PREFETCH, openPairs, PEERS_AND_SAME, PREFETCH, TUNED } from '../sides.ts'
+import { measuresBySize, SMALLEST } from '../sizes.ts'
 
 const SIZES = { '256 B': [256, 40_000], '4 kB': [4_096, 15_000], '64 kB': [65_536, 4_000] } as const
 /**
@@ -9,8 +10,6 @@ const SIZES = { '256 B': [256, 40_000], '4 kB': [4_096, 15_000], '64 kB': [65_53
  * the memory of those that Warren's handlers have held while the backlog grew.
  */
 const SKIPPED = 3 * MOST_PREFETCH
-/** Where what a message costs is not the copying of its body. */
-const SMALLEST = '256 B'
 
 /** Through a worker: a backlog, and a handler that does nothing. */
 export const consume: Scenario = {
@@ -18,21 +17,13 @@ export const consume: Scenario = {
   title:
     `Consume and acknowledge a backlog, with a handler that does nothing and a prefetch of ${PREFETCH}; the tuned ones ` +
     `have ${MOST_PREFETCH}, which Warren gets to by itself.`,
-  measures: Object.keys(SIZES).flatMap((name) => [
-    {
-      name,
-      unit: 'messages/s',
-      better: 'more' as const,
-      targets: [
-        { against: BY_HAND, value: 1.2 },
-        { against: TUNED, value: 0.9 },
-        { against: BULLMQ, value: 3 },
-      ],
-    },
-    ...(name === SMALLEST ? costMeasures(name) : []),
+  measures: measuresBySize(Object.keys(SIZES), [
+    { against: BY_HAND, value: 1.2 },
+    { against: TUNED, value: 0.9 },
+    { against: BULLMQ, value: 3 },
   ]),
   async open(services, t) {
-    const pairs = await openPairs(services, t, [...PEERS.slice(0, 3), TUNED_SAME, ...PEERS.slice(3)])
+    const pairs = await openPairs(services, t, PEERS_AND_SAME)
     return pairs.map(({ name, queue, broker, sender, receiver }) => ({
       name,
       async sample() {

@@ -1,30 +1,21 @@
-import { costMeasures, countCosts } from '../cost.ts'
+import { countCosts } from '../cost.ts'
 import { IN_FLIGHT } from '../peers/send.ts'
 import type { Scenario } from '../scenario.ts'
-import { openPairs, PEERS, RABBITMQ_CLIENT, TUNED, TUNED_SAME } from '../sides.ts'
+import { openPairs, PEERS_AND_SAME, RABBITMQ_CLIENT, TUNED } from '../sides.ts'
+import { measuresBySize, SMALLEST } from '../sizes.ts'
 
 const SIZES = { '256 B': [256, 40_000], '4 kB': [4_096, 15_000], '64 kB': [65_536, 2_000] } as const
-/** Where what a message costs is not the copying of its body. */
-const SMALLEST = '256 B'
 
 /** By `bus.send`, until the broker has confirmed. */
 export const publish: Scenario = {
   name: 'publish',
   title: `Send until the broker has confirmed each message, ${IN_FLIGHT} at a time.`,
-  measures: Object.keys(SIZES).flatMap((name) => [
-    {
-      name,
-      unit: 'messages/s',
-      better: 'more' as const,
-      targets: [
-        { against: TUNED, value: 0.95 },
-        { against: RABBITMQ_CLIENT, value: 1.5 },
-      ],
-    },
-    ...(name === SMALLEST ? costMeasures(name) : []),
+  measures: measuresBySize(Object.keys(SIZES), [
+    { against: TUNED, value: 0.95 },
+    { against: RABBITMQ_CLIENT, value: 1.5 },
   ]),
   async open(services, t) {
-    const pairs = await openPairs(services, t, [...PEERS.slice(0, 3), TUNED_SAME, ...PEERS.slice(3)])
+    const pairs = await openPairs(services, t, PEERS_AND_SAME)
     return pairs.map(({ name, queue, broker, sender, receiver }) => {
       let isIdle = false
       return {
