@@ -1,5 +1,6 @@
 // A worker's processes and its queue, as the autoscaler meets them: a model in ticks.
 import type { Running } from '../../../supervisor/scaling/plan.ts'
+import { randomFrom } from '../../helpers/random.ts'
 import { TICK, type Workload } from './workload.ts'
 
 /** Milliseconds between two messages of how much is in progress; as in supervisor/process/report.ts. */
@@ -40,6 +41,7 @@ export interface Processes {
 /** Begins with `min` instances, or with one that is asleep. */
 export function modelProcesses({ worker, scale, concurrency, serviceMs }: Workload): Processes {
   const processes: Process[] = []
+  const random = randomFrom(1)
   let nextId = 0
   /** When each message has come; those before `next` have been taken. */
   const comings: number[] = []
@@ -64,20 +66,23 @@ export function modelProcesses({ worker, scale, concurrency, serviceMs }: Worklo
     const slots = processes
       .filter(({ phase, readyAt }) => phase === 'live' && readyAt < end)
       .flatMap((one) => one.slots.map((free, index) => ({ one, index, free: Math.max(free, one.readyAt, now) })))
+    const latest = new Map<Process, number>()
     for (let came = comings[next]; came !== undefined; came = comings[next]) {
       const first = slots.reduce<(typeof slots)[number] | undefined>(
         (a, b) => (a && a.free <= b.free ? a : b),
         undefined,
       )
-      if (!first || first.free >= end) return
+      if (!first || first.free > end) break
       const { one, index } = first
       const begun = Math.max(first.free, came)
       next++
       longestWait = Math.max(longestWait, begun - came)
       first.free = begun + serviceMs
       one.slots[index] = first.free
-      tell(one, begun)
+      latest.set(one, begun)
     }
+    // Only now: of slots that are free at the same moment, each would be told of before the next is filled.
+    for (const [one, begun] of latest) tell(one, begun)
   }
 
   // The first change at once, and then one every so often.
@@ -135,8 +140,9 @@ export function modelProcesses({ worker, scale, concurrency, serviceMs }: Worklo
     pass(at, arrivals) {
       now = at
       const end = at + TICK
-      // Evenly over the tick: all at its beginning, and what its end shows would be an accident.
-      for (let i = 0; i < arrivals; i++) comings.push(at + ((i + 0.5) / arrivals) * TICK)
+      // Anywhere within the tick: each at the same distance from its end, and every look would show the same accident.
+      const offsets = Array.from({ length: arrivals }, random).sort((a, b) => a - b)
+      for (const offset of offsets) comings.push(at + offset * TICK)
       serve(end)
       now = end
       for (const one of processes) if (one.phase !== 'asleep' && one.readyAt <= end) tell(one, end)
