@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import {
   accessSync,
   closeSync,
   constants,
-  copyFileSync,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -118,8 +118,10 @@ export async function launchRabbitmq({ root, join: peer, erlang = '' }: Rabbitmq
     ...clusterSettings([peer?.environment.RABBITMQ_NODENAME, `warren-${port}@localhost`]),
   ]
   writeFileSync(join(folder, 'rabbitmq.conf'), `${conf.join('\n')}\n`)
-  // They know each other by one cookie, which the first one has made.
-  if (peer) copyFileSync(join(peer.folder, COOKIE), join(folder, COOKIE))
+  // Those of a cluster know each other by it. Without one, the server and `rabbitmqctl` each make their own when they start
+  // at the same moment, and then don't know each other.
+  const cookie = peer ? readFileSync(join(peer.folder, COOKIE)) : randomBytes(16).toString('hex')
+  writeFileSync(join(folder, COOKIE), cookie, { mode: 0o400 })
 
   const environment: NodeJS.ProcessEnv = {
     PATH: process.env.PATH,
