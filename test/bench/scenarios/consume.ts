@@ -2,7 +2,7 @@ import { countCosts } from '../cost.ts'
 import type { Taken } from '../peers/tally.ts'
 import type { Scenario } from '../scenario.ts'
 import { BULLMQ, BY_HAND, MOST_PREFETCH, openPairs, PEERS_AND_SAME, PREFETCH, TUNED } from '../sides.ts'
-import { measuresBySize, SMALLEST } from '../sizes.ts'
+import { measuresBySize } from '../sizes.ts'
 
 const SIZES = { '256 B': [256, 40_000], '4 kB': [4_096, 15_000], '64 kB': [65_536, 4_000] } as const
 /**
@@ -35,7 +35,7 @@ export const consume: Scenario = {
           const skipped = Math.min(SKIPPED, count / 2)
           const { ms } = await receiver.call<Taken>('take', queue, count, skipped)
           figures[size] = (count - skipped) / (ms / 1_000)
-          if (size === SMALLEST) Object.assign(figures, costs())
+          Object.assign(figures, costs())
         }
         return figures
       },

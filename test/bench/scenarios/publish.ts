@@ -2,7 +2,7 @@ import { countCosts } from '../cost.ts'
 import { IN_FLIGHT } from '../peers/send.ts'
 import type { Scenario } from '../scenario.ts'
 import { openPairs, PEERS_AND_SAME, RABBITMQ_CLIENT, TUNED } from '../sides.ts'
-import { measuresBySize, SMALLEST } from '../sizes.ts'
+import { measuresBySize } from '../sizes.ts'
 
 const SIZES = { '256 B': [256, 40_000], '4 kB': [4_096, 15_000], '64 kB': [65_536, 2_000] } as const
 
@@ -29,7 +29,7 @@ export const publish: Scenario = {
             const count = services.size(full)
             const costs = countCosts(size, count, { broker, client: sender.pid })
             const ms = await sender.call<number>('publish', queue, count, bytes)
-            if (size === SMALLEST) Object.assign(figures, costs())
+            Object.assign(figures, costs())
             await sender.call('purge', queue)
             figures[size] = count / (ms / 1_000)
           }
