@@ -10,7 +10,7 @@ const MOST = 500
 const MOST_BYTES = 16 * 1024 * 1024
 /** How many times more is a change. */
 const MORE = 1.5
-/** How many times less: having fewer costs the broker a message or two that come back. */
+/** How many times less: what is at hand beyond need does no harm for a while, and going back and forth costs. */
 const LESS = 5
 /** Of so many handlers the time counts, and after so many it is looked at. */
 const WINDOW = 32

@@ -24,6 +24,8 @@ export interface Link {
   orLost<T>(work: Promise<T>): Promise<T>
   /** Opens a channel whose unexpected end is the end of the link: what was on it must be built anew anyway. */
   channel(): Promise<Channel>
+  /** Closes one of these, which is not the end of the link. Never rejects: a link that is lost has none. */
+  closeChannel(channel: Channel): Promise<void>
   confirmChannel(): Promise<ConfirmChannel>
   /** Opens a channel whose end is its own: `onEnd` is told of it. For questions that the broker may answer by it. */
   looseChannel(onEnd: () => void): Promise<Channel>
@@ -89,9 +91,9 @@ export async function openLink({ url, name, onBlocked }: LinkOptions): Promise<L
     channel.on('error', end)
     channel.on('handler-error', end)
     channel.on('close', () => {
-      channels.delete(channel)
+      const isUnexpected = channels.delete(channel) && !closing
       // Where the whole connection closes, its channels tell first; its own event, right after, has the reason.
-      if (!closing) process.nextTick(end, new Error('a channel was closed'))
+      if (isUnexpected) process.nextTick(end, new Error('a channel was closed'))
     })
     channels.add(channel)
     return channel
@@ -104,6 +106,10 @@ export async function openLink({ url, name, onBlocked }: LinkOptions): Promise<L
     orLost,
     channel: () => open(model.createChannel()),
     confirmChannel: () => open(model.createConfirmChannel()),
+    async closeChannel(channel) {
+      channels.delete(channel)
+      await orLost(channel.close()).catch(() => {})
+    },
     async looseChannel(onEnd) {
       lost.signal.throwIfAborted()
       const channel = await orLost(model.createChannel())

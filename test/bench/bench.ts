@@ -58,7 +58,7 @@ export async function bench(command: Command, signal: AbortSignal): Promise<bool
 
 async function measureAll(
   names: readonly string[],
-  { rounds, shrink, profile, folder }: Command,
+  { rounds, shrink, size, profile, folder }: Command,
   signal: AbortSignal,
   progress: Progress,
 ): Promise<Measured> {
@@ -76,6 +76,7 @@ async function measureAll(
   await withTeardown(async function measure(t) {
     const services = createServices(t, {
       shrink,
+      only: size,
       say(line) {
         gaps.push(line)
         say(line)

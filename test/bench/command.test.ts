@@ -5,7 +5,7 @@ import { SCENARIOS } from './scenarios/index.ts'
 const KNOWN = ['consume', 'publish', 'startup']
 
 t.test('without arguments all scenarios run, but for the one that takes long', async (t) => {
-  const all = { names: KNOWN, rounds: 5, shrink: 1, save: false, profile: false, folder: 'data/bench' }
+  const all = { names: KNOWN, rounds: 5, shrink: 1, save: false, size: undefined, profile: false, folder: 'data/bench' }
   t.same(parseCommand([], KNOWN), all)
 })
 
@@ -17,6 +17,7 @@ t.test('names and options', async (t) => {
   t.match(parse('--small --rounds 2 --folder /there'), { rounds: 2, shrink: 200, folder: '/there' })
   t.match(parse('publish --save'), { names: ['publish'], save: true })
   t.match(parse('publish --profile'), { names: ['publish'], profile: true })
+  t.match(parse('publish --size 64kB'), { names: ['publish'], size: '64kB' })
   t.equal(parse('--help'), undefined)
 })
 
@@ -31,6 +32,7 @@ t.test('what is wrong is told', async (t) => {
     ['--rounds some', "found 'some'"],
     ['--small --save', '--save: .* refused with --small'],
     ['--profile --save', '--save: .* refused with --profile'],
+    ['--size 4kB --save', '--save: .* refused with --size'],
     ['--small scaling', "--small: 'scaling' has no small run"],
     ['--smal', "'--smal'"],
   ]

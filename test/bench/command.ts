@@ -14,6 +14,8 @@ export interface Command {
   /** How much smaller everything is than in a full run. */
   readonly shrink: number
   readonly save: boolean
+  /** The only size of messages that is measured, where a scenario has several: '64 kB'. */
+  readonly size: string | undefined
   /** Whether what each process did with its time is told too. */
   readonly profile: boolean
   /** Where the results go. */
@@ -33,12 +35,13 @@ export function parseCommand(args: readonly string[], known: readonly string[]):
       rounds: { type: 'string' },
       small: { type: 'boolean', default: false },
       save: { type: 'boolean', default: false },
+      size: { type: 'string' },
       profile: { type: 'boolean', default: false },
       folder: { type: 'string', default: 'data/bench' },
       help: { type: 'boolean', default: false },
     },
   })
-  const { small, save, profile, folder, help } = values
+  const { small, save, size, profile, folder, help } = values
   if (help) return undefined
   const rounds = values.rounds === undefined ? (small ? 1 : ROUNDS) : Number(values.rounds)
   if (!Number.isInteger(rounds) || rounds < 1) {
@@ -52,6 +55,7 @@ export function parseCommand(args: readonly string[], known: readonly string[]):
   }
   if (small && save) throw new Error('--save: the figures of a small run mean nothing, it is refused with --small')
   if (profile && save) throw new Error('--save: profiling slows everything down, it is refused with --profile')
+  if (size !== undefined && save) throw new Error('--save: the baseline has all sizes, it is refused with --size')
   if (small && positionals.includes(SCALING)) throw new Error(`--small: '${SCALING}' has no small run`)
   return {
     // In the order in which they are known, each once.
@@ -59,13 +63,14 @@ export function parseCommand(args: readonly string[], known: readonly string[]):
     rounds,
     shrink: small ? SMALL : 1,
     save,
+    size,
     profile,
     folder,
   }
 }
 
 export function usage(known: readonly string[]): string {
-  return `npm run bench -- [NAME…] [--rounds N] [--small] [--save] [--profile]
+  return `npm run bench -- [NAME…] [--rounds N] [--size S] [--small] [--save] [--profile]
 
 Measures Warren beside its peers, and fails if a target is missed.
 
@@ -73,6 +78,7 @@ Measures Warren beside its peers, and fails if a target is missed.
 ${listed(known)}
                and only if it is named, because it takes long by itself: ${SCALING}
   --rounds N   how often each side is measured, in turn; ${ROUNDS} if not given
+  --size S     of consume and publish only this size of messages: 256B, 4kB or 64kB
   --small      a ${SMALL}th of everything, and one round: whether it works, not how fast it is
   --save       what was measured also becomes the baseline, test/bench/baseline.json, and docs/benchmark.svg
   --profile    also tells what each process did with its time, and leaves the profiles in the folder

@@ -1,4 +1,4 @@
-import type { Result, Scenario } from './scenario.ts'
+import type { MeasureResult, Result, Scenario } from './scenario.ts'
 import type { Services } from './services.ts'
 import { withTeardown } from './teardown.ts'
 
@@ -27,17 +27,16 @@ export async function measureScenario(
         samples.get(side)?.push(await side.sample())
       }
     }
-    return {
-      scenario: name,
-      title,
-      measures: measures.map((one) => ({
-        ...one,
-        // A side that has no such figure is left out; the first one is kept, because the others are compared with it.
-        sides: sides.flatMap((side, index) => {
-          const values = (samples.get(side) ?? []).flatMap((sample) => sample[one.name] ?? [])
-          return values.length > 0 || index === 0 ? [{ name: side.name, values }] : []
-        }),
-      })),
-    }
+    const measured = measures.map((one) => ({
+      ...one,
+      // A side that has no such figure is left out; the first one is kept, because the others are compared with it.
+      sides: sides.flatMap((side, index) => {
+        const values = (samples.get(side) ?? []).flatMap((sample) => sample[one.name] ?? [])
+        return values.length > 0 || index === 0 ? [{ name: side.name, values }] : []
+      }),
+    }))
+    const isAskedFor = ({ sides }: MeasureResult) =>
+      !services.isOneSize || sides.some(({ values }) => values.length > 0)
+    return { scenario: name, title, measures: measured.filter(isAskedFor) }
   })
 }

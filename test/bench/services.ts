@@ -14,6 +14,13 @@ export interface Services {
   readonly shrink: number
   /** So many messages, or fewer in a small run. */
   size(count: number): number
+  /**
+   * Of a scenario's sizes of messages those that are to be measured.
+   * @throws Error if there is none as asked for
+   */
+  sizesOf<T>(all: Readonly<Record<string, T>>): readonly [name: string, T][]
+  /** Whether only one size is measured. */
+  readonly isOneSize: boolean
   /** RabbitMQ 4, which the comparisons are made on; RabbitMQ 3 where there is none. */
   rabbitmq(): Promise<RabbitmqNode>
   /** The older one. */
@@ -25,10 +32,13 @@ export interface Services {
   has(what: 'bullmq' | 'rabbitmq3' | 'rabbitmq4'): boolean
 }
 
-/** @param options.say is told what can't take part */
+/**
+ * @param options.only the name of the only size that is measured, with or without spaces
+ * @param options.say is told what can't take part
+ */
 export function createServices(
   t: Teardown,
-  { shrink, say = console.log }: { shrink: number; say?: (line: string) => void },
+  { shrink, only, say = console.log }: { shrink: number; only?: string | undefined; say?: (line: string) => void },
 ): Services {
   const told = new Set<string>()
 
@@ -51,6 +61,15 @@ export function createServices(
   return {
     shrink,
     size: (count) => Math.max(10, Math.round(count / shrink)),
+    isOneSize: only !== undefined,
+    sizesOf(all) {
+      const sizes = Object.entries(all)
+      if (only === undefined) return sizes
+      const named = sizes.filter(([name]) => name.replaceAll(' ', '') === only.replaceAll(' ', ''))
+      const names = sizes.map(([name]) => name).join(', ')
+      if (named.length === 0) throw new Error(`--size: expected one of ${names}; found '${only}'`)
+      return named
+    },
     rabbitmq: noRabbitmq4 ? rabbitmq3 : rabbitmqOf(rabbitmq4Root),
     rabbitmq3,
     embedded: once(async function startEmbedded() {

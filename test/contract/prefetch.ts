@@ -42,6 +42,25 @@ export function prefetch(t: Test, url: string): void {
     )
   })
 
+  t.test('under load it changes while messages are on their way, and none comes back', async (t) => {
+    const { client, consumer } = bench(t, url)
+    const queue = aQueue()
+    const { send } = (await client()).bus()
+    const count = 3_000
+    await Promise.all(Array.from({ length: count }, (_, n) => send(queue, { n })))
+    const worker = await consumer({ address: queue, concurrency: 5, onMessage: (incoming) => incoming.ack() })
+    for (let reached = 200; reached < count; reached += 200) {
+      await worker.received.reach(reached)
+      worker.setPrefetch(reached % 400 === 0 ? 5 : 100)
+    }
+    await worker.received.reach(count)
+    await worker.settled()
+    const { items } = worker.received
+    t.equal(new Set(items.map(numberOf)).size, count)
+    t.equal(items.length, count)
+    t.equal(items.filter(({ returns }) => returns > 0).length, 0, 'none has come back')
+  })
+
   t.test('a quiet worker takes none for a change of it', async (t) => {
     const { client, consumer } = bench(t, url)
     const queue = aQueue()

@@ -23,12 +23,13 @@ export const consume: Scenario = {
     { against: BULLMQ, value: 3 },
   ]),
   async open(services, t) {
+    const sizes = services.sizesOf<readonly [number, number]>(SIZES)
     const pairs = await openPairs(services, t, PEERS_AND_SAME)
     return pairs.map(({ name, queue, broker, sender, receiver }) => ({
       name,
       async sample() {
         const figures: Record<string, number> = {}
-        for (const [size, [bytes, full]] of Object.entries(SIZES)) {
+        for (const [size, [bytes, full]] of sizes) {
           const count = services.size(full)
           await sender.call('publish', queue, count, bytes)
           const costs = countCosts(size, count, { broker, client: receiver.pid })

@@ -15,6 +15,7 @@ export const publish: Scenario = {
     { against: RABBITMQ_CLIENT, value: 1.5 },
   ]),
   async open(services, t) {
+    const sizes = services.sizesOf<readonly [number, number]>(SIZES)
     const pairs = await openPairs(services, t, PEERS_AND_SAME)
     return pairs.map(({ name, queue, broker, sender, receiver }) => {
       let isIdle = false
@@ -25,7 +26,7 @@ export const publish: Scenario = {
           if (!isIdle) await receiver.end()
           isIdle = true
           const figures: Record<string, number> = {}
-          for (const [size, [bytes, full]] of Object.entries(SIZES)) {
+          for (const [size, [bytes, full]] of sizes) {
             const count = services.size(full)
             const costs = countCosts(size, count, { broker, client: sender.pid })
             const ms = await sender.call<number>('publish', queue, count, bytes)

@@ -1,0 +1,167 @@
+import { type Channel, type ConsumeMessage, IllegalOperationError } from 'amqplib'
+import { ATTEMPT_HEADER, DELIVERY_COUNT_HEADER, type Incoming, REQUEST_ID_HEADER } from '../base/message.ts'
+import { uuidv7 } from '../base/uuid.ts'
+import { createAckWindow } from './ack-window.ts'
+
+/** Milliseconds between two acks, at least, unless many are due. */
+const ACK_INTERVAL = 1
+/** The same while messages are at hand that the handlers won't have done by then. */
+const RELAXED_ACK_INTERVAL = 10
+/** Milliseconds for a queue to send as many as it may: some round trips. One that has not by then has hardly any. */
+const FILL_TIMEOUT = 100
+
+/** Where a delivery came from, and where it goes if it fails. */
+export type Origin = Pick<Incoming, 'queue' | 'deadLetters' | 'suspects' | 'isSuspect'>
+
+/** How many messages there may be. */
+export interface Room {
+  /** How many the broker sends before it waits for acks. */
+  readonly prefetch: number
+  /** How many are handled at once. */
+  readonly concurrency: number
+}
+
+export interface Deliveries {
+  receive(message: ConsumeMessage): Incoming
+  /** Sends the acks that are due. */
+  flush(): void
+  /**
+   * Keeps the acks back until the next `flush`. Resolves when the broker may send no more, so that nothing is on its way,
+   * or after some time.
+   */
+  fill(): Promise<void>
+  /** Resolves when the broker has been told of everything that has come. */
+  emptied(): Promise<void>
+}
+
+/** Turns one channel's deliveries into messages that settle themselves, with as few acks as the broker is served well by. */
+export function createDeliveries(
+  channel: Channel,
+  lost: AbortSignal,
+  from: Origin,
+  { prefetch, concurrency }: Room,
+): Deliveries {
+  const window = createAckWindow()
+  /** What the broker sends next it sends in one piece, as it got the acks: many together keep coming together. */
+  const many = Math.ceil(prefetch / 4)
+  const ahead = prefetch - concurrency
+  /** How many outstanding messages leave time for an ack. */
+  const enough = ahead > 0 ? concurrency + Math.ceil(ahead / 2) : Number.POSITIVE_INFINITY
+  let isScheduled = false
+  let isHeld = false
+  let onFull = () => {}
+  let onEmpty = () => {}
+  let delayed: NodeJS.Timeout | undefined
+  let flushedAt = 0
+
+  // At the end of the turn; but where acks come faster than once a millisecond, not before there are many. Where they come
+  // slowly each is sent at once: it holds a place in the prefetch, and with it a handler. Unless enough messages are at
+  // hand: each ack by itself wakes the broker, which takes its time from the handlers of the same machine.
+  function acksDue(): void {
+    isScheduled = false
+    if (isHeld) return
+    const interval = window.outstanding >= enough ? RELAXED_ACK_INTERVAL : ACK_INTERVAL
+    const left = flushedAt + interval - performance.now()
+    if (left <= 0) flush()
+    else delayed ??= setTimeout(flush, Math.ceil(left))
+  }
+
+  function flush(): void {
+    clearTimeout(delayed)
+    delayed = undefined
+    isHeld = false
+    flushedAt = performance.now()
+    const { upTo, single } = window.take()
+    settle(() => {
+      if (upTo !== undefined) channel.ack(delivery(upTo), true)
+      for (const tag of single) channel.ack(delivery(tag))
+    })
+    if (window.outstanding === 0) onEmpty()
+  }
+
+  function isFull(): boolean {
+    return window.outstanding + window.due >= prefetch
+  }
+
+  // On a channel that is closed, or closing, there is nothing left to settle: the broker delivers again.
+  function settle(tell: () => void): void {
+    if (lost.aborted) return
+    try {
+      tell()
+    } catch (error) {
+      if (!(error instanceof IllegalOperationError)) throw error
+    }
+  }
+
+  // All fields are written out: it runs for each message, and copies of objects cost more than all the rest.
+  function receive({ fields, properties, content }: ConsumeMessage): Incoming {
+    const tag = fields.deliveryTag
+    const { headers = NO_HEADERS, messageId, replyTo, correlationId } = properties
+    const requestId = headers[REQUEST_ID_HEADER]
+    window.delivered(tag)
+    if (isHeld && isFull()) onFull()
+    return {
+      queue: from.queue,
+      deadLetters: from.deadLetters,
+      suspects: from.suspects,
+      isSuspect: from.isSuspect,
+      // Without an id from its sender a message gets one for this delivery; the next delivery's will differ.
+      id: typeof messageId === 'string' && messageId !== '' ? messageId : uuidv7(),
+      attempt: attemptOf(headers[ATTEMPT_HEADER]),
+      returns: Number(headers[DELIVERY_COUNT_HEADER] ?? 0),
+      requestId: typeof requestId === 'string' ? requestId : undefined,
+      body: content,
+      properties:
+        properties.headers === headers ? (properties as unknown as Incoming['properties']) : { ...properties, headers },
+      reply: replyTo && correlationId ? { to: replyTo, correlationId } : undefined,
+      lost,
+      ack() {
+        window.handled(tag)
+        if (window.due >= many && !isHeld) flush()
+        else if (!isScheduled) {
+          isScheduled = true
+          setImmediate(acksDue)
+        }
+      },
+      requeue() {
+        window.returned(tag)
+        settle(() => channel.nack(delivery(tag), false, true))
+        if (window.outstanding + window.due === 0) onEmpty()
+      },
+    }
+  }
+
+  function fill(): Promise<void> {
+    clearTimeout(delayed)
+    delayed = undefined
+    isHeld = true
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, FILL_TIMEOUT)
+      onFull = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+      if (isFull() || lost.aborted) onFull()
+    })
+  }
+
+  function emptied(): Promise<void> {
+    return new Promise((resolve) => {
+      onEmpty = resolve
+      if (window.outstanding + window.due === 0) resolve()
+    })
+  }
+
+  return { receive, flush, fill, emptied }
+}
+
+const NO_HEADERS: Readonly<Record<string, unknown>> = {}
+
+function attemptOf(header: unknown): number {
+  return Number.isInteger(header) && (header as number) > 0 ? (header as number) : 1
+}
+
+// All that amqplib reads of a message to settle it.
+function delivery(deliveryTag: number): ConsumeMessage {
+  return { fields: { deliveryTag } } as ConsumeMessage
+}
