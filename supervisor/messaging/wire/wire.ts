@@ -1,5 +1,6 @@
 import type { ChannelModel, ConfirmChannel, Options } from 'amqplib'
 import { FRAME_END, FRAME_OVERHEAD } from './constants.ts'
+import { createGatherer } from './gather.ts'
 import { createDeliveryReader } from './read-delivery.ts'
 import { type Publication, roomFor, writePublish } from './write-publish.ts'
 
@@ -8,6 +9,8 @@ interface Connection {
   rest: Buffer
   frameMax: number
   sentSinceLastCheck: boolean
+  recvSinceLastCheck: boolean
+  readonly stream: { read(): Buffer | null }
   readonly channels: ({
     channel: Channel
     buffer: { write(bytes: Buffer): boolean; writableNeedDrain: boolean }
@@ -49,8 +52,8 @@ export function openWire(model: ChannelModel): Wire {
   return writePublications(connection)
 }
 
-function isAsExpected({ rest, recvFrame, sendMethod, channels, accept }: Connection): boolean {
-  const functions = [recvFrame, sendMethod, accept].every((one) => typeof one === 'function')
+function isAsExpected({ rest, recvFrame, sendMethod, channels, accept, stream }: Connection): boolean {
+  const functions = [recvFrame, sendMethod, accept, stream?.read].every((one) => typeof one === 'function')
   return functions && Buffer.isBuffer(rest) && Array.isArray(channels)
 }
 
@@ -59,7 +62,8 @@ function publishByAmqplib(channel: ConfirmChannel, to: Publication, body: Buffer
 }
 
 function readDeliveries(connection: Connection): void {
-  const reader = createDeliveryReader()
+  const reader = createDeliveryReader(connection)
+  const gatherer = createGatherer()
   const recvFrame = connection.recvFrame.bind(connection)
   /** What takes frames while the connection is open; another function does when it is closing. */
   const whileOpen = connection.accept
@@ -67,19 +71,31 @@ function readDeliveries(connection: Connection): void {
   let offset = 0
 
   connection.recvFrame = function receive(): unknown {
-    while (connection.accept === whileOpen && reader.read(connection.rest, offset)) {
-      const channel = connection.channels[reader.channel]?.channel
-      // A channel that is closing has an `accept` of its own, which ignores them.
-      if (!channel || Object.hasOwn(channel, 'accept')) break
-      offset = reader.end
-      dispatch(channel, reader.message)
+    for (;;) {
+      while (connection.accept === whileOpen && reader.read(connection.rest, offset)) {
+        const channel = connection.channels[reader.channel]?.channel
+        // A channel that is closing has an `accept` of its own, which ignores them.
+        if (!channel || Object.hasOwn(channel, 'accept')) break
+        offset = reader.end
+        dispatch(channel, reader.message)
+      }
+      const isPartial = connection.accept === whileOpen && reader.isPartial
+      if (offset > 0) {
+        connection.rest = connection.rest.subarray(offset)
+        offset = 0
+      }
+      const kept = gatherer.take()
+      if (kept) {
+        connection.rest = connection.rest.length > 0 ? Buffer.concat([connection.rest, kept]) : kept
+        continue
+      }
+      // One of the other frames; or it reads on, and comes back here.
+      if (!isPartial) return recvFrame()
+      const next = connection.stream.read()
+      if (!next) return false
+      connection.recvSinceLastCheck = true
+      connection.rest = gatherer.join(connection.rest, next, reader.whole)
     }
-    if (offset > 0) {
-      connection.rest = connection.rest.subarray(offset)
-      offset = 0
-    }
-    // One of the other frames; or it reads on, and comes back here.
-    return recvFrame()
   }
 }
 

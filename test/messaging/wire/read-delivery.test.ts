@@ -4,6 +4,9 @@ import t from 'tap'
 import { createDeliveryReader } from '../../../supervisor/messaging/wire/read-delivery.ts'
 import { delivered, names, properties, readByAmqplib } from './frames.ts'
 
+/** As RabbitMQ has it. */
+const FRAME_MAX = 131_072
+
 const fields = fc.record({
   consumerTag: names.ascii,
   deliveryTag: fc.maxSafeNat().map((tag) => tag + 1),
@@ -13,7 +16,7 @@ const fields = fc.record({
 })
 
 t.test('reads what amqplib reads, or nothing', async (t) => {
-  const reader = createDeliveryReader()
+  const reader = createDeliveryReader({ frameMax: FRAME_MAX })
   let count = 0
   fc.assert(
     fc.property(fc.nat(65_535), fields, properties, names.body, fc.nat(40), (channel, method, all, body, before) => {
@@ -39,18 +42,22 @@ t.test('waits for all of a message', async (t) => {
   const method = { consumerTag: 'c', deliveryTag: 2 ** 40, redelivered: true, exchange: 'e', routingKey: 'r' }
   const all = { headers: { a: 'b', c: 1 }, messageId: 'm' }
   const frames = delivered(3, method, all, Buffer.from('body'))
-  const reader = createDeliveryReader()
+  const reader = createDeliveryReader({ frameMax: FRAME_MAX })
   for (let length = 0; length < frames.length; length++) {
     if (reader.read(frames.subarray(0, length), 0)) t.fail(`read ${length} of ${frames.length} octets`)
+    if (!reader.isPartial) t.fail(`${length} of ${frames.length} octets are left to amqplib`)
+    if (![0, frames.length].includes(reader.whole)) t.fail(`${reader.whole} octets instead of ${frames.length}`)
   }
+  t.equal(reader.whole, frames.length)
   t.ok(reader.read(frames, 0))
+  t.notOk(reader.isPartial)
   t.equal(reader.message.fields.deliveryTag, 2 ** 40)
 })
 
 t.test('leaves to amqplib what is not a whole message in three frames', async (t) => {
   const method = { consumerTag: 'c', deliveryTag: 1, redelivered: false, exchange: '', routingKey: 'r' }
   const whole = delivered(3, method, {}, Buffer.from('0123456789'))
-  const reader = createDeliveryReader()
+  const reader = createDeliveryReader({ frameMax: FRAME_MAX })
   t.ok(reader.read(whole, 0))
   const changed = (at: number, octet: number) => {
     const bytes = Buffer.from(whole)
@@ -59,17 +66,18 @@ t.test('leaves to amqplib what is not a whole message in three frames', async (t
   }
   const header = 8 + whole.readUInt32BE(3)
   const body = header + 8 + whole.readUInt32BE(header + 3)
-  t.notOk(reader.read(changed(0, 2), 0), 'no method')
-  t.notOk(reader.read(changed(10, 50), 0), 'another method')
-  t.notOk(reader.read(changed(header - 1, 0), 0), 'a frame without its end')
-  t.notOk(reader.read(changed(header + 2, 4), 0), 'a header of another channel')
-  t.notOk(reader.read(changed(header + 7 + 11, 20), 0), 'a body of more than one frame')
-  t.notOk(reader.read(changed(body + 2, 4), 0), 'a body of another channel')
-  t.notOk(reader.read(changed(11, 200), 0), 'a text that ends outside of its frame')
+  const isLeft = (bytes: Buffer) => !reader.read(bytes, 0) && !reader.isPartial
+  t.ok(isLeft(changed(0, 2)), 'no method')
+  t.ok(isLeft(changed(10, 50)), 'another method')
+  t.ok(isLeft(changed(header - 1, 0)), 'a frame without its end')
+  t.ok(isLeft(changed(header + 2, 4)), 'a header of another channel')
+  t.ok(isLeft(changed(header + 7 + 11, 20)), 'a body of more than one frame')
+  t.ok(isLeft(changed(body + 2, 4)), 'a body of another channel')
+  t.ok(isLeft(changed(11, 200)), 'a text that ends outside of its frame')
 })
 
 t.test('any damage is read as something, or left to amqplib: it never throws', async (t) => {
-  const reader = createDeliveryReader()
+  const reader = createDeliveryReader({ frameMax: FRAME_MAX })
   fc.assert(
     fc.property(fields, properties, names.body, fc.nat(), fc.nat(255), (method, all, body, at, octet) => {
       const frames = delivered(1, method, { ...all, deliveryMode: 2 }, body)
