@@ -58,8 +58,9 @@ export function openConsumer(options: ConsumerOptions): Consumer {
     const suspects = shared && suspectQueue(shared)
     const from = { deadLetters, suspects, isSuspect: false }
     const queue = shared ?? (await link.withChannel(ownQueue))
-    const main = await consume(link, { ...from, queue }, definition.concurrency)
+    const main = await consume(link, { ...from, queue }, prefetch)
     current.push(main)
+    // It may have changed meanwhile.
     main.setPrefetch(prefetch)
     // One at a time: whatever comes back of these has ended its process itself.
     const alone = { ...from, queue: shared as string, isSuspect: true }
@@ -69,27 +70,43 @@ export function openConsumer(options: ConsumerOptions): Consumer {
 
   async function consume(link: Link, from: Origin, prefetch: number): Promise<Consumption> {
     const queue = from.isSuspect ? (from.suspects as string) : from.queue
-    /** The latest, and those before it that have messages yet. */
-    const live = new Set<Subscriber>()
+    const subscribers: Subscriber[] = []
     let latest = await subscribe(prefetch)
     let wanted = prefetch
     /** One change after the other. */
     let changing: Promise<unknown> = Promise.resolve()
 
-    // On a channel of its own: RabbitMQ's consumer timeout closes the channel, and a prefetch is one for all its consumers.
     async function subscribe(prefetch: number): Promise<Subscriber> {
-      const channel = await link.channel()
-      const { concurrency } = definition
-      const deliveries = createDeliveries(channel, link.lost, from, { prefetch, concurrency })
+      const free = subscribers.find(({ tag, deliveries }) => tag === undefined && deliveries.isEmpty)
+      const subscriber = free ?? (await openSubscriber())
+      const { channel, deliveries } = subscriber
+      subscriber.prefetch = prefetch
+      deliveries.resize({ prefetch, concurrency: definition.concurrency })
       await channel.prefetch(prefetch)
-      const { consumerTag: tag } = await channel.consume(queue, function onDelivery(message) {
+      const { consumerTag } = await channel.consume(queue, function onDelivery(message) {
         // The broker cancels a consumer whose queue was deleted or has moved: start over, which declares it again.
         if (!message) return link.fail(new Error(`the broker cancelled the consumer of queue '${queue}'`))
         onMessage(deliveries.receive(message))
       })
-      const subscriber = { channel, tag, prefetch, deliveries }
-      live.add(subscriber)
+      subscriber.tag = consumerTag
       return subscriber
+    }
+
+    // With a channel of its own: RabbitMQ's consumer timeout closes the channel, and a prefetch is one for all its consumers.
+    // It is used again rather than closed: a quorum queue takes acks a while after the channel has, and a channel that ends
+    // forgets those that have not been taken.
+    async function openSubscriber(): Promise<Subscriber> {
+      const channel = await link.channel()
+      const deliveries = createDeliveries(channel, link.lost, from)
+      const subscriber: Subscriber = { channel, deliveries, prefetch: 0, tag: undefined }
+      subscribers.push(subscriber)
+      return subscriber
+    }
+
+    function cancel(subscriber: Subscriber): Promise<unknown> {
+      const { channel, tag } = subscriber
+      subscriber.tag = undefined
+      return tag === undefined ? Promise.resolve() : channel.cancel(tag)
     }
 
     // Another consumer takes its place, because two cost the broker more for each message than one. What is on its way to a
@@ -98,31 +115,27 @@ export function openConsumer(options: ConsumerOptions): Consumer {
       if (quieted || link.lost.aborted || latest.prefetch === wanted) return
       const former = latest
       latest = await subscribe(wanted)
+      // All of them are about to be cancelled anyway.
+      if (quieted) return
       await former.deliveries.fill()
-      // All of them are about to end anyway.
-      if (quieted) return former.deliveries.flush()
-      const cancelled = former.channel.cancel(former.tag)
+      const cancelled = cancel(former)
       former.deliveries.flush()
       await cancelled
-      void former.deliveries.emptied().then(() => {
-        live.delete(former)
-        return link.closeChannel(former.channel)
-      })
     }
 
     return {
-      cancel: () => changing.then(() => Promise.all([...live].map(({ channel, tag }) => channel.cancel(tag)))),
+      cancel: () => changing.then(() => Promise.all(subscribers.map(cancel))),
       setPrefetch(next) {
         wanted = next
         changing = changing.then(change).catch(link.fail)
       },
       flush() {
-        for (const { deliveries } of live) deliveries.flush()
+        for (const { deliveries } of subscribers) deliveries.flush()
       },
       async settled() {
         await changing
         // Changes nothing; its answer comes after all that was sent before it has been taken.
-        const taken = [...live].map(({ channel, prefetch, deliveries }) => {
+        const taken = subscribers.map(({ channel, prefetch, deliveries }) => {
           deliveries.flush()
           return link.orLost(channel.prefetch(prefetch))
         })
@@ -186,10 +199,11 @@ interface Consumption {
   settled(): Promise<void>
 }
 
-/** One of its consumers. */
+/** A channel for one consumer of it, or for one after the other. */
 interface Subscriber {
   readonly channel: Channel
-  readonly tag: string
-  readonly prefetch: number
   readonly deliveries: Deliveries
+  prefetch: number
+  /** The consumer's; undefined while there is none. */
+  tag: string | undefined
 }

@@ -30,27 +30,23 @@ export interface Deliveries {
    * or after some time.
    */
   fill(): Promise<void>
-  /** Resolves when the broker has been told of everything that has come. */
-  emptied(): Promise<void>
+  /** Whether the broker has been told of everything that has come. */
+  readonly isEmpty: boolean
+  /** There is to be as much room from now on. To be called before the consumer that gets it is made. */
+  resize(room: Room): void
 }
 
 /** Turns one channel's deliveries into messages that settle themselves, with as few acks as the broker is served well by. */
-export function createDeliveries(
-  channel: Channel,
-  lost: AbortSignal,
-  from: Origin,
-  { prefetch, concurrency }: Room,
-): Deliveries {
+export function createDeliveries(channel: Channel, lost: AbortSignal, from: Origin): Deliveries {
   const window = createAckWindow()
+  let most = 0
   /** What the broker sends next it sends in one piece, as it got the acks: many together keep coming together. */
-  const many = Math.ceil(prefetch / 4)
-  const ahead = prefetch - concurrency
+  let many = 1
   /** How many outstanding messages leave time for an ack. */
-  const enough = ahead > 0 ? concurrency + Math.ceil(ahead / 2) : Number.POSITIVE_INFINITY
+  let enough = Number.POSITIVE_INFINITY
   let isScheduled = false
   let isHeld = false
   let onFull = () => {}
-  let onEmpty = () => {}
   let delayed: NodeJS.Timeout | undefined
   let flushedAt = 0
 
@@ -76,11 +72,11 @@ export function createDeliveries(
       if (upTo !== undefined) channel.ack(delivery(upTo), true)
       for (const tag of single) channel.ack(delivery(tag))
     })
-    if (window.outstanding === 0) onEmpty()
   }
 
-  function isFull(): boolean {
-    return window.outstanding + window.due >= prefetch
+  /** What the broker waits for an ack of. */
+  function unacked(): number {
+    return window.outstanding + window.due
   }
 
   // On a channel that is closed, or closing, there is nothing left to settle: the broker delivers again.
@@ -99,7 +95,7 @@ export function createDeliveries(
     const { headers = NO_HEADERS, messageId, replyTo, correlationId } = properties
     const requestId = headers[REQUEST_ID_HEADER]
     window.delivered(tag)
-    if (isHeld && isFull()) onFull()
+    if (isHeld && unacked() >= most) onFull()
     return {
       queue: from.queue,
       deadLetters: from.deadLetters,
@@ -126,7 +122,6 @@ export function createDeliveries(
       requeue() {
         window.returned(tag)
         settle(() => channel.nack(delivery(tag), false, true))
-        if (window.outstanding + window.due === 0) onEmpty()
       },
     }
   }
@@ -141,18 +136,26 @@ export function createDeliveries(
         clearTimeout(timer)
         resolve()
       }
-      if (isFull() || lost.aborted) onFull()
+      if (unacked() >= most || lost.aborted) onFull()
     })
   }
 
-  function emptied(): Promise<void> {
-    return new Promise((resolve) => {
-      onEmpty = resolve
-      if (window.outstanding + window.due === 0) resolve()
-    })
+  function resize({ prefetch, concurrency }: Room): void {
+    const ahead = prefetch - concurrency
+    most = prefetch
+    many = Math.ceil(prefetch / 4)
+    enough = ahead > 0 ? concurrency + Math.ceil(ahead / 2) : Number.POSITIVE_INFINITY
   }
 
-  return { receive, flush, fill, emptied }
+  return {
+    receive,
+    flush,
+    fill,
+    get isEmpty() {
+      return unacked() === 0
+    },
+    resize,
+  }
 }
 
 const NO_HEADERS: Readonly<Record<string, unknown>> = {}

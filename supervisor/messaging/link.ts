@@ -24,14 +24,12 @@ export interface Link {
   orLost<T>(work: Promise<T>): Promise<T>
   /** Opens a channel whose unexpected end is the end of the link: what was on it must be built anew anyway. */
   channel(): Promise<Channel>
-  /** Closes one of these, which is not the end of the link. Never rejects: a link that is lost has none. */
-  closeChannel(channel: Channel): Promise<void>
   confirmChannel(): Promise<ConfirmChannel>
   /** Opens a channel whose end is its own: `onEnd` is told of it. For questions that the broker may answer by it. */
   looseChannel(onEnd: () => void): Promise<Channel>
   /** Runs `use` on a channel that may fail alone, as a refused declaration makes it, and closes it. */
   withChannel<T>(use: (channel: Channel) => Promise<T>): Promise<T>
-  /** Ends the link because of an error. */
+  /** Ends the link because of an error, unless it is being closed. */
   fail(error: Error): void
   /** Closes in order: what was sent has been handled by the broker when this resolves. */
   close(): Promise<void>
@@ -91,9 +89,9 @@ export async function openLink({ url, name, onBlocked }: LinkOptions): Promise<L
     channel.on('error', end)
     channel.on('handler-error', end)
     channel.on('close', () => {
-      const isUnexpected = channels.delete(channel) && !closing
+      channels.delete(channel)
       // Where the whole connection closes, its channels tell first; its own event, right after, has the reason.
-      if (isUnexpected) process.nextTick(end, new Error('a channel was closed'))
+      if (!closing) process.nextTick(end, new Error('a channel was closed'))
     })
     channels.add(channel)
     return channel
@@ -106,10 +104,6 @@ export async function openLink({ url, name, onBlocked }: LinkOptions): Promise<L
     orLost,
     channel: () => open(model.createChannel()),
     confirmChannel: () => open(model.createConfirmChannel()),
-    async closeChannel(channel) {
-      channels.delete(channel)
-      await orLost(channel.close()).catch(() => {})
-    },
     async looseChannel(onEnd) {
       lost.signal.throwIfAborted()
       const channel = await orLost(model.createChannel())
@@ -134,7 +128,8 @@ export async function openLink({ url, name, onBlocked }: LinkOptions): Promise<L
       }
     },
     fail(error) {
-      end(error)
+      // While it closes, what fails was under way; what was sent before is not to be lost with it.
+      if (!closing) end(error)
     },
     async close() {
       closing = true

@@ -48,7 +48,9 @@ export function prefetch(t: Test, url: string): void {
     const { send } = (await client()).bus()
     const count = 3_000
     await Promise.all(Array.from({ length: count }, (_, n) => send(queue, { n })))
-    const worker = await consumer({ address: queue, concurrency: 5, onMessage: (incoming) => incoming.ack() })
+    // As handlers end: a little later, and not one after the other.
+    const onMessage = (incoming: Incoming) => void setTimeout(incoming.ack, numberOf(incoming) % 7)
+    const worker = await consumer({ address: queue, concurrency: 5, onMessage })
     for (let reached = 200; reached < count; reached += 200) {
       await worker.received.reach(reached)
       worker.setPrefetch(reached % 400 === 0 ? 5 : 100)

@@ -23,7 +23,7 @@ export function createGatherer(): Gatherer {
   return {
     join(rest, next, whole) {
       if (rest.length === 0) return next
-      if (whole === 0) return Buffer.concat([rest, next])
+      if (whole <= rest.length) return Buffer.concat([rest, next])
       const isThere = rest.buffer === place.buffer && rest.length === filled && place.length === whole
       if (!isThere) {
         place = Buffer.allocUnsafeSlow(whole)
