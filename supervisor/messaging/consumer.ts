@@ -86,7 +86,9 @@ export function openConsumer(options: ConsumerOptions): Consumer {
       const { consumerTag } = await channel.consume(queue, function onDelivery(message) {
         // The broker cancels a consumer whose queue was deleted or has moved: start over, which declares it again.
         if (!message) return link.fail(new Error(`the broker cancelled the consumer of queue '${queue}'`))
-        onMessage(deliveries.receive(message))
+        const incoming = deliveries.receive(message)
+        if (subscriber.kept) subscriber.kept.push(incoming)
+        else onMessage(incoming)
       })
       subscriber.tag = consumerTag
       return subscriber
@@ -98,7 +100,7 @@ export function openConsumer(options: ConsumerOptions): Consumer {
     async function openSubscriber(): Promise<Subscriber> {
       const channel = await link.channel()
       const deliveries = createDeliveries(channel, link.lost, from)
-      const subscriber: Subscriber = { channel, deliveries, prefetch: 0, tag: undefined }
+      const subscriber: Subscriber = { channel, deliveries, prefetch: 0, tag: undefined, kept: undefined }
       subscribers.push(subscriber)
       return subscriber
     }
@@ -110,16 +112,21 @@ export function openConsumer(options: ConsumerOptions): Consumer {
     }
 
     // Another consumer takes its place, because two cost the broker more for each message than one. What is on its way to a
-    // consumer that is cancelled RabbitMQ returns to the queue, and counts as one that came back: so nothing should be.
+    // consumer that is cancelled RabbitMQ returns to the queue, and counts as one that came back: so nothing should be. Until
+    // the former one is full, what comes for it waits: handled and not acked, it would come twice if the process ended now.
     async function change(): Promise<void> {
       if (quieted || link.lost.aborted || latest.prefetch === wanted) return
       const former = latest
       latest = await subscribe(wanted)
       // All of them are about to be cancelled anyway.
       if (quieted) return
+      const kept: Incoming[] = []
+      former.kept = kept
       await former.deliveries.fill()
+      former.kept = undefined
       const cancelled = cancel(former)
       former.deliveries.flush()
+      for (const incoming of kept) onMessage(incoming)
       await cancelled
     }
 
@@ -206,4 +213,6 @@ interface Subscriber {
   prefetch: number
   /** The consumer's; undefined while there is none. */
   tag: string | undefined
+  /** Messages that wait to be handled; undefined while none has to. */
+  kept: Incoming[] | undefined
 }

@@ -26,8 +26,8 @@ export interface Deliveries {
   /** Sends the acks that are due. */
   flush(): void
   /**
-   * Keeps the acks back until the next `flush`. Resolves when the broker may send no more, so that nothing is on its way,
-   * or after some time.
+   * Resolves when the broker may send no more, so that nothing is on its way, or after some time. From then on acks are
+   * kept back until the next `flush`. To be called while what comes is not handled.
    */
   fill(): Promise<void>
   /** Whether the broker has been told of everything that has come. */
@@ -95,7 +95,7 @@ export function createDeliveries(channel: Channel, lost: AbortSignal, from: Orig
     const { headers = NO_HEADERS, messageId, replyTo, correlationId } = properties
     const requestId = headers[REQUEST_ID_HEADER]
     window.delivered(tag)
-    if (isHeld && unacked() >= most) onFull()
+    if (unacked() >= most) onFull()
     return {
       queue: from.queue,
       deadLetters: from.deadLetters,
@@ -127,13 +127,14 @@ export function createDeliveries(channel: Channel, lost: AbortSignal, from: Orig
   }
 
   function fill(): Promise<void> {
-    clearTimeout(delayed)
-    delayed = undefined
-    isHeld = true
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, FILL_TIMEOUT)
+      const timer = setTimeout(() => onFull(), FILL_TIMEOUT)
       onFull = () => {
+        onFull = () => {}
         clearTimeout(timer)
+        clearTimeout(delayed)
+        delayed = undefined
+        isHeld = true
         resolve()
       }
       if (unacked() >= most || lost.aborted) onFull()
