@@ -58,7 +58,7 @@ t.test('pm2 scale down: those that leave finish what they have begun', async (t)
   t.equal(stopped.length, 3, 'each after its drain')
 })
 
-t.test('of an instance that is killed only what it held comes twice', async (t) => {
+t.test('of an instance that is killed comes twice what it worked on, and what was not acked yet', async (t) => {
   t.equal((await tasks.pm2('scale', 'work', '3')).code, 0)
   const [victim] = (await tasks.runs('work', 3)) as [number]
   const takesPart = (pid: number) => tasks.notes('work').some((note) => note.pid === pid)
@@ -68,14 +68,21 @@ t.test('of an instance that is killed only what it held comes twice', async (t) 
     await until(async () => (await tasks.running('work')).every((pid) => pid !== victim), { what: 'it to end' })
     await tasks.runs('work', 3)
   })
-  t.comment(`${twice.length} messages came twice.`)
-  t.ok(twice.length <= 10, 'no more than it works on at a time')
-  const begun = tasks.notes('work').filter(({ what, pid }) => what === 'begun' && pid === victim)
-  const its = new Set(begun.map(({ n }) => n))
+  const its = tasks.notes('work').filter(({ pid }) => pid === victim)
+  const begun = new Set(its.flatMap(({ what, n }) => (what === 'begun' ? [n] : [])))
+  const handled = new Map(its.flatMap(({ what, n, at }) => (what === 'done' ? [[n, at]] : [])))
   t.ok(
-    twice.every((n) => its.has(n)),
+    twice.every((n) => begun.has(n)),
     'all were its own',
   )
+  const last = Math.max(...its.map(({ at }) => at))
+  const ages = twice.filter((n) => handled.has(n)).map((n) => last - (handled.get(n) as number))
+  t.comment(
+    `${twice.length} messages came twice; ms before its end it had handled of these: ${ages.join(', ') || 'none'}.`,
+  )
+  t.ok(twice.length - ages.length <= 10, 'no more than it works on at a time')
+  // An ack may be 10 ms behind its handler; the broker lets an instance have twice as many of 20 ms as it works on.
+  t.ok(ages.length <= 10, 'and no more handled ones than can lack their acks')
 })
 
 for (const command of ['reload', 'restart']) {
