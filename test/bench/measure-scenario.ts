@@ -1,10 +1,11 @@
+import { orderOf } from './order.ts'
 import type { MeasureResult, Result, Scenario } from './scenario.ts'
 import type { Services } from './services.ts'
 import { withTeardown } from './teardown.ts'
 
 const ROUNDS = 5
 
-/** Takes samples of all sides in turn, each side in turn the first, after one that does not count. */
+/** Takes samples of all sides in turn, after one of each that does not count. */
 export async function measureScenario(
   scenario: Scenario,
   services: Services,
@@ -21,8 +22,8 @@ export async function measureScenario(
       await (side.warmUp ? side.warmUp() : side.sample())
     }
     for (let round = 0; round < rounds; round++) {
-      for (let i = 0; i < sides.length; i++) {
-        const side = sides[(round + i) % sides.length] as (typeof sides)[number]
+      for (const turn of orderOf(round, sides.length)) {
+        const side = sides[turn] as (typeof sides)[number]
         onProgress(`round ${round + 1} of ${rounds}: ${side.name}`)
         samples.get(side)?.push(await side.sample())
       }
