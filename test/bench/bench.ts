@@ -31,7 +31,7 @@ interface Measured {
 
 /** @returns whether all went well: no target missed, or in a small run no figure missing, and no failure */
 export async function bench(command: Command, signal: AbortSignal): Promise<boolean> {
-  const { names, rounds, shrink, save, folder } = command
+  const { names, rounds, shrink, size, save, folder } = command
   const scenarios = names.filter((name) => name !== SCALING)
   const progress = createProgress()
   const { results, failed, gaps } = await measureAll(scenarios, command, signal, progress)
@@ -46,7 +46,8 @@ export async function bench(command: Command, signal: AbortSignal): Promise<bool
     if (shrink > 1) for (const gap of gaps) console.log(`MISSING  ${gap}`)
     else {
       console.log(`Targets: ${counts.ok} met, ${counts.MISSED} missed, ${counts['not measured']} not measured`)
-      for (const line of compareWithBaseline(report, scenarios)) console.log(line)
+      const isOneSize = size !== undefined
+      for (const line of compareWithBaseline(report, scenarios, { isOneSize })) console.log(line)
     }
     console.log(`Written: ${written.join(', ')}`)
     if (save) console.log(`Saved: ${saveBaseline(report).join(', ')}`)
