@@ -16,7 +16,7 @@ build(root, { ifMissing: stopping })
 
 const environment = projectEnvironment()
 const { parseDuration } = require('./dist/supervisor/base/durations.js')
-const { listSources } = require('./dist/supervisor/base/discovery.js')
+const { listSources } = require('./dist/supervisor/base/sources.js')
 const workers = listSources(root, 'workers').map((worker) => worker.name)
 
 module.exports = {

@@ -1,8 +1,8 @@
 // The entry of the autoscaler's process: `node dist/supervisor/autoscaler.js`, as pm2 runs it, once a machine.
 import { createHash } from 'node:crypto'
 import { hostname } from 'node:os'
-import { listSources } from './base/discovery.ts'
 import { StartupError } from './base/errors.ts'
+import { listSources } from './base/sources.ts'
 import { openMachines } from './messaging/machines.ts'
 import { queuesOf, workQueue } from './messaging/topology.ts'
 import { main, type ProcessContext, type Service } from './process/main.ts'

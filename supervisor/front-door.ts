@@ -1,5 +1,5 @@
 // The entry of the front door's process: `node dist/supervisor/front-door.js`, as pm2 runs it.
-import { listSources } from './base/discovery.ts'
+import { listSources } from './base/sources.ts'
 import { createApp } from './http/app.ts'
 import { loadRoutes } from './http/routes.ts'
 import { serve } from './http/server.ts'

@@ -1,7 +1,8 @@
 // The entry of a worker's process: `node dist/supervisor/worker.js NAME`, as pm2 runs it, once per instance.
 import { fileURLToPath } from 'node:url'
-import { listSources, loadWorker } from './base/discovery.ts'
+import { loadWorker } from './base/discovery.ts'
 import { DiscoveryError } from './base/errors.ts'
+import { listSources } from './base/sources.ts'
 import { createInlineRunner } from './execution/inline.ts'
 import { createProcessor } from './execution/processor.ts'
 import { openClient } from './messaging/client.ts'

@@ -4,6 +4,7 @@ import type { Bus } from './bus.ts'
 import { DURATION_FORMAT, type Duration, MAX_TIMER_MS, parseDuration } from './durations.ts'
 import { DefinitionError } from './errors.ts'
 import type { Logger } from './log.ts'
+import { isName, NAME_FORMAT } from './names.ts'
 import { parseScale, type Scale, type ScaleOptions } from './scale.ts'
 import { didYouMean } from './suggest.ts'
 
@@ -122,16 +123,6 @@ const DEFAULTS = {
   backoff: {},
   subscription: 'group',
 } as const
-
-/** Letters, digits, `-` and `_`: dots separate a fanout from its subscriptions and an address from its dead letters. */
-const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/
-
-/** What a name may look like, for error messages. */
-export const NAME_FORMAT = "1 to 100 letters, digits, '-' or '_', the first a letter or digit"
-
-export function isName(value: unknown): value is string {
-  return typeof value === 'string' && NAME.test(value)
-}
 
 /**
  * Defines a queue and its contract.

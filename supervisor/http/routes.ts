@@ -1,8 +1,9 @@
 import type { Hono } from 'hono'
 import { findTargetHandler } from 'hono/utils/handler'
-import { importDefault, listSources, type SourceFile } from '../base/discovery.ts'
+import { importDefault } from '../base/discovery.ts'
 import { DiscoveryError } from '../base/errors.ts'
 import type { FrontDoor } from '../base/front-door.ts'
+import { listSources, type SourceFile } from '../base/sources.ts'
 import { reservedNameOf } from './reserved.ts'
 
 /** A sub-app of the user's, and where it goes. */

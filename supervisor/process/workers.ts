@@ -2,9 +2,9 @@ import { fork } from 'node:child_process'
 import { statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { closureOf } from '../base/closure.ts'
-import { listSources } from '../base/discovery.ts'
 import { DiscoveryError } from '../base/errors.ts'
 import type { WorkerSummary } from '../base/fleet.ts'
+import { listSources } from '../base/sources.ts'
 
 const ENTRY = fileURLToPath(new URL('../describe-workers.js', import.meta.url))
 

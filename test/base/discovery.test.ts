@@ -1,5 +1,6 @@
 import t from 'tap'
-import { listSources, loadWorker, loadWorkers } from '../../supervisor/base/discovery.ts'
+import { loadWorker, loadWorkers } from '../../supervisor/base/discovery.ts'
+import { listSources } from '../../supervisor/base/sources.ts'
 import { compiledProject } from '../helpers/compiled-project.ts'
 
 const worker = (queue: string) => `
