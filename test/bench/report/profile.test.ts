@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { temporaryFolder } from '../../helpers/tmp.ts'
-import { linesOf, type Profile, profileLines } from './profile.ts'
+import { type Profile, profileLines, summaryOf } from './profile.ts'
 
 /** A profile in which each function has so many samples of 10 ms. */
 function profileOf(counts: readonly (readonly [functionName: string, url: string, count: number])[]): Profile {
@@ -26,7 +26,9 @@ const PROFILE = profileOf([
 ])
 
 t.test('whose code took how much, and which functions; waiting is left out', async (t) => {
-  t.same(linesOf('warren-worker', PROFILE), [
+  const { total, lines } = summaryOf('warren-worker', PROFILE)
+  t.equal(total, 1_000_000)
+  t.same(lines, [
     'warren-worker, 1,000 ms: Node 30 %, Warren 20 %, garbage collection 15 %, amqplib 10 %, @scope/b 9 %, the benchmark 8 %, native code 8 %',
     '   30 %  emit, Node: events',
     '   20 %  read, Warren: read-delivery.js',
@@ -38,7 +40,7 @@ t.test('whose code took how much, and which functions; waiting is left out', asy
   ])
 })
 
-t.test('of every process that has done something', async (t) => {
+t.test('of every process that has done a tenth of what the busiest has', async (t) => {
   const folder = temporaryFolder(t, 'warren-bench-')
   const put = (name: string, file: string, profile: Profile) => {
     mkdirSync(join(folder, name), { recursive: true })
@@ -46,8 +48,9 @@ t.test('of every process that has done something', async (t) => {
   }
   put('warren-worker', 'CPU.1.cpuprofile', PROFILE)
   put('warren-worker', 'CPU.2.cpuprofile', PROFILE)
-  put('bullmq', 'CPU.3.cpuprofile', profileOf([['start', 'node:internal', 20]]))
+  put('host', 'CPU.3.cpuprofile', profileOf([['start', 'node:internal', 10]]))
+  put('bullmq', 'CPU.4.cpuprofile', profileOf([['start', 'node:internal', 9]]))
   const names = profileLines(folder).filter((line) => !line.startsWith(' '))
-  t.match(names, [/^warren-worker, 1,000 ms/, /^warren-worker, 1,000 ms/])
-  t.equal(names.length, 2)
+  t.match(names, [/^host, 100 ms/, /^warren-worker, 1,000 ms/, /^warren-worker, 1,000 ms/])
+  t.equal(names.length, 3)
 })

@@ -18,20 +18,29 @@ interface CallFrame {
 
 /** Functions that are told of each process. */
 const MOST = 8
-/** Processes that have done less than this, in ms, which is hardly more than to start, are not worth a line. */
-const LEAST = 500
+/** Processes that have done less than this part of what the busiest has done are not worth a line: they have only started. */
+const LEAST = 0.1
+
+/** What one process has done. */
+export interface Summary {
+  /** Microseconds. */
+  readonly total: number
+  readonly lines: readonly string[]
+}
 
 /** Of each process whose profile is in a folder of the folder: whose code took how much of its time, and which functions. */
 export function profileLines(folder: string): string[] {
-  return readdirSync(folder).flatMap((name) =>
+  const summaries = readdirSync(folder).flatMap((name) =>
     readdirSync(join(folder, name))
       .sort()
-      .flatMap((file) => linesOf(name, JSON.parse(readFileSync(join(folder, name, file), 'utf8')))),
+      .map((file) => summaryOf(name, JSON.parse(readFileSync(join(folder, name, file), 'utf8')))),
   )
+  const most = Math.max(...summaries.map(({ total }) => total))
+  return summaries.filter(({ total }) => total >= most * LEAST).flatMap(({ lines }) => lines)
 }
 
 /** @param name of the process */
-export function linesOf(name: string, profile: Profile): string[] {
+export function summaryOf(name: string, profile: Profile): Summary {
   const frames = new Map(profile.nodes.map(({ id, callFrame }) => [id, callFrame]))
   const owners = new Map<string, number>()
   const functions = new Map<string, number>()
@@ -46,13 +55,13 @@ export function linesOf(name: string, profile: Profile): string[] {
     functions.set(called, (functions.get(called) ?? 0) + took)
     total += took
   }
-  if (total < LEAST * 1_000) return []
   const part = (took: number) => `${Math.round((took / total) * 100)} %`
   const whose = largest(owners).map(([owner, took]) => `${owner} ${part(took)}`)
-  return [
+  const lines = [
     `${name}, ${Math.round(total / 1_000).toLocaleString('en')} ms: ${whose.join(', ')}`,
     ...largest(functions).map(([called, took]) => `  ${part(took).padStart(5)}  ${called}`),
   ]
+  return { total, lines }
 }
 
 function largest(times: ReadonlyMap<string, number>): [string, number][] {
