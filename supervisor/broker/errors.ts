@@ -1,4 +1,4 @@
-import type { MethodName } from './codec/methods.ts'
+import type { MethodName } from '../amqp/methods.ts'
 
 /** AMQP 0-9-1's reply codes (section 1.2 of the specification's XML) and the names that RabbitMQ begins its texts with. */
 const NAMES = {

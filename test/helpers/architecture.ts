@@ -1,11 +1,14 @@
 import { posix } from 'node:path'
 
-/** Warren's parts: folders of supervisor/ that know nothing of each other. base/ has the leaves that all may use. */
+/** Warren's parts: folders of supervisor/ that know nothing of each other. */
 const PARTS = ['broker', 'commands', 'execution', 'http', 'messaging', 'process', 'scaling']
+
+/** Folders that all parts may use, each with those among them that it may use itself. */
+const LEAVES: Record<string, readonly string[]> = { base: ['base'], amqp: ['amqp', 'base'] }
 
 /** Who alone may import a package: a folder, or a file. */
 const OWNERS: Record<string, readonly string[]> = {
-  amqplib: ['supervisor/messaging/'],
+  amqplib: ['supervisor/messaging/', 'supervisor/amqp/amqplib-inside.ts'],
   lmdb: ['supervisor/broker/store/'],
   piscina: ['supervisor/execution/'],
   pm2: ['supervisor/scaling/'],
@@ -55,7 +58,7 @@ export function breaches(files: ReadonlyMap<string, string>): string[] {
 
     const home = homeOf(path)
     if (home === undefined) {
-      const names = ['base', ...PARTS].join(', ')
+      const names = [...Object.keys(LEAVES), ...PARTS].join(', ')
       found.push(`${path} is in none of the folders that supervisor/ has: ${names}`)
     }
 
@@ -72,12 +75,12 @@ export function breaches(files: ReadonlyMap<string, string>): string[] {
   return [...found, ...cycles(runtime).map((cycle) => `an import cycle: ${cycle.join(' -> ')}`)]
 }
 
-/** Where a file belongs: a part's name, or `base`, `entry`, `user`. */
+/** Where a file belongs: a part's name or a leaf's, or `entry`, `user`. */
 function homeOf(path: string): string | undefined {
   const [top, folder, rest] = path.split('/')
   if (top !== 'supervisor') return 'user'
   if (rest === undefined) return 'entry'
-  return folder === 'base' || PARTS.includes(folder ?? '') ? folder : undefined
+  return [...Object.keys(LEAVES), ...PARTS].find((name) => name === folder)
 }
 
 function problem(path: string, home: string | undefined, specifier: string, target: string): string | undefined {
@@ -95,10 +98,10 @@ function problem(path: string, home: string | undefined, specifier: string, targ
 
   const there = homeOf(target)
   if (there === 'entry') return 'nobody imports an entry'
-  if (home === 'base' && there !== 'base') return 'base/ imports no part'
-  if (home !== 'entry' && there !== 'base' && there !== home)
-    return 'parts know nothing of each other: entries wire them'
-  return undefined
+  const usable = home === undefined ? undefined : LEAVES[home]
+  if (usable && !usable.includes(there ?? '')) return `${home}/ imports no part`
+  if (usable || home === 'entry' || there === home || LEAVES[there ?? '']) return undefined
+  return 'parts know nothing of each other: entries wire them'
 }
 
 /** The cycles among the files, each once, as the path around it. */

@@ -1,6 +1,6 @@
 import { connect, createServer, type Socket } from 'node:net'
-import { FRAME_END, FRAME_METHOD } from '../../supervisor/broker/codec/frames.ts'
-import { readFrames } from '../../supervisor/broker/codec/read-frames.ts'
+import { FRAME_END, FRAME_METHOD } from '../../supervisor/amqp/frames.ts'
+import { readFrames } from '../../supervisor/amqp/read-frames.ts'
 import type { Teardown } from './tmp.ts'
 
 /** A frame that goes by, as far as a message's fate depends on it: from the broker (deliver, confirm) or to it. */

@@ -1,4 +1,4 @@
-import { decodeHeaders, editHeaders } from '../codec/properties.ts'
+import { decodeHeaders, editHeaders } from '../../amqp/properties.ts'
 
 /** A message's properties as its receivers may see them (RabbitMQ, "Sender-selected Distribution"). */
 export function withoutBcc(properties: Buffer): Buffer {

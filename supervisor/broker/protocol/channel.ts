@@ -1,5 +1,5 @@
-import { decodeHeader } from '../codec/frames.ts'
-import { encodeMethod, type Method } from '../codec/methods.ts'
+import { decodeHeader } from '../../amqp/frames.ts'
+import { encodeMethod, type Method } from '../../amqp/methods.ts'
 import { AmqpError } from '../errors.ts'
 import { createConsuming } from './consuming.ts'
 import type { Wire } from './context.ts'

@@ -1,4 +1,4 @@
-import { encodeMethod } from '../codec/methods.ts'
+import { encodeMethod } from '../../amqp/methods.ts'
 
 /** Tells a publisher which messages are safe, many at once where it can (RabbitMQ, "Publisher Confirms"). */
 export interface Confirms {

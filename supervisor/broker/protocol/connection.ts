@@ -6,8 +6,8 @@ import {
   FRAME_METHOD,
   type FrameReader,
   readFrames,
-} from '../codec/frames.ts'
-import { CodecError, decodeMethod, encodeMethod, METHOD_IDS, type Method, type MethodName } from '../codec/methods.ts'
+} from '../../amqp/frames.ts'
+import { CodecError, decodeMethod, encodeMethod, METHOD_IDS, type Method, type MethodName } from '../../amqp/methods.ts'
 import { AmqpError, type ReplyCode } from '../errors.ts'
 import { type Channel, createChannel } from './channel.ts'
 import type { BrokerContext, Wire } from './context.ts'

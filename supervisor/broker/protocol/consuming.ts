@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { encodeMethod, type Method } from '../codec/methods.ts'
-import { editHeaders } from '../codec/properties.ts'
+import { encodeMethod, type Method } from '../../amqp/methods.ts'
+import { editHeaders } from '../../amqp/properties.ts'
 import { AmqpError, precondition, refused, VHOST } from '../errors.ts'
 import type { Consumer } from '../queues/consumers.ts'
 import type { Queue } from '../queues/queue.ts'

@@ -1,4 +1,4 @@
-import { encodeHeader, FRAME_BODY, FRAME_END, FRAME_OVERHEAD } from '../codec/frames.ts'
+import { encodeHeader, FRAME_BODY, FRAME_END, FRAME_OVERHEAD } from '../../amqp/frames.ts'
 
 /**
  * The frames of a message: its method, its header, and its body in as many parts as the frame limit asks for. An empty

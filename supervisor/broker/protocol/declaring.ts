@@ -1,4 +1,4 @@
-import { encodeMethod, type Method, type MethodName, type OutgoingMethod } from '../codec/methods.ts'
+import { encodeMethod, type Method, type MethodName, type OutgoingMethod } from '../../amqp/methods.ts'
 import { AmqpError, notFound } from '../errors.ts'
 import type { Destination } from '../routing/matcher.ts'
 import type { Wire } from './context.ts'

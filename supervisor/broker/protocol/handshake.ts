@@ -1,5 +1,5 @@
-import { decodeTable, type Table } from '../codec/fields.ts'
-import { encodeMethod, type Method } from '../codec/methods.ts'
+import { decodeTable, type Table } from '../../amqp/fields.ts'
+import { encodeMethod, type Method } from '../../amqp/methods.ts'
 import { AmqpError, VHOST } from '../errors.ts'
 import type { BrokerContext } from './context.ts'
 

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { HEARTBEAT } from '../codec/frames.ts'
+import { HEARTBEAT } from '../../amqp/frames.ts'
 import type { Output } from './output.ts'
 
 export interface Heart {

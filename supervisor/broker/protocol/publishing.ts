@@ -1,11 +1,11 @@
-import type { FieldValue, Table } from '../codec/fields.ts'
-import { encodeMethod, type Method } from '../codec/methods.ts'
+import type { FieldValue, Table } from '../../amqp/fields.ts'
+import { encodeMethod, type Method } from '../../amqp/methods.ts'
 import {
   decodeHeaders as decodeHeadersOf,
   decodeProperties,
   encodeProperties,
   scanProperties,
-} from '../codec/properties.ts'
+} from '../../amqp/properties.ts'
 import { precondition, refused, VHOST } from '../errors.ts'
 import { MAX_EXPIRES } from '../queues/arguments.ts'
 import { typeName } from '../routing/values.ts'

@@ -1,4 +1,4 @@
-import type { FieldValue, Table } from '../codec/fields.ts'
+import type { FieldValue, Table } from '../../amqp/fields.ts'
 import { type AmqpError, precondition, VHOST } from '../errors.ts'
 import { isSame, typeName } from '../routing/values.ts'
 

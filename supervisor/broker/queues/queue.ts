@@ -1,4 +1,4 @@
-import type { Table } from '../codec/fields.ts'
+import type { Table } from '../../amqp/fields.ts'
 import type { Entry, Message, QueueLog } from '../store/log.ts'
 import type { QueueFlags, QueueOptions } from './arguments.ts'
 import { type Consumer, type ConsumerList, consumerList } from './consumers.ts'

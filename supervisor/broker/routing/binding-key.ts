@@ -1,4 +1,4 @@
-import { encodeTable } from '../codec/fields.ts'
+import { encodeTable } from '../../amqp/fields.ts'
 import type { Binding } from './matcher.ts'
 
 /** What makes a binding the same as another of its exchange: destination, routing key and arguments. */

@@ -1,4 +1,4 @@
-import type { Table } from '../codec/fields.ts'
+import type { Table } from '../../amqp/fields.ts'
 import { type Binding, createMatcher, type Destination, type ExchangeType, type Matcher } from './matcher.ts'
 
 export interface ExchangeFlags {

@@ -1,4 +1,4 @@
-import type { FieldValue, Table } from '../codec/fields.ts'
+import type { FieldValue, Table } from '../../amqp/fields.ts'
 import type { Binding, Matcher } from './matcher.ts'
 import { isSame, typeName } from './values.ts'
 

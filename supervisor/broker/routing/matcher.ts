@@ -1,4 +1,4 @@
-import type { Table } from '../codec/fields.ts'
+import type { Table } from '../../amqp/fields.ts'
 import { headersMatcher } from './headers.ts'
 import { topicMatcher } from './topic.ts'
 

@@ -1,4 +1,4 @@
-import type { FieldValue } from '../codec/fields.ts'
+import type { FieldValue } from '../../amqp/fields.ts'
 
 /** Whether two field values are the same; numbers are, whatever width they were sent with. */
 export function isSame(a: FieldValue | undefined, b: FieldValue | undefined): boolean {

@@ -1,4 +1,4 @@
-import type { Table } from '../codec/fields.ts'
+import type { Table } from '../../amqp/fields.ts'
 import { AmqpError, precondition, refused, VHOST } from '../errors.ts'
 import type { QueueFlags } from '../queues/arguments.ts'
 import { checkEquivalence } from '../queues/equivalence.ts'

@@ -1,4 +1,4 @@
-import { decodeProperties, encodeProperties } from '../codec/properties.ts'
+import { decodeProperties, encodeProperties } from '../../amqp/properties.ts'
 import type { DeadLetterReason, Queue } from '../queues/queue.ts'
 import type { Entry, Message } from '../store/log.ts'
 import { type Death, deathsOf, isCycle, type NewDeath, recordDeath, withDeaths } from './deaths.ts'

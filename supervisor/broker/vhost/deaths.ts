@@ -1,4 +1,4 @@
-import { type FieldValue, type Table, timestamp } from '../codec/fields.ts'
+import { type FieldValue, type Table, timestamp } from '../../amqp/fields.ts'
 import type { DeadLetterReason } from '../queues/queue.ts'
 
 /** One way in which a message died, as `x-death` tells it. */

@@ -1,4 +1,4 @@
-import { decodeTable, encodeTable, type Table } from '../codec/fields.ts'
+import { decodeTable, encodeTable, type Table } from '../../amqp/fields.ts'
 import type { QueueFlags } from '../queues/arguments.ts'
 import { bindingKey } from '../routing/binding-key.ts'
 import type { Exchange, ExchangeFlags } from '../routing/exchanges.ts'

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Table } from '../codec/fields.ts'
+import type { Table } from '../../amqp/fields.ts'
 import { notFound, precondition, refused, VHOST } from '../errors.ts'
 import { parseQueueArguments, type QueueFlags } from '../queues/arguments.ts'
 import { createQueue, type Owner, type Queue, type QueueDefinition } from '../queues/queue.ts'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { Table } from '../../../supervisor/broker/codec/fields.ts'
+import type { Table } from '../../../supervisor/amqp/fields.ts'
 import { headersMatcher } from '../../../supervisor/broker/routing/headers.ts'
 
 const BINDINGS: Table[] = [

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import type { ConsumeMessage, Options } from 'amqplib'
 import fc from 'fast-check'
-import { amqplib } from '../../broker/codec/amqplib.ts'
+import { amqplib } from '../../amqp/amqplib.ts'
 
 const require = createRequire(import.meta.url)
 const lib = join(dirname(require.resolve('amqplib')), 'lib')

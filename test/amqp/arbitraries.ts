@@ -1,6 +1,6 @@
 import fc from 'fast-check'
-import { TypedValue } from '../../../supervisor/broker/codec/field-values.ts'
-import { type FieldValue, isTyped, type Table, timestamp } from '../../../supervisor/broker/codec/fields.ts'
+import { TypedValue } from '../../supervisor/amqp/field-values.ts'
+import { type FieldValue, isTyped, type Table, timestamp } from '../../supervisor/amqp/fields.ts'
 
 /** A string that fits into 255 bytes, any characters. */
 export const shortstr: fc.Arbitrary<string> = fc

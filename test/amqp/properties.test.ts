@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
-import { decodeTable, encodeTable } from '../../../supervisor/broker/codec/fields.ts'
+import { decodeTable, encodeTable } from '../../supervisor/amqp/fields.ts'
 import {
   decodeHeaders,
   decodeProperties,
@@ -10,7 +10,7 @@ import {
   type Properties,
   replaceHeaders,
   scanProperties,
-} from '../../../supervisor/broker/codec/properties.ts'
+} from '../../supervisor/amqp/properties.ts'
 import { amqplib } from './amqplib.ts'
 import { asAmqplibReads, shortstr, table, tableToAmqplib, wildTable } from './arbitraries.ts'
 

@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { CodecError } from '../../../supervisor/broker/codec/errors.ts'
-import { decodeFields, decodeTable, encodeTable } from '../../../supervisor/broker/codec/fields.ts'
-import { decodeHeader, encodeHeader, readFrames } from '../../../supervisor/broker/codec/frames.ts'
-import { decodeMethod, encodeMethod, type MethodName } from '../../../supervisor/broker/codec/methods.ts'
-import { decodeProperties, encodeProperties, scanProperties } from '../../../supervisor/broker/codec/properties.ts'
-import { SPEC } from '../../../supervisor/broker/codec/spec.ts'
+import { CodecError } from '../../supervisor/amqp/errors.ts'
+import { decodeFields, decodeTable, encodeTable } from '../../supervisor/amqp/fields.ts'
+import { decodeHeader, encodeHeader, readFrames } from '../../supervisor/amqp/frames.ts'
+import { decodeMethod, encodeMethod, type MethodName } from '../../supervisor/amqp/methods.ts'
+import { decodeProperties, encodeProperties, scanProperties } from '../../supervisor/amqp/properties.ts'
+import { SPEC } from '../../supervisor/amqp/spec.ts'
 
 // WARREN_FUZZ is how many mutated frames to try; WARREN_FUZZ_SEED repeats a run.
 const rounds = Number(process.env.WARREN_FUZZ ?? 20_000)

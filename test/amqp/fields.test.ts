@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
-import { CodecError } from '../../../supervisor/broker/codec/errors.ts'
-import { TypedValue } from '../../../supervisor/broker/codec/field-values.ts'
-import { decodeFields, decodeTable, encodeTable, isTable, isTyped } from '../../../supervisor/broker/codec/fields.ts'
+import { CodecError } from '../../supervisor/amqp/errors.ts'
+import { TypedValue } from '../../supervisor/amqp/field-values.ts'
+import { decodeFields, decodeTable, encodeTable, isTable, isTyped } from '../../supervisor/amqp/fields.ts'
 import { amqplibTables } from './amqplib.ts'
 import { asAmqplibReads, table, tableToAmqplib, wildTable } from './arbitraries.ts'
 

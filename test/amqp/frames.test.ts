@@ -11,7 +11,7 @@ import {
   type FrameReader,
   HEARTBEAT,
   readFrames,
-} from '../../../supervisor/broker/codec/frames.ts'
+} from '../../supervisor/amqp/frames.ts'
 
 interface Frame {
   type: number

@@ -1,15 +1,15 @@
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
-import { CodecError } from '../../../supervisor/broker/codec/errors.ts'
+import { CodecError } from '../../supervisor/amqp/errors.ts'
 import {
   decodeMethod,
   encodeMethod,
   METHOD_IDS,
   type MethodName,
   type OutgoingMethod,
-} from '../../../supervisor/broker/codec/methods.ts'
-import { type Domain, SPEC } from '../../../supervisor/broker/codec/spec.ts'
+} from '../../supervisor/amqp/methods.ts'
+import { type Domain, SPEC } from '../../supervisor/amqp/spec.ts'
 import { amqplib, amqplibMethods } from './amqplib.ts'
 import { asAmqplibReads, shortstr, table, tableToAmqplib } from './arbitraries.ts'
 
