@@ -18,7 +18,7 @@ export function prepare(say: (line: string) => void): void {
   const lacksRabbitmq4 = !existsSync(join(root, 'usr/lib/rabbitmq/bin/rabbitmq-server'))
   if (isRootOnDebian()) {
     if (packages.length > 0) attempt(packages.join(', '), 'test/helpers/install-packages.sh', packages)
-    if (lacksRabbitmq4) attempt('RabbitMQ 4', 'test/helpers/install-rabbitmq4.sh', [root])
+    if (lacksRabbitmq4) attempt('RabbitMQ 4', 'test/helpers/install-rabbitmq.sh', ['trixie', root])
   } else {
     const missing = [...packages, ...(lacksRabbitmq4 ? ['RabbitMQ 4'] : [])]
     if (missing.length > 0) say(`Missing, and installed only for root on Debian: ${missing.join(', ')}`)

@@ -2,8 +2,9 @@
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { noPrivateNode, noRabbitmq4, rabbitmq4Root } from '../helpers/broker.ts'
+import { noPrivateNode } from '../helpers/broker.ts'
 import { type BrokerProcess, startBrokerProcess } from '../helpers/broker-process.ts'
+import { rabbitmq40 } from '../helpers/other-rabbitmq.ts'
 import { launchRabbitmq, type RabbitmqNode } from '../helpers/rabbitmq.ts'
 import { removeFolder, type Teardown } from '../helpers/tmp.ts'
 import { isInstalled } from './peers/installed.ts'
@@ -70,7 +71,7 @@ export function createServices(
       if (named.length === 0) throw new Error(`--size: expected one of ${names}; found '${only}'`)
       return named
     },
-    rabbitmq: noRabbitmq4 ? rabbitmq3 : rabbitmqOf(rabbitmq4Root),
+    rabbitmq: rabbitmq40.skip ? rabbitmq3 : rabbitmqOf(rabbitmq40.root),
     rabbitmq3,
     embedded: once(async function startEmbedded() {
       const folder = mkdtempSync(join(tmpdir(), 'warren-bench-'))
@@ -81,7 +82,7 @@ export function createServices(
     }),
     redis: once(() => startRedis(t)),
     has(what) {
-      const why = { bullmq: whyNoBullmq(), rabbitmq3: noPrivateNode, rabbitmq4: noRabbitmq4 }[what]
+      const why = { bullmq: whyNoBullmq(), rabbitmq3: noPrivateNode, rabbitmq4: rabbitmq40.skip }[what]
       if (why && !told.has(what)) say(why)
       told.add(what)
       return !why

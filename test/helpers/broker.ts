@@ -1,12 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Test } from 'tap'
 import { startBroker } from '../../supervisor/index.ts'
-import { launchRabbitmq, type RabbitmqNode, rabbitmqScripts, startRabbitmq } from './rabbitmq.ts'
+import { launchRabbitmq, rabbitmqScripts } from './rabbitmq.ts'
 import { managementAdmin, type RabbitmqAdmin, rabbitmqctlAdmin } from './rabbitmq-admin.ts'
 import { readSharedNode } from './shared-node.ts'
-import type { Teardown } from './tmp.ts'
 import { until } from './until.ts'
 
 /** A place on a broker for one test file or one test: a vhost of a running RabbitMQ, or an embedded broker. */
@@ -28,25 +25,6 @@ export const noRabbitmq: string | false =
 export const noPrivateNode: string | false = rabbitmqScripts()
   ? false
   : 'The tests that stop and start a RabbitMQ are skipped: rabbitmq-server is not installed.'
-
-/** The folder that install-rabbitmq4.sh made, or undefined. */
-export const rabbitmq4Root = process.env.WARREN_RABBITMQ4_ROOT || undefined
-
-/** Why no test can have a RabbitMQ 4 to stop and start, or false: made to be tap's `skip` option. */
-export const noRabbitmq4: string | false = whyNoRabbitmq4()
-
-function whyNoRabbitmq4(): string | false {
-  const skipped = 'The tests that need a RabbitMQ 4 are skipped: WARREN_RABBITMQ4_ROOT'
-  if (!rabbitmq4Root) return `${skipped} is not set. test/helpers/install-rabbitmq4.sh makes a folder for it.`
-  if (!existsSync(join(rabbitmq4Root, 'usr/lib/rabbitmq/bin/rabbitmq-server'))) return `${skipped} holds none.`
-  return process.getuid?.() === 0 ? false : `${skipped} can be used by root only.`
-}
-
-/** Starts a private RabbitMQ 4; closed when the test ends. Where none can be, see `noRabbitmq4`. */
-export function startRabbitmq4(t: Teardown): Promise<RabbitmqNode> {
-  if (noRabbitmq4) throw new Error(noRabbitmq4)
-  return startRabbitmq(t, { root: rabbitmq4Root })
-}
 
 /** Whether a missing RabbitMQ is a failure instead of a skip: where CI or WARREN_REQUIRE_RABBITMQ is set. */
 export function rabbitmqRequired(): boolean {

@@ -1,4 +1,4 @@
-import { noRabbitmq4, rabbitmq4Root } from './broker.ts'
+import { rabbitmq40, rabbitmq43 } from './other-rabbitmq.ts'
 import { type RabbitmqNode, rabbitmqScripts, startRabbitmq } from './rabbitmq.ts'
 import { runRabbitmqctl } from './rabbitmq-admin.ts'
 import type { Teardown } from './tmp.ts'
@@ -19,15 +19,15 @@ export interface Cluster {
 
 /** Why there can be no cluster here, or false: made to be tap's `skip` option. */
 export const noCluster: string | false =
-  rabbitmqScripts() || !noRabbitmq4 ? false : 'The tests of a cluster are skipped: rabbitmq-server is not installed.'
+  newest() || rabbitmqScripts() ? false : 'The tests of a cluster are skipped: rabbitmq-server is not installed.'
 
 // Three nodes share what is one machine: threads that look out for work in a loop are of no use to anybody.
 const ERLANG = '+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none'
 
-/** Starts a cluster, of RabbitMQ 4 where there is one; closed when the test ends. Takes about 20 seconds. */
+/** Starts a cluster, of the newest RabbitMQ that is here; closed when the test ends. Takes about 20 seconds. */
 export async function startCluster(t: Teardown): Promise<Cluster> {
   if (noCluster) throw new Error(noCluster)
-  const options = { root: noRabbitmq4 ? undefined : rabbitmq4Root, erlang: ERLANG }
+  const options = { root: newest(), erlang: ERLANG }
   // Teardowns run in reverse: the first one, whose epmd all of them use, goes last.
   const first = await startRabbitmq(t, options)
   const nodes = [first]
@@ -73,4 +73,9 @@ interface ListedQueue {
   type: string
   members: string[]
   online: string[]
+}
+
+/** The folder of the newest RabbitMQ that has one. */
+function newest(): string | undefined {
+  return [rabbitmq43, rabbitmq40].find(({ skip }) => !skip)?.root
 }

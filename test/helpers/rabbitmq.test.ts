@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { connect } from 'amqplib'
 import t from 'tap'
-import { noPrivateNode, noRabbitmq4, rabbitmq4Root } from './broker.ts'
+import { noPrivateNode } from './broker.ts'
+import { rabbitmq43 } from './other-rabbitmq.ts'
 import { freePort } from './ports.ts'
 import { isAlive, run } from './process.ts'
 import { type RabbitmqOptions, startRabbitmq } from './rabbitmq.ts'
@@ -9,7 +10,7 @@ import { until } from './until.ts'
 
 const kinds: { name: string; skip: string | false; options: RabbitmqOptions }[] = [
   { name: 'a private node', skip: noPrivateNode, options: {} },
-  { name: 'a private node of RabbitMQ 4', skip: noRabbitmq4, options: { root: rabbitmq4Root } },
+  { name: `a private node of ${rabbitmq43.name}`, skip: rabbitmq43.skip, options: { root: rabbitmq43.root } },
 ]
 
 for (const { name, skip, options } of kinds) {

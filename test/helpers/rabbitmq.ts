@@ -71,7 +71,7 @@ export function rabbitmqScripts(): string | undefined {
 
 export interface RabbitmqOptions {
   /**
-   * The root folder of another Debian whose RabbitMQ to start, instead of this machine's: see install-rabbitmq4.sh. Needs
+   * The root folder of another Debian whose RabbitMQ to start, instead of this machine's: see install-rabbitmq.sh. Needs
    * the right to `chroot`.
    */
   root?: string | undefined

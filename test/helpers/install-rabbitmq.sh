@@ -1,15 +1,23 @@
 #!/usr/bin/env bash
-# install-rabbitmq4.sh DIR: makes DIR a folder that rabbitmq4.ts can start RabbitMQ 4.0.5 in: Debian trixie's packages, for a
-# Debian whose own RabbitMQ is older. Needs root, and about a minute. Does nothing where it has been done already.
+# install-rabbitmq.sh RELEASE DIR: makes DIR a folder that rabbitmq.ts can start the RabbitMQ of another Debian release in, for a
+# Debian whose own is older: trixie has RabbitMQ 4.0.5, forky 4.3. Needs root, and one to two minutes. Does nothing where it has
+# been done already.
 set -euo pipefail
 
-[[ $# -eq 1 && $1 == /* ]] || {
-  echo "usage: ${0##*/} DIR (absolute)" >&2
+[[ $# -eq 2 && $1 =~ ^[a-z]+$ && $2 == /* ]] || {
+  echo "usage: ${0##*/} RELEASE DIR (absolute)" >&2
   exit 2
 }
-root=$1
+release=$1 root=$2
+mirror=http://deb.debian.org/debian
 server=usr/lib/rabbitmq/bin/rabbitmq-server
-if [[ -x $root/$server ]]; then exit 0; fi
+# RabbitMQ looks up the node's host there, and not every release brings the file along.
+copy_hosts() { [[ -e $1/etc/hosts ]] || cp /etc/hosts "$1/etc/hosts"; }
+
+if [[ -x $root/$server ]]; then
+  copy_hosts "$root"
+  exit 0
+fi
 
 export DEBIAN_FRONTEND=noninteractive
 if ! command -v debootstrap >/dev/null; then
@@ -27,7 +35,11 @@ tidy() {
 trap tidy EXIT
 tidy
 mkdir -p "$(dirname "$root")"
-debootstrap --variant=minbase trixie "$building"
+# An older debootstrap has no script of a newer release's name. All of Debian's are alike: sid's will do.
+script=$release
+[[ -e /usr/share/debootstrap/scripts/$release ]] || script=sid
+debootstrap --variant=minbase "$release" "$building" "$mirror" "$script"
+copy_hosts "$building"
 
 # Installing it must not start it.
 printf '#!/bin/sh\nexit 101\n' >"$building/usr/sbin/policy-rc.d"

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# rabbitmq40.sh: runs on RabbitMQ 4.0 alone what is tested on every kind of broker; installs that RabbitMQ where it is missing,
+# as root on Debian. For a build that is up to date.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+export WARREN_RABBITMQ4_ROOT=${WARREN_RABBITMQ4_ROOT:-/var/cache/warren/rabbitmq4}
+export WARREN_BROKER='RabbitMQ 4.0'
+test/helpers/install-rabbitmq.sh trixie "$WARREN_RABBITMQ4_ROOT"
+mapfile -t files < <(grep -rlE --include='*.test.js' "contract/brokers.js|'./brokers.js'" dist/test | sort)
+node dist/test/helpers/prepare-tap.js
+npx tap --before= --after= --jobs=1 --timeout=400 "${files[@]}"
