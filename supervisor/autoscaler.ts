@@ -2,9 +2,10 @@
 import { createHash } from 'node:crypto'
 import { hostname } from 'node:os'
 import { StartupError } from './base/errors.ts'
+import type { WorkerSummary } from './base/fleet.ts'
 import { listSources } from './base/sources.ts'
 import { openMachines } from './messaging/machines.ts'
-import { queuesOf, workQueue } from './messaging/topology.ts'
+import { deadLettersOf, queuesOf } from './messaging/topology.ts'
 import { main, type ProcessContext, type Service } from './process/main.ts'
 import { workersOf } from './process/workers.ts'
 import { type Autoscale, autoscale } from './scaling/autoscale.ts'
@@ -12,7 +13,7 @@ import { trackInstances } from './scaling/fleet.ts'
 import { openAsleep, watchPins } from './scaling/notes.ts'
 import { connectPm2 } from './scaling/pm2.ts'
 import { ownInstances } from './scaling/project.ts'
-import { heartbeatOf, viewOf } from './scaling/view.ts'
+import { heartbeatOf, viewOf, type WorkerQueues } from './scaling/view.ts'
 
 const NAME = 'autoscaler'
 
@@ -42,7 +43,7 @@ async function startAutoscaler({ config, log, report, root }: ProcessContext): P
     name: NAME,
     log,
     heartbeat: () => heartbeatOf({ ...machine, scaler }),
-    view: () => viewOf({ ...machine, scaler, machines, queueOf: (worker) => workQueue(worker.name, worker) ?? null }),
+    view: () => viewOf({ ...machine, scaler, machines, queuesOf: queuesByContent }),
     onState: tell,
   })
   scaler = autoscale({
@@ -69,4 +70,9 @@ async function startAutoscaler({ config, log, report, root }: ProcessContext): P
       await pm2.disconnect()
     },
   }
+}
+
+function queuesByContent(worker: WorkerSummary): WorkerQueues {
+  const [work = null, suspects = null] = queuesOf(worker.name, worker)
+  return { work, suspects, dead: deadLettersOf(worker.name, worker) }
 }

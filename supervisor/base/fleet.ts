@@ -51,6 +51,10 @@ export interface WorkerView extends WorkerSummary {
   readonly depth: number | null
   /** Messages that are being handled; null: not known. */
   readonly inProgress: number | null
+  /** Dead letters; null: not known, or not there yet. */
+  readonly dead: number | null
+  /** Messages that may have ended their process and wait to be handled alone; null: as `dead`. */
+  readonly suspects: number | null
   readonly instances: readonly InstanceView[]
   /** Instances that there should be on all machines; null where nobody scales it. */
   readonly desired: number | null

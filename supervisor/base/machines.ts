@@ -6,7 +6,15 @@ export interface Heartbeat {
   readonly id: string
   readonly host: string
   /** By worker, all that run there. */
-  readonly workers: Readonly<Record<string, { readonly instances: number; readonly inProgress: number | null }>>
+  readonly workers: ReadonlyMap<string, WorkerLoad>
+}
+
+/** What a machine runs of a worker. */
+export interface WorkerLoad {
+  /** Instances that take messages. */
+  readonly instances: number
+  /** Messages that these are handling; null: not known. */
+  readonly inProgress: number | null
 }
 
 /** What a queue holds. */

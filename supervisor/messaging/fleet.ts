@@ -97,6 +97,8 @@ function mergeWorker(one: WorkerView, other: WorkerView): WorkerView {
     depth: one.depth ?? other.depth,
     inProgress: one.inProgress === null || other.inProgress === null ? null : one.inProgress + other.inProgress,
     instances: [...one.instances, ...other.instances],
+    dead: one.dead ?? other.dead,
+    suspects: one.suspects ?? other.suspects,
     desired: one.desired ?? other.desired,
     pinned: { ...one.pinned, ...other.pinned },
     decisions: [...one.decisions, ...other.decisions].sort((a, b) => (a.at > b.at ? -1 : 1)).slice(0, DECISIONS),

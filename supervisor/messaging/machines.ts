@@ -3,7 +3,7 @@ import type { Channel, ConsumeMessage } from 'amqplib'
 import { reasonOf } from '../base/errors.ts'
 import type { MachineView } from '../base/fleet.ts'
 import type { Logger } from '../base/log.ts'
-import type { Depth, Heartbeat } from '../base/machines.ts'
+import type { Depth, Heartbeat, WorkerLoad } from '../base/machines.ts'
 import { type AskDepth, createDepths } from './depths.ts'
 import type { Link } from './link.ts'
 import { openSession, type SessionState } from './session.ts'
@@ -90,7 +90,7 @@ export function openMachines({ urls, name, log, heartbeat, view, onState }: Mach
   function tell(type: string): void {
     if (!current || session.state.status === 'blocked') return
     try {
-      current.channel.publish(AUTOSCALERS, '', Buffer.from(JSON.stringify(heartbeat())), { type, appId })
+      current.channel.publish(AUTOSCALERS, '', write(heartbeat()), { type, appId })
     } catch {
       // The channel has just gone; the session is about to be told.
     }
@@ -186,20 +186,23 @@ function isType(type: unknown): type is string {
   return Object.values<unknown>(TYPES).includes(type)
 }
 
+function write({ workers, ...machine }: Heartbeat): Buffer {
+  return Buffer.from(JSON.stringify({ ...machine, workers: Object.fromEntries(workers) }))
+}
+
 // The exchange is open to every client of the broker.
 function parse(content: Buffer): Heartbeat | undefined {
   try {
-    const { id, host, workers } = JSON.parse(content.toString()) as Heartbeat
-    const isNamed = typeof id === 'string' && typeof host === 'string'
-    return isNamed && typeof workers === 'object' && Object.values(workers).every(isLoad)
-      ? { id, host, workers }
-      : undefined
+    const { id, host, workers } = JSON.parse(content.toString()) as { id: unknown; host: unknown; workers: object }
+    if (typeof id !== 'string' || typeof host !== 'string' || typeof workers !== 'object') return undefined
+    const loads = Object.entries<WorkerLoad>(workers as Record<string, WorkerLoad>)
+    return loads.every(([, load]) => isLoad(load)) ? { id, host, workers: new Map(loads) } : undefined
   } catch {
     return undefined
   }
 }
 
-function isLoad({ instances, inProgress }: Heartbeat['workers'][string]): boolean {
+function isLoad({ instances, inProgress }: WorkerLoad): boolean {
   const isCount = (value: unknown) => Number.isInteger(value) && (value as number) >= 0
   return isCount(instances) && (inProgress === null || isCount(inProgress))
 }

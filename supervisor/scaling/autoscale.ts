@@ -174,7 +174,7 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
       const one = followed.get(name)
       if (running.length === 0) return []
       if (!one || isStopped(name)) return [{ name, instances: running, wanted: undefined }]
-      const wanted = pinned[name] ?? partOf(one.desired, name, [id, ...machinesOf(name, machines)], id)
+      const wanted = pinned.get(name) ?? partOf(one.desired, name, [id, ...machinesOf(name, machines)], id)
       return [{ name, instances: running, wanted }]
     })
   }
@@ -197,7 +197,10 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
     const running = instances.running(name).filter(({ phase }) => phase !== 'asleep')
     const counts = [
       ...running.map(({ inProgress }) => inProgress),
-      ...machines.flatMap(({ workers: theirs }) => (theirs[name] ? [theirs[name].inProgress ?? undefined] : [])),
+      ...machines.flatMap(({ workers: theirs }) => {
+        const load = theirs.get(name)
+        return load ? [load.inProgress ?? undefined] : []
+      }),
     ]
     // A queue whose leader is slow answers that it has nothing, and nobody who takes it. Somebody does, or is about to.
     const isTaken =
@@ -253,7 +256,7 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
       scale,
       load,
       desired,
-      pin: pins()[worker],
+      pin: pins().get(worker),
       machines: machinesOf(worker, machines).length + 1,
       wanted: placements.find(({ name }) => name === worker)?.wanted ?? 0,
       target: targets(placements, ceiling).get(worker) ?? 0,
@@ -285,9 +288,9 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
 }
 
 function machinesOf(name: string, machines: readonly Heartbeat[]): string[] {
-  return machines.flatMap((machine) => (machine.workers[name] ? [machine.id] : []))
+  return machines.flatMap((machine) => (machine.workers.has(name) ? [machine.id] : []))
 }
 
 function instancesOf(name: string, machines: readonly Heartbeat[]): number {
-  return machines.reduce((sum, { workers }) => sum + (workers[name]?.instances ?? 0), 0)
+  return machines.reduce((sum, { workers }) => sum + (workers.get(name)?.instances ?? 0), 0)
 }

@@ -4,14 +4,15 @@ import { join } from 'node:path'
 import { StartupError } from '../base/errors.ts'
 
 /** Workers that are pinned to a number of instances on this machine, by `warren scale`. */
-export type Pins = Readonly<Record<string, number>>
+export type Pins = ReadonlyMap<string, number>
 
 /** @throws StartupError for a file that holds something else */
 export function readPins(dataDir: string): Pins {
   const pins = read(dataDir, 'pins.json', {})
   const isValid = isObject(pins) && Object.values(pins).every((count) => Number.isInteger(count) && Number(count) >= 0)
   if (!isValid) throw invalid(dataDir, 'pins.json', 'numbers of instances by worker')
-  return pins as Pins
+  // Workers are named by users: a Map has no entry that nobody has made, such as `constructor`.
+  return new Map(Object.entries(pins as Record<string, number>))
 }
 
 /**
@@ -19,7 +20,7 @@ export function readPins(dataDir: string): Pins {
  * @param onError is told once of each change of the file that leaves it unusable
  */
 export function watchPins(dataDir: string, onError: (error: Error) => void): () => Pins {
-  let pins: Pins = {}
+  let pins: Pins = new Map()
   let seen: number | undefined
   return function current() {
     const changed = statSync(pathOf(dataDir, 'pins.json'), { throwIfNoEntry: false })?.mtimeMs
@@ -36,8 +37,10 @@ export function watchPins(dataDir: string, onError: (error: Error) => void): () 
 
 /** Pins a worker, or releases it. */
 export function writePin(dataDir: string, worker: string, instances: number | undefined): void {
-  const { [worker]: _, ...others } = readPins(dataDir)
-  write(dataDir, 'pins.json', instances === undefined ? others : { ...others, [worker]: instances })
+  const pins = new Map(readPins(dataDir))
+  if (instances === undefined) pins.delete(worker)
+  else pins.set(worker, instances)
+  write(dataDir, 'pins.json', Object.fromEntries(pins))
 }
 
 /** Workers that the autoscaler has stopped and will wake, unlike those that somebody has stopped by hand. */

@@ -32,11 +32,11 @@ export function heartbeatOf({
   return {
     id,
     host,
-    workers: Object.fromEntries(
-      known.map(([name, running]) => [
-        name,
-        { instances: live(running).length, inProgress: sum(running.map(({ inProgress }) => inProgress ?? null)) },
-      ]),
+    workers: new Map(
+      known.map(([name, running]) => {
+        const taking = live(running)
+        return [name, { instances: taking.length, inProgress: sum(taking.map(({ inProgress }) => inProgress ?? null)) }]
+      }),
     ),
   }
 }
@@ -47,7 +47,14 @@ export interface ViewOptions extends Machine {
     readonly others: readonly Heartbeat[] | undefined
     depth(queue: string): Promise<Depth | undefined>
   }
-  readonly queueOf: (worker: WorkerSummary) => string | null
+  readonly queuesOf: (worker: WorkerSummary) => WorkerQueues
+}
+
+/** A worker's queues by what they hold; null where each of its processes has one of its own. */
+export interface WorkerQueues {
+  readonly work: string | null
+  readonly suspects: string | null
+  readonly dead: string
 }
 
 /** What whoever asks gets to see of this machine. */
@@ -65,16 +72,21 @@ export async function viewOf(options: ViewOptions): Promise<MachineView> {
 }
 
 async function workerView(worker: WorkerSummary, options: ViewOptions): Promise<WorkerView> {
-  const { id, host, instances, pins, scaler, machines, queueOf } = options
+  const { id, host, instances, pins, scaler, machines, queuesOf } = options
   const { name } = worker
-  const queue = queueOf(worker)
-  const found = queue === null ? undefined : await machines.depth(queue)
+  const queues = queuesOf(worker)
+  // Only now that somebody asks: what decides nothing is not looked at again and again.
+  const [waiting, suspects, dead] = await Promise.all(
+    [queues.work, queues.suspects, queues.dead].map((queue) => (queue === null ? undefined : machines.depth(queue))),
+  )
   const load = scaler?.load(name)
-  const pin = pins()[name]
+  const pin = pins().get(name)
   return {
     ...worker,
-    queue,
-    depth: found?.messages ?? load?.ready ?? null,
+    queue: queues.work,
+    depth: waiting?.messages ?? load?.ready ?? null,
+    dead: dead?.messages ?? null,
+    suspects: suspects?.messages ?? null,
     inProgress: sum(instances.running(name).map(({ inProgress }) => inProgress ?? null)),
     instances: instances.of(name).map((one): InstanceView => {
       const isRunning = one.status === 'online' || one.status === 'launching'

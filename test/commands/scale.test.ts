@@ -17,13 +17,13 @@ t.test('pins a worker, and releases it', async (t) => {
       progress() {},
     })
   const pins = watchPins(dataDir, (error) => t.fail(error.message))
-  t.same(pins(), {})
+  t.same(pins(), new Map())
   await run('resize', '3')
-  t.same(pins(), { resize: 3 })
+  t.same(pins(), new Map([['resize', 3]]))
   await run('resize', '0')
-  t.same(readPins(dataDir), { resize: 0 })
+  t.same(readPins(dataDir), new Map([['resize', 0]]))
   await run('resize', 'auto')
-  t.same(readPins(dataDir), {})
+  t.same(readPins(dataDir), new Map())
   t.same(lines, [
     'resize is pinned to 3 on this machine, until `npx warren scale resize auto`.',
     'resize is pinned to 0 on this machine, until `npx warren scale resize auto`.',
@@ -53,11 +53,22 @@ t.test('a file that somebody has broken', async (t) => {
   writePin(dataDir, 'resize', 2)
   const errors: string[] = []
   const pins = watchPins(dataDir, ({ message }) => errors.push(message))
-  t.same(pins(), { resize: 2 })
+  t.same(pins(), new Map([['resize', 2]]))
   writeFileSync(join(dataDir, 'scaling/pins.json'), '{"resize":')
-  t.same(pins(), { resize: 2 }, 'the last ones that could be read')
+  t.same(pins(), new Map([['resize', 2]]), 'the last ones that could be read')
   pins()
   t.match(errors, [/pins\.json: expected numbers of instances by worker, found something else/])
   t.equal(errors.length, 1, 'told once')
   t.throws(() => readPins(dataDir), { code: 'WARREN_SCALING_FILE' })
+})
+
+t.test('a worker may have the name of what every object has', async (t) => {
+  const dataDir = t.testdir({})
+  for (const name of ['constructor', 'toString', '__proto__']) {
+    t.equal(readPins(dataDir).get(name), undefined, `${name} is not pinned`)
+    writePin(dataDir, name, 3)
+    t.equal(readPins(dataDir).get(name), 3)
+  }
+  writePin(dataDir, 'constructor', undefined)
+  t.same([...readPins(dataDir).keys()], ['toString', '__proto__'])
 })

@@ -16,6 +16,8 @@ export function aWorker(changes: Partial<WorkerView> = {}): WorkerView {
     queue: 'images',
     depth: 12,
     inProgress: 6,
+    dead: 2,
+    suspects: 0,
     instances: [
       { host: 'one', ...instance },
       { host: 'two', ...instance, id: 7 },

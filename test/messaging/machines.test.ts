@@ -31,7 +31,7 @@ for (const { name, skip, start } of brokers) {
   })
 }
 
-const WORKERS: Heartbeat['workers'] = { thumbnail: { instances: 2, inProgress: 7 } }
+const WORKERS: Heartbeat['workers'] = new Map([['thumbnail', { instances: 2, inProgress: 7 }]])
 
 interface TestMachine extends Machines {
   /** The ids of the others; undefined while not known. */
@@ -150,7 +150,7 @@ async function garbage(t: Test, broker: Broker): Promise<void> {
   const a = machine(t, broker.url, 'a')
   await sees(a, [])
   const channel = await bench(t, broker.url).channel()
-  const good = { id: 'x', host: 'x', workers: WORKERS }
+  const good = { id: 'x', host: 'x', workers: Object.fromEntries(WORKERS) }
   const send = (body: unknown, properties = {}) =>
     channel.publish(AUTOSCALERS, '', Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)), properties)
   const heartbeat = { type: 'heartbeat' }
@@ -175,7 +175,7 @@ async function garbage(t: Test, broker: Broker): Promise<void> {
   await sees(a, ['b'])
   t.equal(a.state.status, 'ready')
   t.same(a.answers, ['unknown', '', 'b'], 'nothing but the one good message has counted')
-  t.same(a.others, [{ ...good, id: 'b' }])
+  t.same(a.others, [{ ...good, id: 'b', workers: WORKERS }])
   // What answers a question with garbage does not keep the others' answers away.
   const { queue } = await channel.assertQueue('', { exclusive: true })
   await channel.bindQueue(queue, AUTOSCALERS, '')
@@ -187,7 +187,10 @@ async function garbage(t: Test, broker: Broker): Promise<void> {
 
 async function merge(t: Test, broker: Broker): Promise<void> {
   const a = machine(t, broker.url, 'a', () => [worker('a', { desired: 3, inProgress: 1 })])
-  const b = machine(t, broker.url, 'b', () => [worker('b', { depth: 5, inProgress: 2 }), worker('b', { name: 'mail' })])
+  const b = machine(t, broker.url, 'b', () => [
+    worker('b', { depth: 5, dead: 7, inProgress: 2 }),
+    worker('b', { name: 'mail' }),
+  ])
   await Promise.all([sees(a, ['b']), sees(b, ['a'])])
   const gone = `amqp://127.0.0.1:${await freePort()}`
   const began = performance.now()
@@ -195,7 +198,15 @@ async function merge(t: Test, broker: Broker): Promise<void> {
   t.ok(performance.now() - began < 1_500, 'as soon as both have answered, by the node that is there')
   t.match(shown, [
     { name: 'mail', instances: [{ host: 'b' }] },
-    { name: 'thumbnail', desired: 3, depth: 5, inProgress: 3, instances: [{ host: 'a' }, { host: 'b' }] },
+    {
+      name: 'thumbnail',
+      desired: 3,
+      depth: 5,
+      dead: 7,
+      suspects: null,
+      inProgress: 3,
+      instances: [{ host: 'a' }, { host: 'b' }],
+    },
   ])
   t.equal(shown.length, 2)
 }
@@ -208,6 +219,8 @@ function worker(host: string, view: Partial<WorkerView> = {}): WorkerView {
     queue: 'thumbnail',
     depth: null,
     inProgress: null,
+    dead: null,
+    suspects: null,
     desired: null,
     pinned: {},
     decisions: [],

@@ -9,10 +9,10 @@ import { testLog } from '../helpers/messaging.ts'
 import { until } from '../helpers/until.ts'
 
 const COOLDOWN = 500
-const worker = { name: 'work', concurrency: 10, scale: { min: 0, max: 4, messagesPerInstance: 50, cooldown: COOLDOWN } }
+const worker = { concurrency: 10, scale: { min: 0, max: 4, messagesPerInstance: 50, cooldown: COOLDOWN } }
 
 /** A machine with one instance and a full queue, and a broker and a pm2 that do as they are told. */
-function machine(t: Test) {
+function machine(t: Test, name = 'work') {
   let running: Running[] = [{ id: 0, phase: 'live', inProgress: 0 }]
   const made = {
     depth: { messages: 200, consumers: 1 } as Depth | undefined,
@@ -22,8 +22,10 @@ function machine(t: Test) {
     get live() {
       return running.filter(({ phase }) => phase === 'live').length
     },
+    decisions: () => scaler.decisions,
+    desired: () => scaler.load(name)?.desired,
     stopByHand: () => set(running.map((one) => ({ ...one, phase: 'asleep' }))),
-    isLeftAlone: () => scaler.isLeftAlone('work'),
+    isLeftAlone: () => scaler.isLeftAlone(name),
     /** Resolves when it has looked again that often. */
     async looked(times: number) {
       const goal = made.looks + times
@@ -37,7 +39,7 @@ function machine(t: Test) {
   const scaler = autoscale({
     id: 'a',
     host: 'a',
-    workers: [worker as unknown as WorkerSummary],
+    workers: [{ ...worker, name } as unknown as WorkerSummary],
     queuesOf: () => ['work'],
     instances: {
       refresh: async () => void made.looks++,
@@ -55,7 +57,7 @@ function machine(t: Test) {
     },
     others: () => made.others,
     depth: async () => made.depth,
-    pins: () => ({}),
+    pins: () => new Map(),
     asleep: { has: () => false, add() {}, delete() {} },
     ceiling: 16,
     log: testLog().log,
@@ -106,4 +108,17 @@ t.test('what is stopped by hand here is for the others to run', async (t) => {
   await until(one.isLeftAlone, { what: 'it to be noticed' })
   await one.looked(LONG)
   t.equal(one.live, 0)
+})
+
+t.test('a worker may have the name of what every object has', async (t) => {
+  async function stays(name: string): Promise<void> {
+    const one = machine(t, name)
+    one.others = [{ id: 'b', host: 'b', workers: new Map([['other', { instances: 2, inProgress: 3 }]]) }]
+    one.depth = { messages: 1, consumers: 1 }
+    await until(() => one.desired() === 1, { what: `${name} to be worth one instance` })
+    await one.looked(LONG)
+    t.equal(one.live, 1, name)
+    t.same(one.decisions(), [], 'nothing was done about it')
+  }
+  await Promise.all(['constructor', 'toString', 'valueOf', 'hasOwnProperty'].map(stays))
 })
