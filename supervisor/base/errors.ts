@@ -104,17 +104,23 @@ export class BrokerUnavailableError extends UnavailableError {
   }
 }
 
-/** The broker has stopped reading (a memory or disk alarm). The message may still be delivered later. */
+/** The broker takes no messages for now (a memory or disk alarm); the message was not sent. */
 export class BrokerBlockedError extends UnavailableError {
   constructor(reason: string) {
-    super('WARREN_BROKER_BLOCKED', `The broker accepts no messages: ${reason}. Try again when its alarm has cleared.`)
+    super(
+      'WARREN_BROKER_BLOCKED',
+      `The broker accepts no messages: ${reason}. Nothing was sent; try again when its alarm has cleared.`,
+    )
   }
 }
 
-/** The connection ended before the broker confirmed; the message may or may not have arrived. Send again, same id. */
+/** No confirm came before the connection ended, or an alarm began: it may have arrived, or may yet. Send again, same id. */
 export class ConfirmLostError extends UnavailableError {
   constructor(address: string, reason: string) {
-    super('WARREN_CONFIRM_LOST', `The broker did not confirm the message for ${address}: ${reason}. Send it again.`)
+    super(
+      'WARREN_CONFIRM_LOST',
+      `The broker did not confirm the message for ${address}: ${reason}. It may have arrived: send it again with the same id.`,
+    )
   }
 }
 

@@ -165,7 +165,8 @@ export function openClient({ urls, name, log }: ClientOptions): Client {
     const before = bare ? {} : kept(properties.headers)
     const own = { messageId: id, headers: { ...before, ...headers }, persistent: true, mandatory: true } as const
     const all = { ...kept(properties), ...own }
-    const message: Outgoing = { ...to, body, properties: all, unroutable: 'It was deleted meanwhile.' }
+    const unroutable = 'It was deleted meanwhile.'
+    const message: Outgoing = { ...to, body, properties: all, unroutable, outlastsAlarm: true }
     try {
       await publisher.publish(message)
     } catch (error) {

@@ -24,6 +24,11 @@ export interface Outgoing {
   unroutable?: string
   /** Told that the broker has no queue for it, before that is an error. */
   onUnroutable?: () => void
+  /**
+   * Once written, it waits for its confirm for as long as an alarm lasts. For copies of what is still in a queue: one that
+   * is sent again because its confirm is late is a message too many.
+   */
+  outlastsAlarm?: boolean
 }
 
 /** Messages on the wire without a confirm: enough to keep a broker busy, few enough to lose little time on a loss. */
@@ -32,7 +37,10 @@ const MAX_IN_FLIGHT = 1_000
 const MAX_WAITING_BYTES = 64 * 1024 * 1024
 /** Bytes that a message costs beside its body. */
 const OVERHEAD = 512
-/** Milliseconds that messages in flight get when an alarm blocks the connection: most were taken before it. */
+/**
+ * Milliseconds that messages in flight get when an alarm blocks the connection. Most were taken before it; the others the
+ * broker takes when the alarm clears, which may take long: their senders are told that they may arrive.
+ */
 const BLOCKED_GRACE = 500
 /** Milliseconds after which a broker that does not confirm is taken for lost. */
 const CONFIRM_TIMEOUT = 30_000
@@ -71,6 +79,7 @@ export function createPublisher(unavailable: () => string): Publisher {
   let current: Link | undefined
   let writable = true
   let blocked: string | undefined
+  let grace: NodeJS.Timeout | undefined
   let idle: (() => void)[] = []
 
   function publish(message: Outgoing): Promise<void> {
@@ -86,7 +95,14 @@ export function createPublisher(unavailable: () => string): Publisher {
   }
 
   function pump(): void {
-    while (channel && current && writable && waiting.length > 0 && inFlight.size < MAX_IN_FLIGHT) {
+    while (
+      channel &&
+      current &&
+      writable &&
+      blocked === undefined &&
+      waiting.length > 0 &&
+      inFlight.size < MAX_IN_FLIGHT
+    ) {
       const pending = waiting.shift() as Pending
       waitingBytes -= pending.message.body.length + OVERHEAD
       write(channel, current, pending)
@@ -100,7 +116,7 @@ export function createPublisher(unavailable: () => string): Publisher {
   function write(on: ConfirmChannel, { wire }: Link, pending: Pending): void {
     const { message } = pending
     inFlight.add(pending)
-    pending.sentAt = Date.now()
+    pending.sentAt = performance.now()
     try {
       writable = wire.publish(on, message, message.body, (error) => settle(pending, error))
     } catch (error) {
@@ -143,6 +159,7 @@ export function createPublisher(unavailable: () => string): Publisher {
   function detach(reason: string): void {
     channel = undefined
     current = undefined
+    clearTimeout(grace)
     returned.clear()
     const lost = [...inFlight]
     inFlight.clear()
@@ -174,7 +191,7 @@ export function createPublisher(unavailable: () => string): Publisher {
       link.lost.throwIfAborted()
       const watch = setInterval(function watchConfirms() {
         const oldest = inFlight.first
-        if (!oldest || blocked !== undefined || Date.now() - oldest.sentAt < CONFIRM_TIMEOUT) return
+        if (!oldest || blocked !== undefined || performance.now() - oldest.sentAt < CONFIRM_TIMEOUT) return
         link.fail(new Error(`the broker has confirmed nothing for ${CONFIRM_TIMEOUT} ms`))
       }, CONFIRM_TIMEOUT / 10)
       link.lost.addEventListener('abort', () => {
@@ -190,15 +207,19 @@ export function createPublisher(unavailable: () => string): Publisher {
 
     block(reason) {
       blocked = reason
+      clearTimeout(grace)
       if (reason === undefined) {
         // The time of the alarm is not the broker's to answer for.
-        for (const pending of inFlight) pending.sentAt = Date.now()
+        for (const pending of inFlight) pending.sentAt = performance.now()
+        pump()
         return
       }
       rejectWaiting(() => new BrokerBlockedError(reason))
-      setTimeout(function rejectUnconfirmed() {
-        if (blocked === undefined) return
-        for (const { reject } of inFlight) reject(new BrokerBlockedError(blocked))
+      // They stay in flight, where a late confirm finds them.
+      grace = setTimeout(function rejectUnconfirmed() {
+        for (const { message, reject } of inFlight) {
+          if (!message.outlastsAlarm) reject(new ConfirmLostError(message.address, reason))
+        }
       }, BLOCKED_GRACE)
     },
 
