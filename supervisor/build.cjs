@@ -5,10 +5,13 @@
 const { spawnSync } = require('node:child_process')
 const fs = require('node:fs')
 const { basename, dirname, join, relative } = require('node:path')
+const { lockFile } = require('./base/lock-file.cjs')
 
 const FOLDERS = ['supervisor', 'workers', 'routes', 'test']
 const SETTINGS = ['tsconfig.json', 'package.json']
 const SOURCE = /(?<!\.d)\.(ts|mts|cts)$/
+/** Milliseconds that a build takes at most, for those who can't look at its process. */
+const BUILD_MS = 120_000
 const COMPILED = /\.(?:d\.)?([mc]?)[jt]s(?:\.map)?$/
 
 /** Thrown when the sources don't compile; its message is what the compiler said. */
@@ -104,33 +107,11 @@ function filesBelow(folder) {
   })
 }
 
-/** Waits until this process alone holds the lock file; one whose process is gone does not count. */
+/** Waits until this process alone holds the lock file. */
 function lock(file) {
-  for (;;) {
-    try {
-      fs.writeFileSync(file, String(process.pid), { flag: 'wx' })
-      return () => fs.rmSync(file, { force: true })
-    } catch (error) {
-      if (error.code !== 'EEXIST') throw error
-    }
-    if (isStale(file)) fs.rmSync(file, { force: true })
-    else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
-  }
-}
-
-function isStale(file) {
-  const stat = fs.statSync(file, { throwIfNoEntry: false })
-  if (!stat) return false
-  const pid = Number(read(file))
-  // Created a moment ago and not written yet, or left behind that way.
-  if (!pid) return Date.now() - stat.mtimeMs > 5_000
-  try {
-    process.kill(pid, 0)
-    // A build takes seconds: after minutes the number belongs to another process.
-    return Date.now() - stat.mtimeMs > 300_000
-  } catch (error) {
-    return error.code === 'ESRCH'
-  }
+  const held = lockFile(file, { silenceMs: BUILD_MS })
+  while (!held.take()) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
+  return held.release
 }
 
 function read(file) {

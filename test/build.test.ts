@@ -10,7 +10,10 @@ async function createSmallProject(t: Test): Promise<TestProject> {
   const project = await createProject(t)
   const supervisor = join(project.root, 'supervisor')
   for (const entry of readdirSync(supervisor)) {
-    if (entry !== 'build.cjs') rmSync(join(supervisor, entry), { recursive: true })
+    if (entry !== 'build.cjs' && entry !== 'base') rmSync(join(supervisor, entry), { recursive: true })
+  }
+  for (const entry of readdirSync(join(supervisor, 'base'))) {
+    if (entry !== 'lock-file.cjs') rmSync(join(supervisor, 'base', entry))
   }
   project.write('workers/a.ts', 'export const a = 1\n')
   project.write('workers/b.ts', 'export const b = 1\n')
@@ -83,7 +86,8 @@ t.test('builds at the same time take turns; the lock of one that was killed does
 
   const dead = project.spawn('build')
   await outputOf(dead)
-  project.write('dist/.build-lock', String(dead.pid))
+  // 1 is always there, and has never built anything.
+  project.write('dist/.build-lock', '1')
   project.write('workers/a.ts', 'export const a = 4\n')
   t.match(await project.npm('build'), { code: 0, stdout: /Compiled/ })
   t.notOk(existsSync(join(project.root, 'dist/.build-lock')))

@@ -1,51 +1,38 @@
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { lockFile } from '#lock-file'
+
+/** Milliseconds between two signs of life to those who can't look at this process. */
+const TOUCH_EVERY = 2_000
+/** Milliseconds without one until it counts as gone for them. */
+const SILENCE_MS = 15_000
+/** Milliseconds between two tries. */
+const RETRY_MS = 50
 
 /**
- * Runs an action while no other process runs one under the same file; waits for its turn.
+ * Runs an action while no other process runs one under the same file; waits for its turn. A holder that is killed has
+ * the lock no longer.
  * @param onWait is called once if another process is at it
  */
 export async function withLock<T>(file: string, action: () => Promise<T>, onWait: () => void = () => {}): Promise<T> {
   mkdirSync(dirname(file), { recursive: true })
+  const lock = lockFile(file, { silenceMs: SILENCE_MS })
   let waited = false
-  while (!acquire(file)) {
+  while (!lock.take()) {
     if (!waited) onWait()
     waited = true
-    await sleep(50)
+    await sleep(RETRY_MS)
   }
-  const release = () => rmSync(file, { force: true })
+  const release = () => lock.release()
+  const timer = setInterval(() => lock.touch(), TOUCH_EVERY)
+  timer.unref()
   process.once('exit', release)
   try {
     return await action()
   } finally {
+    clearInterval(timer)
     process.off('exit', release)
     release()
-  }
-}
-
-function acquire(file: string): boolean {
-  try {
-    writeFileSync(file, String(process.pid), { flag: 'wx' })
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    if (isAbandoned(file)) rmSync(file, { force: true })
-    return false
-  }
-}
-
-/** Whether the process that wrote the file has ended without removing it. */
-function isAbandoned(file: string): boolean {
-  const stat = statSync(file, { throwIfNoEntry: false })
-  if (!stat) return false
-  try {
-    const pid = Number(readFileSync(file, 'utf8'))
-    // Created a moment ago and not written yet, or left behind that way.
-    if (!pid) return Date.now() - stat.mtimeMs > 5_000
-    process.kill(pid, 0)
-    return false
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH'
   }
 }

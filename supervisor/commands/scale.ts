@@ -15,7 +15,7 @@ const MOST = 1_000
 export async function runScale(
   args: string[],
   workers: () => Promise<readonly WorkerSummary[]>,
-  pin: (worker: string, instances: number | undefined) => void,
+  pin: (worker: string, instances: number | undefined) => Promise<void>,
   output: Output,
 ): Promise<void> {
   const [name, count, ...others] = parseArgs({ args, options: {}, allowPositionals: true }).positionals
@@ -35,7 +35,7 @@ export async function runScale(
   if (instances !== undefined && !(Number.isInteger(instances) && instances >= 0 && instances <= MOST)) {
     throw usage(`expected auto, or a whole number from 0 to ${MOST}; found '${count}'`)
   }
-  pin(name, instances)
+  await pin(name, instances)
   output.print(
     instances === undefined
       ? `${name} follows its load again.`

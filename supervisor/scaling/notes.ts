@@ -2,6 +2,7 @@
 import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { StartupError } from '../base/errors.ts'
+import { withLock } from '../base/lock.ts'
 
 /** Workers that are pinned to a number of instances on this machine, by `warren scale`. */
 export type Pins = ReadonlyMap<string, number>
@@ -35,12 +36,14 @@ export function watchPins(dataDir: string, onError: (error: Error) => void): () 
   }
 }
 
-/** Pins a worker, or releases it. */
-export function writePin(dataDir: string, worker: string, instances: number | undefined): void {
-  const pins = new Map(readPins(dataDir))
-  if (instances === undefined) pins.delete(worker)
-  else pins.set(worker, instances)
-  write(dataDir, 'pins.json', Object.fromEntries(pins))
+/** Pins a worker, or releases it; whoever writes another pin at the same time waits, so that both count. */
+export async function writePin(dataDir: string, worker: string, instances: number | undefined): Promise<void> {
+  await withLock(`${pathOf(dataDir, 'pins.json')}.lock`, async () => {
+    const pins = new Map(readPins(dataDir))
+    if (instances === undefined) pins.delete(worker)
+    else pins.set(worker, instances)
+    write(dataDir, 'pins.json', Object.fromEntries(pins))
+  })
 }
 
 /** Workers that the autoscaler has stopped and will wake, unlike those that somebody has stopped by hand. */

@@ -1,4 +1,6 @@
-import { writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { runScale } from '../../supervisor/commands/scale.ts'
@@ -31,8 +33,34 @@ t.test('pins a worker, and releases it', async (t) => {
   ])
 })
 
+t.test('eight at once lose no pin', async (t) => {
+  const dataDir = t.testdir({})
+  const notes = new URL('../../supervisor/scaling/notes.js', import.meta.url).href
+  const program = `
+    import { writePin } from '${notes}'
+    process.stdin.once('data', async () => {
+      for (let n = 1; n <= 5; n++) await writePin(process.argv[1], process.argv[2], n)
+      process.exit(0)
+    })
+    process.stdout.write('.')`
+  const children = Array.from({ length: 8 }, (_, n) =>
+    spawn(process.execPath, ['--input-type=module', '-e', program, dataDir, `worker${n}`], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    }),
+  )
+  const ended = children.map((child) => once(child, 'close'))
+  await Promise.all(children.map((child) => once(child.stdout, 'data')))
+  for (const child of children) child.stdin.write('go')
+  t.same(
+    (await Promise.all(ended)).map(([code]) => code),
+    children.map(() => 0),
+  )
+  t.same(Object.fromEntries(readPins(dataDir)), Object.fromEntries(children.map((_, n) => [`worker${n}`, 5])))
+  t.same(readdirSync(join(dataDir, 'scaling')), ['pins.json'])
+})
+
 t.test('refuses what makes no sense, and changes nothing', async (t) => {
-  const pin = () => t.fail('nothing is pinned')
+  const pin = async () => void t.fail('nothing is pinned')
   const cases: [string[], RegExp][] = [
     [[], /expected `warren scale NAME auto` or/],
     [['resize'], /expected `warren scale NAME auto` or/],
@@ -50,7 +78,7 @@ t.test('refuses what makes no sense, and changes nothing', async (t) => {
 
 t.test('a file that somebody has broken', async (t) => {
   const dataDir = t.testdir({})
-  writePin(dataDir, 'resize', 2)
+  await writePin(dataDir, 'resize', 2)
   const errors: string[] = []
   const pins = watchPins(dataDir, ({ message }) => errors.push(message))
   t.same(pins(), new Map([['resize', 2]]))
@@ -66,9 +94,9 @@ t.test('a worker may have the name of what every object has', async (t) => {
   const dataDir = t.testdir({})
   for (const name of ['constructor', 'toString', '__proto__']) {
     t.equal(readPins(dataDir).get(name), undefined, `${name} is not pinned`)
-    writePin(dataDir, name, 3)
+    await writePin(dataDir, name, 3)
     t.equal(readPins(dataDir).get(name), 3)
   }
-  writePin(dataDir, 'constructor', undefined)
+  await writePin(dataDir, 'constructor', undefined)
   t.same([...readPins(dataDir).keys()], ['toString', '__proto__'])
 })

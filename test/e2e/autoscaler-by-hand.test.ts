@@ -23,7 +23,7 @@ const pin = (instances: number | undefined) => writePin(join(tasks.root, 'data')
 
 /** Has four instances, whatever there is to do. All have started: pm2 brings back what it stops before that. */
 async function awake(): Promise<number[]> {
-  pin(4)
+  await pin(4)
   const online = async () => (await slow()).filter(({ status }) => status === 'online').map(({ pid }) => pid)
   const pids = await until(
     async () => {
@@ -51,7 +51,7 @@ t.test('a restart by hand is none of its business', async (t) => {
     'no others came for those that went and came back',
   )
   t.same(await tasks.settled('slow'), [], 'each message was handled once')
-  pin(undefined)
+  await pin(undefined)
 })
 
 t.test('scaled by hand while it sleeps, it is followed all the same', async (t) => {
@@ -83,7 +83,7 @@ t.test('what somebody has stopped stays so, whether it ran or slept', async (t) 
     t.same(await tasks.running('slow'), [], `${state}, it was stopped`)
     t.same(tasks.logs('autoscaler').slice(lines), [], 'nothing more to tell')
 
-    pin(undefined)
+    await pin(undefined)
     t.equal((await tasks.pm2(index ? 'start' : 'restart', 'slow')).code, 0)
     t.same(await tasks.settled('slow'), [])
   }

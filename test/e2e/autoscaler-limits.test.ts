@@ -12,7 +12,7 @@ t.test('a worker that is pinned to two has two, whatever there is to do', async 
   const tasks = await startTasks(t, { workers: { slow: `concurrency: 5, ${scale(4)}` } })
   const pin = (instances?: number) => writePin(join(tasks.root, 'data'), 'slow', instances)
   await tasks.runs('slow', 0)
-  pin(2)
+  await pin(2)
   await tasks.runs('slow', 2)
   const counts = new Set<number>()
   const counting = setInterval(async () => counts.add((await tasks.running('slow')).length), 50)
@@ -24,17 +24,17 @@ t.test('a worker that is pinned to two has two, whatever there is to do', async 
   clearInterval(counting)
   t.same([...counts], [2])
 
-  pin()
+  await pin()
   await tasks.runs('slow', 0)
   await tasks.send('slow', 300, 50)
   await tasks.runs('slow', 4)
   t.same(await tasks.settled('slow'), [])
-  pin(0)
+  await pin(0)
   await tasks.runs('slow', 0)
   await tasks.send('slow', 1, 0)
   await new Promise((resolve) => setTimeout(resolve, 1_000))
   t.same(await tasks.running('slow'), [], 'pinned to none, it has none')
-  pin()
+  await pin()
   t.same(await tasks.settled('slow'), [])
 })
 
@@ -68,7 +68,7 @@ t.test('a handler that is at work when its instance is to go finishes, and once'
   })
   const found = (what: string, number: number) =>
     tasks.notes('slow').find((one) => one.what === what && one.n === number)
-  writePin(join(tasks.root, 'data'), 'slow', 4)
+  await writePin(join(tasks.root, 'data'), 'slow', 4)
   await tasks.runs('slow', 4)
   const takePart = () => new Set(tasks.notes('slow').map(({ pid }) => pid)).size === 4
   await tasks.sendUntil('slow', 20, takePart)
@@ -77,7 +77,7 @@ t.test('a handler that is at work when its instance is to go finishes, and once'
   const long = await tasks.send('slow', 4, 6_000)
   const begun = () => long.every((n) => found('begun', n))
   await until(begun, { what: 'the long ones to begin' })
-  writePin(join(tasks.root, 'data'), 'slow', undefined)
+  await writePin(join(tasks.root, 'data'), 'slow', undefined)
   t.same(await tasks.settled('slow'), [], 'each was begun once')
   const quieted = tasks.logs('slow').filter(({ msg }) => msg === 'taking no more messages')
   let toldToGo = 0

@@ -1,8 +1,19 @@
-import { closeSync, existsSync, fstatSync, fsyncSync, openSync, readSync, rmSync, statSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { endianness } from 'node:os'
 import { join } from 'node:path'
 import { DATA_FILE } from './database.ts'
-import { StoreDamagedError } from './errors.ts'
+import { StoreDamagedError, StoreFormatError } from './errors.ts'
 
 // lmdb reads its file through a memory map: where the file is cut off, a read ends the process with SIGBUS, and pages of
 // zeros may end it with an assertion. So before lmdb sees the file, everything that a page of its trees points to is
@@ -26,6 +37,7 @@ const F_BIGDATA = 1
  * Checks that a folder's store is whole, as far as the database's own structure goes.
  * @returns whether there is none yet
  * @throws {StoreDamagedError}
+ * @throws {StoreFormatError} for a store that another version of Warren has written
  */
 export function checkFolder(folder: string): boolean {
   const file = join(folder, DATA_FILE)
@@ -36,9 +48,23 @@ export function checkFolder(folder: string): boolean {
     else if (size !== undefined) checkDataFile(folder, file)
     return true
   }
+  checkFormat(folder)
   if (size === undefined) throw new StoreDamagedError(folder, `its file ${DATA_FILE} is gone`)
   checkDataFile(folder, file)
   return false
+}
+
+function checkFormat(folder: string) {
+  const text = readFileSync(join(folder, MARKER_FILE), 'utf8').trim()
+  // Made, and not written before the machine went down: it was this format's, which alone has been written that way.
+  if (text === '') return
+  let format: unknown
+  try {
+    format = (JSON.parse(text) as { format?: unknown } | null)?.format
+  } catch {
+    throw new StoreDamagedError(folder, `${MARKER_FILE} is not JSON`)
+  }
+  if (format !== FORMAT) throw new StoreFormatError(folder, MARKER_FILE, format, FORMAT)
 }
 
 /** Notes that the folder has a store from now on. */

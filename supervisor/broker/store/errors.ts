@@ -21,3 +21,15 @@ export class StoreDamagedError extends StartupError {
     )
   }
 }
+
+/** A store's layout is another than this version of Warren reads and writes. */
+export class StoreFormatError extends StartupError {
+  constructor(folder: string, file: string, found: unknown, expected: number) {
+    super(
+      'WARREN_STORE_FORMAT',
+      `The broker's store ${folder} has another format: expected ${expected} in its file ${file}, found ` +
+        `${JSON.stringify(found) ?? 'none'}. Nothing was changed. Run the version of Warren that wrote it, or set ` +
+        'DATA_DIR to another folder.',
+    )
+  }
+}

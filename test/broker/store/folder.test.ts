@@ -158,6 +158,20 @@ t.test('damage is an error that names the folder, and never an empty store', asy
     t.same(readdirSync(folder).sort(), ['data.mdb', 'data.mdb-lock', 'marks', 'store.json'])
   })
 
+  await t.test('the format of another version', async (t) => {
+    const { folder } = copy()
+    const format = (text: string) => writeFileSync(join(folder, 'store.json'), text)
+    for (const text of ['{"format":2}', '{}', '[]', 'null']) {
+      format(text)
+      await t.rejects(open(folder), { code: 'WARREN_STORE_FORMAT', message: /store\.json, found (2|none)/ }, text)
+      t.equal(readFileSync(join(folder, 'store.json'), 'utf8'), text, 'left as it was')
+    }
+    format('{"for')
+    await t.rejects(open(folder), damaged)
+    format('')
+    t.equal(await drain(folder), 3_001, 'a machine that went down before it was written')
+  })
+
   await t.test('the pages of another database', async (t) => {
     const { folder, data } = copy()
     copyFileSync(fileURLToPath(import.meta.url), data)
