@@ -1,4 +1,5 @@
 // The entry of the front door's process: `node dist/supervisor/front-door.js`, as pm2 runs it.
+import type { FrontDoorClient } from './base/front-door.ts'
 import { listSources } from './base/sources.ts'
 import { createApp } from './http/app.ts'
 import { loadRoutes } from './http/routes.ts'
@@ -21,7 +22,15 @@ async function startFrontDoor({ config, log, report, root }: ProcessContext): Pr
   const deadLetters = openDeadLetters({ urls: config.amqpUrls, name: NAME, workers: workersOf(root), redrive })
   const project = projectId(root)
   const fleet = openFleet({ urls: config.amqpUrls, name: NAME })
-  const app = createApp({ config, log, client, deadLetters, fleet, project, routes })
+  // Connected but without a permission that a route needs, it is not ready either: the requests would fail.
+  const sender: FrontDoorClient = {
+    get state() {
+      const { denied, state } = client
+      return denied !== undefined && state.status === 'ready' ? { status: 'denied', reason: denied } : state
+    },
+    bus: client.bus,
+  }
+  const app = createApp({ config, log, client: sender, deadLetters, fleet, project, routes })
   const server = await serve(app, config, project)
   log.info({ host: server.host, port: server.port, routes: routes.map(({ file }) => file) }, 'listening')
 
@@ -31,7 +40,7 @@ async function startFrontDoor({ config, log, report, root }: ProcessContext): Pr
 
   // It listens already; ready it is while messages can be sent as well. Until then those requests get a 503.
   function tell(): void {
-    const { status, ...why } = client.state
+    const { status, ...why } = sender.state
     if (!stopping) void report.set({ status: status === 'ready' ? 'ready' : 'waiting', ...why })
   }
 

@@ -1,9 +1,10 @@
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { resolve } from 'node:path'
 import t from 'tap'
-import { testBroker } from './helpers/broker.ts'
+import { noRabbitmq, testBroker } from './helpers/broker.ts'
 import { freePort } from './helpers/ports.ts'
 import { type Running, run } from './helpers/process.ts'
 import { type Teardown, temporaryFolder } from './helpers/tmp.ts'
@@ -55,6 +56,28 @@ t.test("its dead letters are those of the project's workers", async (t) => {
   t.same(await (await fetch(`${url}/dead-letters`)).json(), { deadLetters: [], next: null })
   const unknown = await fetch(`${url}/dead-letters?worker=histroy`)
   t.match([unknown.status, await unknown.json()], [404, { detail: /history.* \(did you mean 'history'\?\)/ }])
+  t.same(await running.end('SIGTERM'), { code: 0, signal: null }, running.output)
+})
+
+t.test('without a permission that a route needs it is not ready, and says which', { skip: noRabbitmq }, async (t) => {
+  const { url: owner, vhost, admin } = await testBroker(t)
+  if (!admin) return t.pass('this broker lets nobody make users')
+  const user = `user-${randomUUID().slice(0, 8)}`
+  await admin.createUser(user, 'the-secret-of-it', vhost)
+  t.teardown(() => admin.deleteUser(user))
+  await admin.setPermissions(user, vhost, { configure: '.*', write: '^nothing$', read: '.*' })
+  const running = start(t, {
+    AMQP_URL: Object.assign(new URL(owner), { username: user, password: 'the-secret-of-it' }).href,
+  })
+  const url = await urlOf(running)
+  await until(async () => (await fetch(`${url}/readyz`)).ok, { what: 'the broker' })
+
+  const words = new RegExp(`access to exchange 'viewed' in vhost '${vhost}' refused for user '${user}'`)
+  const video = await fetch(`${url}/video`)
+  t.match([video.status, await video.json()], [503, { detail: words }])
+  const ready = await fetch(`${url}/readyz`)
+  t.match([ready.status, await ready.json()], [503, { title: 'Not ready', detail: words }])
+  t.notMatch(running.output, /the-secret-of-it/)
   t.same(await running.end('SIGTERM'), { code: 0, signal: null }, running.output)
 })
 

@@ -84,11 +84,10 @@ export class UnroutableError extends WarrenError {
 /** What the broker has under an address's name is not what Warren needs there, or may not be declared. */
 export class TopologyError extends WarrenError {
   constructor(address: string, reason: string, options?: ErrorOptions) {
-    super(
-      'WARREN_TOPOLOGY',
-      `The broker refused to declare ${address}: ${reason}. Rename it, or move its messages and delete the old one.`,
-      options,
-    )
+    const advice = /PRECONDITION[-_]FAILED/.test(reason)
+      ? ' Rename it, or move its messages and delete the old one.'
+      : ''
+    super('WARREN_TOPOLOGY', `The broker refused to declare ${address}: ${reason}.${advice}`, options)
   }
 }
 
@@ -101,6 +100,17 @@ export class UnavailableError extends WarrenError {}
 export class BrokerUnavailableError extends UnavailableError {
   constructor(reason: string, options?: ErrorOptions) {
     super('WARREN_BROKER_UNAVAILABLE', `No connection to the broker: ${reason}. Nothing was sent; try again.`, options)
+  }
+}
+
+/** The broker's user lacks a permission. It is asked again from time to time, so that a permission that is granted is used. */
+export class AccessRefusedError extends UnavailableError {
+  constructor(permission: string, options?: ErrorOptions) {
+    super(
+      'WARREN_ACCESS_REFUSED',
+      `The broker does not permit it: ${permission}. Grant the permission, or name another user in AMQP_URL.`,
+      options,
+    )
   }
 }
 

@@ -24,7 +24,9 @@ import { createCalls, REPLY_TO } from './calls.ts'
 import { withoutDeath } from './dead-letter.ts'
 import { declare } from './declare.ts'
 import { delayRoute, delayTopology } from './delay.ts'
-import { codeOf, type Link } from './link.ts'
+import { createDenials, noteDeniedPublish, publishingTo } from './denials.ts'
+import { codeOf, deniedPermission } from './explain.ts'
+import type { Link } from './link.ts'
 import { createPublisher, type Outgoing } from './publisher.ts'
 import { createRoutes, describe, outgoing, type Route } from './route.ts'
 import { openSession, type SessionState } from './session.ts'
@@ -49,6 +51,8 @@ export type Forwarded = Pick<Incoming, 'id' | 'body' | 'properties'>
 /** A process's way to send: one session for all that it publishes. */
 export interface Client {
   readonly state: SessionState
+  /** A permission that the broker has refused to a send and not granted since, in a sentence. */
+  readonly denied: string | undefined
   onState(listener: (state: SessionState) => void): void
   /** A bus whose messages carry the request's id. */
   bus(headers?: { requestId?: string | undefined }): Bus
@@ -81,6 +85,7 @@ export interface Client {
 export function openClient({ urls, name, log }: ClientOptions): Client {
   const listeners: ((state: SessionState) => void)[] = []
   const publisher = createPublisher(() => session.state.reason ?? session.state.status)
+  const denials = createDenials(onDenial)
   const calls = createCalls()
   const routes = createRoutes(forget)
   /** Addresses that were declared on the present connection. */
@@ -95,7 +100,14 @@ export function openClient({ urls, name, log }: ClientOptions): Client {
     link.lost.addEventListener('abort', () => {
       current = undefined
       calls.dropAll(reasonOf(link.lost.reason))
+      noteDeniedPublish(denials, link.lost.reason, () => connected().link)
     })
+  }
+
+  function onDenial(): void {
+    if (denials.reason === undefined) log.info('the broker permits what it has refused before')
+    else log.warn({ reason: denials.reason }, 'the broker refuses a permission')
+    for (const listener of listeners) listener(session.state)
   }
 
   function onState(state: SessionState): void {
@@ -112,13 +124,19 @@ export function openClient({ urls, name, log }: ClientOptions): Client {
     return ensureDeclared(DELAYS, delayTopology)
   }
 
-  function ensureDeclared(what: string, topology: () => Declaration[]): Promise<void> {
+  async function ensureDeclared(what: string, topology: () => Declaration[]): Promise<void> {
+    denials.check(what)
+    return declareOnce(what, topology)
+  }
+
+  function declareOnce(what: string, topology: () => Declaration[]): Promise<void> {
     const { link } = connected()
     const known = declared.get(what)
     if (known) return known
     const declaring = declare(link, topology()).catch(function forget(error: unknown) {
       declared.delete(what)
       if (link.lost.aborted) throw new BrokerUnavailableError(reasonOf(link.lost.reason), { cause: error })
+      if (deniedPermission(error)) throw denials.note(what, error, () => declareOnce(what, topology))
       throw codeOf(error) ? new TopologyError(what, reasonOf(error), { cause: error }) : error
     })
     declared.set(what, declaring)
@@ -130,7 +148,8 @@ export function openClient({ urls, name, log }: ClientOptions): Client {
     const { length } = envelope.body
     if (length > MAX_MESSAGE_BYTES)
       return Promise.reject(new MessageTooLargeError(route.described, length, MAX_MESSAGE_BYTES))
-    if (route.declaredOn !== current?.link || envelope.delayMs > 0) return declareAndPublish(envelope, route, extra)
+    const isPlain = route.declaredOn === current?.link && envelope.delayMs === 0 && denials.reason === undefined
+    if (!isPlain) return declareAndPublish(envelope, route, extra)
     return publisher.publish(outgoing(envelope, route, extra))
   }
 
@@ -141,10 +160,12 @@ export function openClient({ urls, name, log }: ClientOptions): Client {
     extra?: Partial<Outgoing['properties']>,
   ): Promise<void> {
     const { link } = connected()
+    const message = outgoing(envelope, route, extra)
+    denials.check(publishingTo(message.exchange))
     await ensureDeclared(route.described, () => addressTopology(envelope.address))
     route.declaredOn = link
     if (envelope.delayMs > 0) await ensureDelays()
-    await publisher.publish(outgoing(envelope, route, extra))
+    await publisher.publish(message)
   }
 
   // Somebody deleted the queue: the next message declares it again.
@@ -162,6 +183,7 @@ export function openClient({ urls, name, log }: ClientOptions): Client {
     to: Pick<Outgoing, 'exchange' | 'routingKey' | 'address'>,
     { headers, bare, topology }: { headers: Headers; bare: boolean; topology: () => Declaration[] },
   ): Promise<void> {
+    denials.check(publishingTo(to.exchange))
     const before = bare ? {} : kept(properties.headers)
     const own = { messageId: id, headers: { ...before, ...headers }, persistent: true, mandatory: true } as const
     const all = { ...kept(properties), ...own }
@@ -210,6 +232,9 @@ export function openClient({ urls, name, log }: ClientOptions): Client {
     onState(listener) {
       listeners.push(listener)
     },
+    get denied() {
+      return denials.reason
+    },
     bus: (headers) => createBus(transport, headers),
     transport,
 
@@ -253,6 +278,7 @@ export function openClient({ urls, name, log }: ClientOptions): Client {
 
     async close(deadline) {
       if (session.state.status === 'ready') await Promise.race([publisher.flush(), aborted(deadline)])
+      denials.close()
       calls.dropAll('this process is stopping')
       await session.close()
     },

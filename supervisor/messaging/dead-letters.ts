@@ -1,6 +1,6 @@
 import type { ConsumeMessage } from 'amqplib'
 import type { DeadLetter, DeadLetterDetails, DeadLetterFilter, DeadLetters, WorkerPlace } from '../base/dead-letters.ts'
-import { BrokerUnavailableError, DeadLetterError, reasonOf } from '../base/errors.ts'
+import { DeadLetterError } from '../base/errors.ts'
 import type { Headers } from '../base/message.ts'
 import { didYouMean } from '../base/suggest.ts'
 import { uuidv7 } from '../base/uuid.ts'
@@ -8,7 +8,7 @@ import type { Client } from './client.ts'
 import { type Cursor, cursorOf, isAt, readCursor } from './cursor.ts'
 import { idOf, matches, readDeadLetter, readDetails } from './dead-letter.ts'
 import type { Link } from './link.ts'
-import { openAny } from './open-any.ts'
+import { withOwnLink } from './open-any.ts'
 import { deadLettersOf, workQueue } from './topology.ts'
 import { purgeQueue, visitQueue } from './visit.ts'
 
@@ -27,16 +27,8 @@ export interface DeadLettersOptions {
  * that publishes is another one anyway, which an alarm of the broker may block.
  */
 export function openDeadLetters({ urls, name, workers, redrive }: DeadLettersOptions): DeadLetters {
-  async function connected<T>(use: (link: Link) => Promise<T>): Promise<T> {
-    const link = await openAny(urls, `${name} dead letters`)
-    try {
-      return await use(link)
-    } catch (error) {
-      if (link.lost.aborted) throw new BrokerUnavailableError(reasonOf(link.lost.reason), { cause: error })
-      throw error
-    } finally {
-      await link.close()
-    }
+  function connected<T>(use: (link: Link) => Promise<T>): Promise<T> {
+    return withOwnLink(urls, `${name} dead letters`, use)
   }
 
   /** In the order in which they are listed. */

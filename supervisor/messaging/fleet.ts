@@ -1,10 +1,10 @@
 import type { Channel, ConsumeMessage } from 'amqplib'
-import { AutoscalerUnavailableError, BrokerUnavailableError, reasonOf } from '../base/errors.ts'
+import { AutoscalerUnavailableError } from '../base/errors.ts'
 import type { Fleet, MachineView, WorkerView } from '../base/fleet.ts'
 import { REPLY_TO } from './calls.ts'
 import type { Link } from './link.ts'
 import { AUTOSCALERS } from './machines.ts'
-import { openAny } from './open-any.ts'
+import { withOwnLink } from './open-any.ts'
 
 /** Milliseconds for all machines to answer; what has not by then is not shown. */
 const ANSWER_TIMEOUT = 2_000
@@ -21,17 +21,7 @@ export interface FleetOptions {
 /** Asks the autoscalers of all machines, over a connection of its own each time. */
 export function openFleet({ urls, name }: FleetOptions): Fleet {
   return {
-    async workers() {
-      const link = await openAny(urls, `${name} fleet`)
-      try {
-        return mergeViews(await ask(link))
-      } catch (error) {
-        if (link.lost.aborted) throw new BrokerUnavailableError(reasonOf(link.lost.reason), { cause: error })
-        throw error
-      } finally {
-        await link.close()
-      }
-    },
+    workers: async () => mergeViews(await withOwnLink(urls, `${name} fleet`, ask)),
   }
 }
 

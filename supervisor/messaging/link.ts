@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net'
 import { type Channel, type ChannelModel, type ConfirmChannel, connect } from 'amqplib'
-import { reasonOf } from '../base/errors.ts'
 import type { ServerProperties } from './consumer-timeout.ts'
 import { corkEachTurn } from './cork.ts'
 import { openWire, type Wire } from './wire/wire.ts'
@@ -147,14 +146,6 @@ export async function openLink({ url, name, onBlocked }: LinkOptions): Promise<L
       end(new Error('closed'))
     },
   }
-}
-
-/** Why a connection or channel ended, as a word for programs: `ECONNREFUSED`, `ACCESS_REFUSED`, `PRECONDITION_FAILED`. */
-export function codeOf(error: unknown): string | undefined {
-  const { code } = (error ?? {}) as NodeJS.ErrnoException
-  if (typeof code === 'string') return code
-  // amqplib writes a refusal as «403 (ACCESS-REFUSED) with message "…"».
-  return /\(([A-Z-]+)\) with message/.exec(reasonOf(error))?.[1]?.replaceAll('-', '_')
 }
 
 function withHeartbeat(url: string): string {

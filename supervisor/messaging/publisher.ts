@@ -1,5 +1,6 @@
 import type { ConfirmChannel, Message, Options } from 'amqplib'
 import {
+  AccessRefusedError,
   BrokerBlockedError,
   BrokerUnavailableError,
   ConfirmLostError,
@@ -9,6 +10,8 @@ import {
   UnroutableError,
 } from '../base/errors.ts'
 import { createLine, type Standing } from '../base/line.ts'
+import { deniedExchange } from './denials.ts'
+import { deniedPermission } from './explain.ts'
 import type { Link } from './link.ts'
 import { createRefusals } from './refusals.ts'
 
@@ -156,14 +159,21 @@ export function createPublisher(unavailable: () => string): Publisher {
     return true
   }
 
-  function detach(reason: string): void {
+  function detach(cause: unknown): void {
+    const reason = reasonOf(cause)
+    // The publish that the broker refused has ended the channel, and with it all the others.
+    const permission = deniedPermission(cause)
+    const exchange = deniedExchange(cause)
     channel = undefined
     current = undefined
     clearTimeout(grace)
     returned.clear()
     const lost = [...inFlight]
     inFlight.clear()
-    for (const { message, reject } of lost) reject(new ConfirmLostError(message.address, reason))
+    for (const { message, reject } of lost) {
+      const isDenied = permission !== undefined && message.exchange === exchange
+      reject(isDenied ? new AccessRefusedError(permission) : new ConfirmLostError(message.address, reason))
+    }
     rejectWaiting(() => new BrokerUnavailableError(reason))
     pump()
   }
@@ -196,7 +206,7 @@ export function createPublisher(unavailable: () => string): Publisher {
       }, CONFIRM_TIMEOUT / 10)
       link.lost.addEventListener('abort', () => {
         clearInterval(watch)
-        detach(reasonOf(link.lost.reason))
+        detach(link.lost.reason)
       })
       writable = true
       blocked = undefined

@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { brokerName } from '../base/config.ts'
-import { reasonOf } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { reconnectDelay } from './backoff.ts'
-import { codeOf, type Link, openLink } from './link.ts'
+import { codeOf, explain } from './explain.ts'
+import { type Link, openLink } from './link.ts'
 
 /** Whether a session can reach the broker; `blocked`: it can, but the broker takes no messages for now. */
 export interface SessionState {
@@ -101,14 +101,5 @@ export function openSession({ urls, name, log, setup, onState }: SessionOptions)
 
 function waiting(error: unknown, url: string): SessionState {
   const code = codeOf(error)
-  return { status: 'waiting', reason: explain(error, code, brokerName(url)), ...(code && { code }) }
-}
-
-// What a newcomer meets is told in their words; the rest in the broker's.
-function explain(error: unknown, code: string | undefined, broker: string): string {
-  if (code === 'ECONNREFUSED') return `nothing listens at ${broker}`
-  if (code === 'ACCESS_REFUSED' && /Login was refused/.test(reasonOf(error))) {
-    return `the broker at ${broker} refused the user or password`
-  }
-  return `${broker}: ${reasonOf(error)}`
+  return { status: 'waiting', reason: explain(error, url), ...(code && { code }) }
 }

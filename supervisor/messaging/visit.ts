@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Channel, ConsumeMessage } from 'amqplib'
 import { DeadLettersBusyError } from '../base/errors.ts'
-import { codeOf, type Link } from './link.ts'
+import { codeOf } from './explain.ts'
+import type { Link } from './link.ts'
 
 /** What becomes of a message that was looked at. It stays, unless it is removed. */
 export interface Verdict {

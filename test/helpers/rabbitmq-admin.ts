@@ -10,6 +10,12 @@ export interface QueueState {
   consumers: number
 }
 
+export interface Permissions {
+  configure: string
+  write: string
+  read: string
+}
+
 /** What tests ask of a RabbitMQ beside AMQP. Each call takes about a third of a second: use them sparingly. */
 export interface RabbitmqAdmin {
   version(): Promise<string>
@@ -18,6 +24,8 @@ export interface RabbitmqAdmin {
   deleteVhost(vhost: string): Promise<void>
   /** Makes a user with all permissions in one vhost. */
   createUser(user: string, password: string, vhost: string): Promise<void>
+  /** What a user may do in a vhost, as regular expressions for the names of queues and exchanges. */
+  setPermissions(user: string, vhost: string, permissions: Permissions): Promise<void>
   deleteUser(user: string): Promise<void>
   changePassword(user: string, password: string): Promise<void>
   queues(vhost: string): Promise<QueueState[]>
@@ -72,6 +80,9 @@ export function rabbitmqctlAdmin(environment: NodeJS.ProcessEnv): RabbitmqAdmin 
     async createUser(user, password, vhost) {
       await rabbitmqctl('add_user', user, password)
       await rabbitmqctl('set_permissions', '-p', vhost, user, '.*', '.*', '.*')
+    },
+    async setPermissions(user, vhost, { configure, write, read }) {
+      await rabbitmqctl('set_permissions', '-p', vhost, user, configure, write, read)
     },
     async deleteUser(user) {
       await rabbitmqctl('delete_user', user)
@@ -145,6 +156,9 @@ export function managementAdmin(amqpUrl: string, managementUrl: string): Rabbitm
     async createUser(name, secret, vhost) {
       await request('PUT', ['users', name], { password: secret, tags: '' })
       await request('PUT', ['permissions', vhost, name], everything)
+    },
+    async setPermissions(name, vhost, permissions) {
+      await request('PUT', ['permissions', vhost, name], permissions)
     },
     async deleteUser(name) {
       await request('DELETE', ['users', name])
