@@ -7,6 +7,7 @@ import { z } from 'zod'
 import type { Bus } from '../supervisor/base/bus.ts'
 import { parseConfig } from '../supervisor/base/config.ts'
 import type { DeadLetters } from '../supervisor/base/dead-letters.ts'
+import { recordOf } from '../supervisor/base/error-record.ts'
 import type { FrontDoorClient } from '../supervisor/base/front-door.ts'
 import { createLogger } from '../supervisor/base/log.ts'
 import { parseScale } from '../supervisor/base/scale.ts'
@@ -145,7 +146,14 @@ t.test('every field of the context', async (t) => {
 })
 
 t.test('every header of a dead letter, and every reason', async (t) => {
-  const facts = { reason: 'failed', error: new Error(), attempts: 1, worker: 'w', host: 'h', at: new Date() } as const
+  const facts = {
+    reason: 'failed',
+    error: recordOf(new Error()),
+    attempts: 1,
+    worker: 'w',
+    host: 'h',
+    at: new Date(),
+  } as const
   t.same(names(['header', 'meaning']).sort(), Object.keys(deadLetterHeaders({ ...facts, before: {} })).sort())
   const [, reasons = ''] = /type DeadReason = (.*)/.exec(source('supervisor/execution/settlement.ts')) ?? []
   const [, meaning = ''] = readme.table(['header', 'meaning'])[0] ?? []

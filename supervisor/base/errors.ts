@@ -2,6 +2,7 @@
 // `code` is stable and for programs; `message` tells what was expected, what was found and what to do.
 
 import { DURATION_FORMAT, type Duration, MAX_DELAY_MS, parseDuration } from './durations.ts'
+import { messageOf, readText } from './foreign.ts'
 
 /** The base of all of Warren's errors. */
 export class WarrenError extends Error {
@@ -273,12 +274,11 @@ export interface RetryOptions {
 /** The exit code of a process whose start can't succeed until someone changes something (sysexits' EX_CONFIG). */
 export const EXIT_CONFIG = 78
 
-/** The text of anything that was thrown. */
+const MAX_REASON_BYTES = 64 * 1024
+
+/** The text of anything that was thrown, of at most 64 KiB. It never throws. */
 export function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  // A refused connection to a name with several addresses is an AggregateError without a message.
-  if (error instanceof AggregateError && !error.message) return error.errors.map(reasonOf).join('; ')
-  return error.message || error.name
+  return messageOf(error, MAX_REASON_BYTES) || readText(error, 'name', MAX_REASON_BYTES) || 'an error without a message'
 }
 
 /** A heading with one problem behind it, or a list of them below it. */

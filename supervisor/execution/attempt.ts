@@ -1,3 +1,4 @@
+import type { ErrorRecord } from '../base/error-record.ts'
 import type { Incoming } from '../base/message.ts'
 
 /** One attempt at a message, as a runner gets it. */
@@ -9,14 +10,22 @@ export interface Attempt {
   readonly body: Uint8Array
 }
 
-/** Told once how an attempt has ended: with the result as JSON, where there is one, or with an error. */
-export type Done = (how: { ok: true; result: string | undefined } | { ok: false; error: unknown }) => void
+/** How one attempt ended. */
+export type Outcome =
+  /** With the result as JSON, where there is one. */
+  | { status: 'done'; result: string | undefined }
+  | { status: 'failed'; error: ErrorRecord }
+  /** Nobody is to blame: the drain's deadline came first, or the process is about to be replaced. */
+  | { status: 'stopped' }
+
+/** Told once how an attempt has ended. */
+export type Done = (outcome: Outcome) => void
 
 /** Runs handlers somewhere: in the event loop, or in threads. */
 export interface Runner {
   /**
-   * Runs an attempt. Its error is the handler's; HandlerTimeoutError at the timeout, whatever the handler does; the reason
-   * of `stop` once that is aborted. By a callback, which may come before this returns: promises in between would take
+   * Runs an attempt. Its error is the handler's; HandlerTimeoutError at the timeout, whatever the handler does; it is
+   * stopped once `stop` is aborted. By a callback, which may come before this returns: promises in between would take
    * longer than a small handler.
    */
   run(attempt: Attempt, stop: AbortSignal, done: Done): void

@@ -2,9 +2,9 @@ import { MessageChannel, parentPort, threadId, workerData } from 'node:worker_th
 import { createBus } from '../base/create-bus.ts'
 import type { WorkerDefinition } from '../base/definitions.ts'
 import { loadWorker } from '../base/discovery.ts'
+import { recordOf, recordOfHandler, reviveError } from '../base/error-record.ts'
 import { createLogger } from '../base/log.ts'
 import type { Transport } from '../base/message.ts'
-import { reviveError, toPlain } from '../base/revive-error.ts'
 import { type ContextParts, HandlerContext } from './context.ts'
 import { handle, resultOf } from './perform.ts'
 import type { FromThread, ThreadData, ThreadLine, ThreadResult, ThreadTask, ToThread } from './thread-protocol.ts'
@@ -33,15 +33,21 @@ parentPort?.postMessage({ thread: threadId, port: theirs } satisfies ThreadLine,
 
 /** Runs one attempt in a thread; how it ends is a value, because errors lose their names between threads. */
 export async function runInThread({ number, attempt, start }: ThreadTask): Promise<ThreadResult> {
+  let loaded: Loaded
   try {
     loading ??= load()
-    const { definition, parts } = await loading
+    loaded = await loading
+  } catch (error) {
+    return { ok: false, error: recordOf(error), isStart: true }
+  }
+  try {
+    const { definition, parts } = loaded
     if (!markStarted(start, threadId)) throw new Error('the attempt was ended before its handler started')
     const context = new HandlerContext(attempt, parts, performance.now())
     current = { number, context }
     return { ok: true, result: await resultOf(definition, await handle(definition, attempt.body, context)) }
   } catch (error) {
-    return { ok: false, error: toPlain(error) }
+    return { ok: false, error: recordOfHandler(error), isStart: false }
   } finally {
     current = undefined
   }

@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { WorkerDefinition } from '../base/definitions.ts'
+import { recordOf, recordOfHandler } from '../base/error-record.ts'
 import { HandlerTimeoutError } from '../base/errors.ts'
-import { toError } from '../base/thrown.ts'
-import type { Attempt, Done, Runner } from './attempt.ts'
+import type { Attempt, Done, Outcome, Runner } from './attempt.ts'
 import { type ContextParts, HandlerContext } from './context.ts'
 import { createDeadlines, type Timed } from './deadlines.ts'
 import { handle, resultOf } from './perform.ts'
@@ -22,7 +22,7 @@ interface Run extends Timed<Run> {
 /** Milliseconds after its attempt's end that a handler may take to heed its signal until it is told of. */
 const RUNS_ON_AFTER = 1_000
 
-const NOTHING = { ok: true, result: undefined } as const
+const NOTHING: Outcome = { status: 'done', result: undefined }
 
 /**
  * Runs handlers in this process's event loop. Nothing can stop a handler that ignores its signal: at the timeout the
@@ -33,7 +33,7 @@ export function createInlineRunner({ definition, ...options }: InlineOptions): R
   const parts: ContextParts = { ...options, timeout }
   /** The attempt whose handler began what runs now: its timers, callbacks and promises. */
   const current = new AsyncLocalStorage<Run>()
-  const running = createDeadlines<Run>(timeout, (one) => end(one, new HandlerTimeoutError(options.worker, timeout)))
+  const running = createDeadlines<Run>(timeout, endAtTimeout)
   /** Signals that end what runs with them. */
   const watched = new WeakSet<AbortSignal>()
 
@@ -48,11 +48,11 @@ export function createInlineRunner({ definition, ...options }: InlineOptions): R
       if (isThenable(returned)) {
         returned.then(
           (value) => succeed(one, value),
-          (error) => settle(one, { ok: false, error }),
+          (error) => fail(one, error),
         )
       } else succeed(one, returned)
     } catch (error) {
-      settle(one, { ok: false, error })
+      fail(one, error)
     }
   }
 
@@ -60,36 +60,45 @@ export function createInlineRunner({ definition, ...options }: InlineOptions): R
     try {
       const result = resultOf(definition, returned)
       if (result === undefined) settle(one, NOTHING)
-      else if (typeof result === 'string') settle(one, { ok: true, result })
+      else if (typeof result === 'string') settle(one, { status: 'done', result })
       else {
         result.then(
-          (json) => settle(one, { ok: true, result: json }),
-          (error) => settle(one, { ok: false, error }),
+          (json) => settle(one, { status: 'done', result: json }),
+          (error) => fail(one, error),
         )
       }
     } catch (error) {
-      settle(one, { ok: false, error })
+      fail(one, error)
     }
   }
 
-  function settle(one: Run, how: Parameters<Done>[0]): void {
+  function fail(one: Run, thrown: unknown): void {
+    settle(one, { status: 'failed', error: recordOfHandler(thrown) })
+  }
+
+  function settle(one: Run, outcome: Outcome): void {
     if (one.isOver) {
       tellLate(one)
       return
     }
     one.isOver = true
     running.delete(one)
-    one.done(how)
+    one.done(outcome)
+  }
+
+  function endAtTimeout(one: Run): void {
+    const error = new HandlerTimeoutError(options.worker, timeout)
+    end(one, error, { status: 'failed', error: recordOf(error) })
   }
 
   // Whatever the handler makes of its abort, the abort is why the attempt failed.
-  function end(one: Run, reason: unknown): void {
+  function end(one: Run, reason: unknown, outcome: Outcome): void {
     if (one.isOver) return
     one.isOver = true
     running.delete(one)
     HandlerContext.abort(one.context, reason)
     late.set(one, setTimeout(tellRunsOn, RUNS_ON_AFTER, one).unref())
-    one.done({ ok: false, error: reason })
+    one.done(outcome)
   }
 
   /** Handlers that have not ended although their attempts have. */
@@ -112,14 +121,14 @@ export function createInlineRunner({ definition, ...options }: InlineOptions): R
   function watch(stop: AbortSignal): void {
     watched.add(stop)
     const endThose = () => {
-      for (const one of running) if (one.stop === stop) end(one, stop.reason)
+      for (const one of running) if (one.stop === stop) end(one, stop.reason, { status: 'stopped' })
     }
     stop.addEventListener('abort', endThose, { once: true })
   }
 
   function uncaught(error: unknown): void {
     const one = current.getStore()
-    if (one) end(one, toError(error))
+    if (one) end(one, error, { status: 'failed', error: recordOfHandler(error) })
   }
 
   return { run, uncaught, close: async () => {} }

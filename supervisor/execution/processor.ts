@@ -3,16 +3,16 @@ import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { aborted } from '../base/aborted.ts'
 import type { Backoff } from '../base/backoff.ts'
-import { KilledError, reasonOf, ThreadStartError } from '../base/errors.ts'
+import { type ErrorRecord, recordOf } from '../base/error-record.ts'
+import { KilledError, reasonOf } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { Headers, Incoming } from '../base/message.ts'
-import { toError } from '../base/thrown.ts'
-import { attemptOf, type Done, type Runner } from './attempt.ts'
+import { attemptOf, type Outcome, type Runner } from './attempt.ts'
 import { createLookahead } from './lookahead.ts'
 import { moveOn } from './move-on.ts'
-import { deadLetterHeaders, decide, type Outcome, retryHeaders, type Settlement } from './settlement.ts'
+import { deadLetterHeaders, decide, retryHeaders, type Settlement } from './settlement.ts'
 
-type Failure = Extract<Settlement, { error: Error }>
+type Failure = Extract<Settlement, { error: ErrorRecord }>
 
 export interface ProcessorOptions {
   worker: string
@@ -55,7 +55,6 @@ export interface Processor {
  * the many messages that come back with it are innocent.
  */
 const SUSPECT_AFTER = 2
-const DONE: Outcome = { status: 'done', result: undefined }
 /** Milliseconds that handlers get to end after the drain's deadline aborted their signal. */
 const ABORT_GRACE = 500
 
@@ -173,7 +172,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
 
   // Whatever goes wrong here, the message is not lost, and its neighbours go on.
   function giveBack(incoming: Incoming, error: unknown): void {
-    log.error({ err: error, id: incoming.id }, 'a message could not be settled: it goes back to its queue')
+    log.error({ err: recordOf(error), id: incoming.id }, 'a message could not be settled: it goes back to its queue')
     incoming.requeue()
   }
 
@@ -182,8 +181,8 @@ export function createProcessor(options: ProcessorOptions): Processor {
     const started = performance.now()
     const { attempt } = incoming
     const killed = incoming.isSuspect && incoming.returns > 0 && attempt > attempts
-    if (killed) conclude({ status: 'failed', error: new KilledError(worker, incoming.returns) })
-    else runner.run(attemptOf(incoming, attempts), stop.signal, (how) => conclude(outcomeOf(how)))
+    if (killed) conclude({ status: 'failed', error: recordOf(new KilledError(worker, incoming.returns)) })
+    else runner.run(attemptOf(incoming, attempts), stop.signal, conclude)
 
     function conclude(outcome: Outcome): void {
       try {
@@ -192,11 +191,14 @@ export function createProcessor(options: ProcessorOptions): Processor {
         const took = performance.now() - started
         // One that has come back may have ended its process: until it is known which, few are to be taken along.
         if (incoming.returns === 0) follow(took, incoming.body.length)
+        // What nearly all messages come to needs no promise.
+        const isAtOnce = settlement.action === 'ack' && !incoming.reply
+        if (isAtOnce) incoming.ack()
+        else void settleLater(outcome, settlement)
+        // Only now: what is told of a message must not stand between its outcome and its settlement.
         if ('error' in settlement) tellFailure(incoming, settlement)
         else if (tellsEnd) tellEnd(incoming, settlement, Math.round(took))
-        if (settlement.action !== 'ack' || incoming.reply) return void settleLater(outcome, settlement)
-        // What nearly all messages come to needs no promise.
-        incoming.ack()
+        if (!isAtOnce) return
       } catch (error) {
         giveBack(incoming, error)
       }
@@ -212,15 +214,6 @@ export function createProcessor(options: ProcessorOptions): Processor {
       }
       finished()
     }
-  }
-
-  function outcomeOf(how: Parameters<Done>[0]): Outcome {
-    if (how.ok) return how.result === undefined ? DONE : { status: 'done', result: how.result }
-    const { error } = how
-    if (stop.signal.aborted && error === stop.signal.reason) return { status: 'stopped' }
-    // The message is not to blame: the process is about to be replaced.
-    if (error instanceof ThreadStartError) return { status: 'stopped' }
-    return { status: 'failed', error: toError(error) }
   }
 
   async function settle(incoming: Incoming, settlement: Settlement): Promise<void> {

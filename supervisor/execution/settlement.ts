@@ -1,21 +1,7 @@
 import { type Backoff, backoffDelay } from '../base/backoff.ts'
-import {
-  HandlerExitError,
-  HandlerMemoryError,
-  HandlerTimeoutError,
-  InvalidMessageError,
-  KilledError,
-  RetryError,
-  UnrecoverableError,
-} from '../base/errors.ts'
+import type { ErrorRecord } from '../base/error-record.ts'
 import { ATTEMPT_HEADER, type Headers } from '../base/message.ts'
-
-/** How one attempt ended. */
-export type Outcome =
-  | { status: 'done'; result: string | undefined }
-  | { status: 'failed'; error: Error }
-  /** The drain's deadline came first. */
-  | { status: 'stopped' }
+import type { Outcome } from './attempt.ts'
 
 /** Why a message is a dead letter. */
 export type DeadReason = 'killed' | 'invalid' | 'unrecoverable' | 'timeout' | 'memory' | 'exit' | 'failed'
@@ -23,9 +9,9 @@ export type DeadReason = 'killed' | 'invalid' | 'unrecoverable' | 'timeout' | 'm
 /** What becomes of the message. */
 export type Settlement =
   | { action: 'ack' }
-  | { action: 'dead-letter'; reason: DeadReason; error: Error }
+  | { action: 'dead-letter'; reason: DeadReason; error: ErrorRecord }
   /** Once more, after so many milliseconds. */
-  | { action: 'retry'; reason: DeadReason; error: Error; delayMs: number }
+  | { action: 'retry'; reason: DeadReason; error: ErrorRecord; delayMs: number }
   /** Back to its queue, for another instance. */
   | { action: 'requeue' }
 
@@ -58,26 +44,29 @@ export function decide(outcome: Outcome, { attempt, attempts, backoff, isCall }:
       const isLast =
         isCall || attempt >= attempts || reason === 'killed' || reason === 'invalid' || reason === 'unrecoverable'
       if (isLast) return { action: 'dead-letter', reason, error }
-      const asked = error instanceof RetryError ? error.delayMs : undefined
-      return { action: 'retry', reason, error, delayMs: asked ?? backoffDelay(backoff, attempt, random) }
+      return { action: 'retry', reason, error, delayMs: error.delayMs ?? backoffDelay(backoff, attempt, random) }
     }
   }
 }
 
-function reasonFor(error: Error): DeadReason {
-  if (error instanceof KilledError) return 'killed'
-  if (error instanceof InvalidMessageError) return 'invalid'
-  if (error instanceof UnrecoverableError) return 'unrecoverable'
-  if (error instanceof HandlerTimeoutError) return 'timeout'
-  if (error instanceof HandlerMemoryError) return 'memory'
-  if (error instanceof HandlerExitError) return 'exit'
-  return 'failed'
+function reasonFor({ kind }: ErrorRecord): DeadReason {
+  switch (kind) {
+    case 'KilledError':
+      return 'killed'
+    case 'InvalidMessageError':
+      return 'invalid'
+    case 'UnrecoverableError':
+      return 'unrecoverable'
+    case 'HandlerTimeoutError':
+      return 'timeout'
+    case 'HandlerMemoryError':
+      return 'memory'
+    case 'HandlerExitError':
+      return 'exit'
+    default:
+      return 'failed'
+  }
 }
-
-/** Bytes of an error's stack that a dead letter keeps: headers share a frame of 128 KiB with the rest. */
-const MAX_STACK = 8 * 1024
-const MAX_MESSAGE = 2 * 1024
-const MAX_NAME = 200
 
 /** When a message failed first: it comes along with every further attempt, and into the dead letter. */
 const FIRST_FAILED_AT = 'x-dead-first-failed-at'
@@ -89,7 +78,7 @@ export function retryHeaders({ attempt, at, before }: { attempt: number; at: Dat
 
 export interface DeadLetterFacts {
   reason: DeadReason
-  error: Error
+  error: ErrorRecord
   attempts: number
   worker: string
   host: string
@@ -103,19 +92,13 @@ export function deadLetterHeaders({ reason, error, attempts, worker, host, at, b
   const time = at.toISOString()
   return {
     'x-dead-reason': reason,
-    'x-dead-error': cut(error.name, MAX_NAME),
-    'x-dead-message': cut(error.message, MAX_MESSAGE),
-    'x-dead-stack': cut(error.stack ?? '', MAX_STACK),
+    'x-dead-error': error.name,
+    'x-dead-message': error.message,
+    'x-dead-stack': error.stack,
     'x-dead-attempts': attempts,
     'x-dead-worker': worker,
     'x-dead-host': host,
     [FIRST_FAILED_AT]: before[FIRST_FAILED_AT] ?? time,
     'x-dead-last-failed-at': time,
   }
-}
-
-function cut(text: string, bytes: number): string {
-  const buffer = Buffer.from(text)
-  // A cut inside a character decodes to U+FFFD, which is dropped.
-  return buffer.length <= bytes ? text : `${buffer.toString('utf8', 0, bytes - 3).replace(/\uFFFD$/, '')}…`
 }

@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads'
+import type { ErrorRecord } from '../base/error-record.ts'
 import type { Envelope } from '../base/message.ts'
-import type { PlainError } from '../base/revive-error.ts'
 import type { Attempt } from './attempt.ts'
 
 /** What every task of a thread gets with it, once, at the thread's start. */
@@ -27,7 +27,10 @@ export interface ThreadTask {
   start: BigInt64Array
 }
 
-export type ThreadResult = { ok: true; result: string | undefined } | { ok: false; error: PlainError }
+export type ThreadResult =
+  | { ok: true; result: string | undefined }
+  /** `isStart`: the worker's file could not be loaded, so no handler has run. */
+  | { ok: false; error: ErrorRecord; isStart: boolean }
 
 /** From the thread: its handler's bus sends. */
 export type FromThread =
@@ -36,6 +39,6 @@ export type FromThread =
 
 /** To the thread: the signal of a task's handler aborts, or the bus's answer. */
 export type ToThread =
-  | { type: 'abort'; number: number; error: PlainError }
+  | { type: 'abort'; number: number; error: ErrorRecord }
   | { type: 'answer'; call: number; body: Uint8Array | undefined }
-  | { type: 'refused'; call: number; error: PlainError }
+  | { type: 'refused'; call: number; error: ErrorRecord }

@@ -2,18 +2,17 @@ import { availableParallelism } from 'node:os'
 import { MessagePort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { WorkerDefinition } from '../base/definitions.ts'
+import { type ErrorRecord, recordOf, recordOfHandler } from '../base/error-record.ts'
 import {
   HandlerExitError,
   HandlerMemoryError,
   HandlerTimeoutError,
   reasonOf,
-  StartupError,
   ThreadStartError,
 } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { Transport } from '../base/message.ts'
-import { reviveError, toPlain } from '../base/revive-error.ts'
-import type { Attempt, Done, Runner } from './attempt.ts'
+import type { Attempt, Done, Outcome, Runner } from './attempt.ts'
 import type { FromThread, ThreadData, ThreadLine, ThreadResult, ThreadTask, ToThread } from './thread-protocol.ts'
 import { callOff, createStart, runsFor } from './thread-start.ts'
 
@@ -83,7 +82,7 @@ export function createThreadRunner(options: ThreadsOptions): Runner {
     log.warn({ threads, cores: availableParallelism() }, 'more threads than cores: CPU-bound handlers will share them')
   }
 
-  async function runInThread({ body, ...attempt }: Attempt, stop: AbortSignal): Promise<string | undefined> {
+  async function runInThread({ body, ...attempt }: Attempt, stop: AbortSignal): Promise<Outcome> {
     const number = ++tasks
     const start = createStart()
     const kill = new AbortController()
@@ -103,11 +102,15 @@ export function createThreadRunner(options: ThreadsOptions): Runner {
       clearTimeout(timer)
       const thread = callOff(start)
       const line = thread === undefined ? undefined : lines.get(thread)
-      if (line) post(line, { type: 'abort', number, error: toPlain(reason) })
+      if (line) post(line, { type: 'abort', number, error: recordOf(reason) })
       timer = setTimeout(() => kill.abort(), KILL_GRACE)
     }
     function onStop(): void {
       end(stop.reason)
+    }
+    function outcomeOf(reason: Error): Outcome {
+      if (reason === stop.reason) return { status: 'stopped' }
+      return reason instanceof ThreadStartError ? broken(reason) : { status: 'failed', error: recordOf(reason) }
     }
 
     running.add(one)
@@ -117,11 +120,13 @@ export function createThreadRunner(options: ThreadsOptions): Runner {
       const bytes = new Uint8Array(body)
       const task: ThreadTask = { number, attempt: { ...attempt, body: bytes }, start }
       const result: ThreadResult = await pool.run(task, { signal: kill.signal, transferList: [bytes.buffer] })
-      if (ending) throw ending
-      if (!result.ok) throw reviveError(result.error)
-      return result.result
+      if (ending) return outcomeOf(ending)
+      if (result.ok) return { status: 'done', result: result.result }
+      // The file that the process itself could import, a thread can't: dist/ is being written, or memory is short.
+      if (result.isStart) return broken(new ThreadStartError(worker, reasonOf(result.error)))
+      return { status: 'failed', error: result.error }
     } catch (error) {
-      throw reported(ending ?? explain(error as NodeJS.ErrnoException))
+      return ending ? outcomeOf(ending) : { status: 'failed', error: explain(error) }
     } finally {
       running.delete(one)
       clearTimeout(timer)
@@ -129,25 +134,21 @@ export function createThreadRunner(options: ThreadsOptions): Runner {
     }
   }
 
-  // The file that the process itself could import, a thread can't: dist/ is being written, or memory is short.
-  function reported(error: Error): Error {
-    const broken =
-      error instanceof StartupError ? new ThreadStartError(worker, reasonOf(error), { cause: error }) : error
-    if (broken instanceof ThreadStartError) onBroken(broken)
-    return broken
+  function broken(error: ThreadStartError): Outcome {
+    onBroken(error)
+    // The message is not to blame.
+    return { status: 'stopped' }
   }
 
-  function explain(error: NodeJS.ErrnoException): Error {
-    if (error.code === 'ERR_WORKER_OUT_OF_MEMORY') return new HandlerMemoryError(worker, memoryLimitMb)
-    if (/^worker exited with code/.test(error.message)) return new HandlerExitError(worker, error.message)
-    return error
+  function explain(thrown: unknown): ErrorRecord {
+    const error = recordOf(thrown)
+    if (error.code === 'ERR_WORKER_OUT_OF_MEMORY') return recordOf(new HandlerMemoryError(worker, memoryLimitMb))
+    if (/^worker exited with code/.test(error.message)) return recordOf(new HandlerExitError(worker, error.message))
+    return recordOfHandler(thrown)
   }
 
   function run(attempt: Attempt, stop: AbortSignal, done: Done): void {
-    runInThread(attempt, stop).then(
-      (result) => done({ ok: true, result }),
-      (error) => done({ ok: false, error }),
-    )
+    void runInThread(attempt, stop).then(done)
   }
 
   return {
@@ -173,7 +174,7 @@ async function relay(message: FromThread, port: MessagePort, transport: Transpor
         : await transport.deliver(envelope)
     post(port, { type: 'answer', call, body: body ?? undefined })
   } catch (error) {
-    post(port, { type: 'refused', call, error: toPlain(error) })
+    post(port, { type: 'refused', call, error: recordOf(error) })
   }
 }
 

@@ -8,6 +8,8 @@ import { openWire, type Wire } from './wire/wire.ts'
 const CONNECT_TIMEOUT = 5_000
 /** Milliseconds for the broker to answer a close. */
 const CLOSE_TIMEOUT = 3_000
+/** Pieces, each of up to 128 KiB, that wait for the socket before a channel that publishes asks for a pause. */
+const MAX_BUFFERED_PIECES = 64
 /** Seconds; a silent peer is noticed after two to three of them. */
 const HEARTBEAT = 10
 
@@ -102,7 +104,7 @@ export async function openLink({ url, name, onBlocked }: LinkOptions): Promise<L
     wire,
     orLost,
     channel: () => open(model.createChannel()),
-    confirmChannel: () => open(model.createConfirmChannel()),
+    confirmChannel: () => open(model.createConfirmChannel({ highWaterMark: MAX_BUFFERED_PIECES })),
     async looseChannel(onEnd) {
       lost.signal.throwIfAborted()
       const channel = await orLost(model.createChannel())

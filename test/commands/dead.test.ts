@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { mock } from 'node:test'
 import t from 'tap'
 import type { DeadLetters } from '../../supervisor/base/dead-letters.ts'
+import { recordOf } from '../../supervisor/base/error-record.ts'
 import { runDead } from '../../supervisor/commands/dead.ts'
 import { deadLetterHeaders } from '../../supervisor/execution/settlement.ts'
 import { testBroker } from '../helpers/broker.ts'
@@ -33,7 +34,7 @@ async function fill(t: Parameters<typeof bench>[0], queue: string, count: number
   const limit = { 'x-queue-type': 'quorum', 'x-delivery-limit': 2 ** 31 - 1 }
   await raw.assertQueue(`${queue}.dead`, { durable: true, arguments: limit })
   await raw.purgeQueue(`${queue}.dead`)
-  const error = new RangeError('too \u001b[31mmuch\nand more')
+  const error = recordOf(new RangeError('too \u001b[31mmuch\nand more'))
   const facts = { reason: 'failed', error, attempts: 3, worker: 'one', host: 'h', at: new Date(), before: {} } as const
   for (let n = 0; n < count; n++) {
     raw.sendToQueue(`${queue}.dead`, Buffer.from(`{"n":${n}}`), {

@@ -1,5 +1,6 @@
 import type { Channel } from 'amqplib'
 import type { Test } from 'tap'
+import { recordOf } from '../../supervisor/base/error-record.ts'
 import {
   DeadLetterError,
   DeadLettersBusyError,
@@ -19,7 +20,7 @@ const AT = '2026-11-23T10:00:00.000Z'
 
 /** What a worker writes about a letter that it gives up. */
 function headersOf(name = 'TypeError') {
-  const error = Object.assign(new Error(`no ${name}`), { name })
+  const error = recordOf(Object.assign(new Error(`no ${name}`), { name }))
   const facts = { reason: 'failed', error, attempts: 5, worker: 'w', host: 'h', at: new Date(AT) } as const
   return deadLetterHeaders({ ...facts, before: {} })
 }

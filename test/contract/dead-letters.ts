@@ -1,4 +1,5 @@
 import type { Test } from 'tap'
+import { recordOf } from '../../supervisor/base/error-record.ts'
 import { deadLetterHeaders } from '../../supervisor/execution/settlement.ts'
 import { aQueue, bench } from '../helpers/messaging.ts'
 
@@ -15,7 +16,7 @@ export async function deadLetters(t: Test, url: string): Promise<void> {
     if (!incoming) return t.fail('expected a message')
     const facts = {
       reason: 'invalid',
-      error: new TypeError('no'),
+      error: recordOf(new TypeError('no')),
       attempts: 1,
       worker: 'w',
       host: 'h',

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { recordOf } from '../../supervisor/base/error-record.ts'
 import {
   HandlerExitError,
   HandlerMemoryError,
@@ -30,14 +31,15 @@ t.test('a failure of the last attempt is a dead letter with its reason', async (
     [new HandlerExitError('w', 'x'), 'exit'],
     [new RangeError('x'), 'failed'],
   ] as const
-  for (const [error, reason] of cases) {
+  for (const [thrown, reason] of cases) {
+    const error = recordOf(thrown)
     t.strictSame(decide({ status: 'failed', error }, last, 0), { action: 'dead-letter', reason, error }, reason)
   }
 })
 
 t.test('a failure with attempts left is tried again, unless no attempt can mend it', async (t) => {
   const fate = (error: Error, more = {}, random = 0) =>
-    decide({ status: 'failed', error }, { ...chances, ...more }, random)
+    decide({ status: 'failed', error: recordOf(error) }, { ...chances, ...more }, random)
   const retryAfter = (delayMs: number) => ({ action: 'retry', delayMs })
   t.match(fate(new RangeError('x')), { ...retryAfter(1_000), reason: 'failed' })
   t.match(fate(new HandlerTimeoutError('w', 1), { attempt: 3 }), { ...retryAfter(4_000), reason: 'timeout' })
@@ -73,7 +75,14 @@ t.test('a RetryError refuses what is no delay', async (t) => {
 t.test("headers tell a dead letter's story, cut to what headers can hold", async (t) => {
   const error = new Error(`${'ü'.repeat(5_000)}`)
   error.stack = 'x'.repeat(20_000)
-  const facts = { reason: 'failed', error, attempts: 3, worker: 'w', host: 'h', at: new Date(0) } as const
+  const facts = {
+    reason: 'failed',
+    error: recordOf(error),
+    attempts: 3,
+    worker: 'w',
+    host: 'h',
+    at: new Date(0),
+  } as const
   const headers = deadLetterHeaders({ ...facts, before: {} })
   t.ok(Buffer.byteLength(headers['x-dead-message'] as string) <= 2 * 1024)
   t.match(headers['x-dead-message'], /^ü+…$/)

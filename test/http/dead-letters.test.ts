@@ -1,6 +1,7 @@
 // The routes over a real port, the real operations and a broker.
 import t from 'tap'
 import type { DeadLetters } from '../../supervisor/base/dead-letters.ts'
+import { recordOf } from '../../supervisor/base/error-record.ts'
 import { deadLetterHeaders } from '../../supervisor/execution/settlement.ts'
 import { testBroker } from '../helpers/broker.ts'
 import { startFrontDoor } from '../helpers/front-door.ts'
@@ -9,7 +10,15 @@ import { aFanout, aQueue, bench } from '../helpers/messaging.ts'
 const broker = await testBroker(t)
 
 const headersOf = (error: Error) =>
-  deadLetterHeaders({ reason: 'failed', error, attempts: 2, worker: 'w', host: 'h', at: new Date(), before: {} })
+  deadLetterHeaders({
+    reason: 'failed',
+    error: recordOf(error),
+    attempts: 2,
+    worker: 'w',
+    host: 'h',
+    at: new Date(),
+    before: {},
+  })
 
 t.test('list, show, redrive and remove over HTTP', async (t) => {
   const { channel, consumer, deadLetters } = bench(t, broker.url)

@@ -1,34 +1,19 @@
 import type { ChannelModel, ConfirmChannel, Options } from 'amqplib'
+import {
+  beforeEachMethod,
+  dispatch,
+  type InnerConnection,
+  innerChannel,
+  insideOf,
+  type OnConfirm,
+  type Outlet,
+  outletOf,
+  takesFrames,
+} from '../../amqp/amqplib-inside.ts'
 import { FRAME_END, FRAME_OVERHEAD } from './constants.ts'
 import { createGatherer } from './gather.ts'
 import { createDeliveryReader } from './read-delivery.ts'
 import { type Publication, roomFor, writePublish } from './write-publish.ts'
-
-/** What of amqplib's connection is used here. It is not part of its API: where it is not as expected, nothing is done. */
-interface Connection {
-  rest: Buffer
-  frameMax: number
-  sentSinceLastCheck: boolean
-  recvSinceLastCheck: boolean
-  readonly stream: { read(): Buffer | null }
-  readonly channels: ({
-    channel: Channel
-    buffer: { write(bytes: Buffer): boolean; writableNeedDrain: boolean }
-  } | null)[]
-  accept: unknown
-  recvFrame(): unknown
-  sendMethod(channel: number, method: unknown, fields: unknown): boolean
-}
-
-interface Channel {
-  readonly ch: number
-  readonly connection: Connection
-  emit(event: string, ...args: unknown[]): boolean
-  listenerCount(event: string): number
-  pushConfirmCallback(onConfirm: OnConfirm): void
-}
-
-export type OnConfirm = (error: Error | null) => void
 
 /** The frames of messages, both ways, at a fraction of what amqplib takes for them. */
 export interface Wire {
@@ -38,30 +23,25 @@ export interface Wire {
 
 /** Octets of messages that go to the socket in one piece. */
 const SLAB = 64 * 1024
-/** Octets from which on a body is not copied. */
-const LARGE = 8 * 1024
+/** Octets from which on a message is written in a piece of its own. */
+const LARGE = SLAB / 2
 
 /**
  * Takes over reading deliveries and writing publications on a connection. amqplib makes twenty objects for each message,
  * and writes each by itself; that was the larger part of what a message cost.
  */
 export function openWire(model: ChannelModel): Wire {
-  const connection = model.connection as unknown as Connection
-  if (!isAsExpected(connection)) return { publish: publishByAmqplib }
+  const connection = insideOf(model)
+  if (!connection) return { publish: publishByAmqplib }
   readDeliveries(connection)
   return writePublications(connection)
-}
-
-function isAsExpected({ rest, recvFrame, sendMethod, channels, accept, stream }: Connection): boolean {
-  const functions = [recvFrame, sendMethod, accept, stream?.read].every((one) => typeof one === 'function')
-  return functions && Buffer.isBuffer(rest) && Array.isArray(channels)
 }
 
 function publishByAmqplib(channel: ConfirmChannel, to: Publication, body: Buffer, onConfirm: OnConfirm): boolean {
   return channel.publish(to.exchange, to.routingKey, body, to.properties as Options.Publish, onConfirm)
 }
 
-function readDeliveries(connection: Connection): void {
+function readDeliveries(connection: InnerConnection): void {
   const reader = createDeliveryReader(connection)
   const gatherer = createGatherer()
   const recvFrame = connection.recvFrame.bind(connection)
@@ -74,10 +54,9 @@ function readDeliveries(connection: Connection): void {
     for (;;) {
       while (connection.accept === whileOpen && reader.read(connection.rest, offset)) {
         const channel = connection.channels[reader.channel]?.channel
-        // A channel that is closing has an `accept` of its own, which ignores them.
-        if (!channel || Object.hasOwn(channel, 'accept')) break
+        if (!channel || !takesFrames(channel)) break
         offset = reader.end
-        dispatch(channel, reader.message)
+        dispatch(channel, 'delivery', reader.message)
       }
       const isPartial = connection.accept === whileOpen && reader.isPartial
       if (offset > 0) {
@@ -99,74 +78,82 @@ function readDeliveries(connection: Connection): void {
   }
 }
 
-// As amqplib does it.
-function dispatch(channel: Channel, message: unknown): void {
-  try {
-    channel.emit('delivery', message)
-  } catch (error) {
-    if (channel.listenerCount('handler-error') === 0) throw error
-    setImmediate(() => channel.emit('handler-error', error, 'delivery'))
-  }
-}
-
-function writePublications(connection: Connection): Wire {
+function writePublications(connection: InnerConnection): Wire {
   let slab = Buffer.allocUnsafeSlow(SLAB)
-  /** What is written in the slab but not sent is from here to there, and of this channel. */
-  let [start, end, channelOf] = [0, 0, 0]
+  /** What is written in the slab but not sent is from here to there, for this channel. */
+  let [start, end] = [0, 0]
+  let to: ConfirmChannel | undefined
+  let number = 0
   let isScheduled = false
 
   // What goes out by other ways goes after what was published before it.
-  const sendMethod = connection.sendMethod.bind(connection)
-  connection.sendMethod = function sendInOrder(channel, method, fields) {
-    if (channel === channelOf) flush()
-    return sendMethod(channel, method, fields)
-  }
+  beforeEachMethod(connection, (channel) => {
+    if (channel === number) flush()
+  })
 
   function flush(): void {
     isScheduled = false
     const pending = end > start ? slab.subarray(start, end) : undefined
     start = end
-    if (pending) connection.channels[channelOf]?.buffer.write(pending)
+    if (pending && to) outletOf(connection, innerChannel(to))?.write(pending)
   }
 
   function makeRoom(octets: number): void {
     if (end + octets <= slab.length) return
     flush()
-    slab = Buffer.allocUnsafeSlow(Math.max(SLAB, octets))
+    slab = Buffer.allocUnsafeSlow(SLAB)
     start = end = 0
   }
 
-  function publish(to: ConfirmChannel, publication: Publication, body: Buffer, onConfirm: OnConfirm): boolean {
-    const channel = to as unknown as Channel
-    const { ch } = channel
-    if (ch !== channelOf) {
+  function publish(channel: ConfirmChannel, publication: Publication, body: Buffer, onConfirm: OnConfirm): boolean {
+    const inner = innerChannel(channel)
+    if (channel !== to) {
       flush()
-      channelOf = ch
+      to = channel
+      number = inner.ch
     }
-    const isLarge = body.length > LARGE
+    const outlet = outletOf(connection, inner)
     const room = roomFor(publication)
-    const isOpen = !Object.hasOwn(channel, 'sendMessage') && !Object.hasOwn(connection, 'sendMessage')
     // Headers that are so large are amqplib's to refuse.
-    const fits = body.length <= connection.frameMax - FRAME_OVERHEAD && room <= SLAB / 2
-    if (fits) makeRoom(room + (isLarge ? 0 : body.length) + FRAME_OVERHEAD)
-    const head = isOpen && fits ? writePublish(slab, end, ch, publication, body.length) : 0
-    if (head === 0) {
+    const isSent = outlet && room <= SLAB && writeFrames(outlet, publication, body, room + body.length + FRAME_OVERHEAD)
+    if (!isSent) {
+      // amqplib's turn: several body frames, rare properties, and errors. It writes each frame as one chunk, or all of them.
       flush()
-      return publishByAmqplib(to, publication, body, onConfirm)
+      return publishByAmqplib(channel, publication, body, onConfirm)
     }
-    end = head
-    if (isLarge) {
-      flush()
-      connection.channels[ch]?.buffer.write(body)
-    } else end += body.copy(slab, end)
-    if (body.length > 0) slab[end++] = FRAME_END
-    channel.pushConfirmCallback(onConfirm)
+    inner.pushConfirmCallback(onConfirm)
     connection.sentSinceLastCheck = true
+    return !outlet.writableNeedDrain
+  }
+
+  /** @returns whether they are written, or about to be */
+  function writeFrames(outlet: Outlet, publication: Publication, body: Buffer, octets: number): boolean {
+    if (body.length > connection.frameMax - FRAME_OVERHEAD) return false
+    if (octets > LARGE) {
+      flush()
+      const frames = Buffer.allocUnsafeSlow(octets)
+      const behind = writeMessage(frames, 0, publication, body)
+      if (behind > 0) outlet.write(frames.subarray(0, behind))
+      return behind > 0
+    }
+    makeRoom(octets)
+    const behind = writeMessage(slab, end, publication, body)
+    if (behind === 0) return false
+    end = behind
     if (!isScheduled) {
       isScheduled = true
       process.nextTick(flush)
     }
-    return !connection.channels[ch]?.buffer.writableNeedDrain
+    return true
+  }
+
+  /** @returns the offset behind its last frame; 0: there is something in it that only amqplib writes */
+  function writeMessage(bytes: Buffer, at: number, publication: Publication, body: Buffer): number {
+    let next = writePublish(bytes, at, number, publication, body.length)
+    if (next === 0 || body.length === 0) return next
+    next += body.copy(bytes, next)
+    bytes[next] = FRAME_END
+    return next + 1
   }
 
   return { publish }
