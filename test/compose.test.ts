@@ -18,7 +18,7 @@ t.test('compose.yaml is what docker-compose takes, and safe', { skip }, async (t
   const ports = [...stdout.matchAll(/^\s*- (\S*:?\d+:\d+)\/tcp$/gm)].map(([, port]) => port)
   t.same(ports.sort(), ['127.0.0.1:15672:15672', '127.0.0.1:5672:5672'])
 
-  t.match(stdout, /image: rabbitmq:4-management$/m)
+  t.match(stdout, /image: rabbitmq:4\.3-management$/m)
   t.match(stdout, /hostname: \S+$/m, 'a fixed host name: the data folder is named after it')
   t.match(stdout, /- rabbitmq-data:\/var\/lib\/rabbitmq(:rw)?$/m)
   t.match(stdout, /^volumes:\n {2}rabbitmq-data:/m, 'a named volume')

@@ -286,7 +286,8 @@ export function openClient({ urls, name, log }: ClientOptions): Client {
 }
 
 /** Properties and headers that would make a copy expire, be refused, answered or sent elsewhere; and brokers' own notes. */
-const NOT_KEPT = /^(expiration|userId|replyTo|deliveryMode|CC|BCC|x-death|x-(first|last)-death-.*|x-delivery-count)$/
+const NOT_KEPT =
+  /^(expiration|userId|replyTo|deliveryMode|CC|BCC|x-death|x-(first|last)-death-.*|x-(delivery|acquired)-count)$/
 
 function kept(properties: Headers): Headers {
   return Object.fromEntries(Object.entries(properties).filter(([name]) => !NOT_KEPT.test(name)))

@@ -4,16 +4,21 @@ import type { WorkerDefinition } from '../base/definitions.ts'
 import { BrokerLimitError, type StartupError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { Incoming } from '../base/message.ts'
-import { CONSUMER_TIMEOUT_ARGUMENT, longestTimeout } from './consumer-timeout.ts'
-import { declare, declareOn } from './declare.ts'
-import { deliveryBinding } from './delay.ts'
+import { longestTimeout } from './consumer-timeout.ts'
+import { declare } from './declare.ts'
 import { createDeliveries, type Deliveries, type Origin } from './deliveries.ts'
 import type { Link } from './link.ts'
+import { declareOwnQueue } from './own-queue.ts'
 import { openSession, type SessionState } from './session.ts'
-import { deadLettersOf, subscriptionBindings, suspectQueue, workerTopology, workQueue } from './topology.ts'
+import { deadLettersOf, suspectQueue, workerTopology, workQueue } from './topology.ts'
 
 /** Milliseconds for the broker to answer that it delivers no more. */
 const CANCEL_TIMEOUT = 2_000
+
+/** `basic.cancel` has no field for why; the consumer timeout is one of the causes since RabbitMQ 4.3. */
+const CANCELLED = 'the broker cancelled the consumer of queue'
+const CANCEL_CAUSES =
+  'the queue was deleted, has moved to another node, or a message was unacknowledged for longer than its consumer timeout'
 
 export interface ConsumerOptions {
   urls: readonly string[]
@@ -57,7 +62,7 @@ export function openConsumer(options: ConsumerOptions): Consumer {
     const deadLetters = deadLettersOf(worker, definition)
     const suspects = shared && suspectQueue(shared)
     const from = { deadLetters, suspects, isSuspect: false }
-    const queue = shared ?? (await link.withChannel(ownQueue))
+    const queue = shared ?? (await declareOwnQueue(link, definition.address.name))
     const main = await consume(link, { ...from, queue }, prefetch)
     current.push(main)
     // It may have changed meanwhile.
@@ -84,8 +89,8 @@ export function openConsumer(options: ConsumerOptions): Consumer {
       deliveries.resize({ prefetch, concurrency: definition.concurrency })
       await channel.prefetch(prefetch)
       const { consumerTag } = await channel.consume(queue, function onDelivery(message) {
-        // The broker cancels a consumer whose queue was deleted or has moved: start over, which declares it again.
-        if (!message) return link.fail(new Error(`the broker cancelled the consumer of queue '${queue}'`))
+        // Start over, which declares the queue again.
+        if (!message) return link.fail(new Error(`${CANCELLED} '${queue}': ${CANCEL_CAUSES}`))
         const incoming = deliveries.receive(message)
         if (subscriber.kept) subscriber.kept.push(incoming)
         else onMessage(incoming)
@@ -161,14 +166,6 @@ export function openConsumer(options: ConsumerOptions): Consumer {
     )
     onUnusable?.(error)
     throw error
-  }
-
-  // One a process: it goes away with its connection, and misses what is published meanwhile.
-  async function ownQueue(channel: Channel): Promise<string> {
-    const kind = { exclusive: true, autoDelete: true, durable: false }
-    const { queue } = await channel.assertQueue('', { ...kind, arguments: CONSUMER_TIMEOUT_ARGUMENT })
-    await declareOn(channel, [deliveryBinding(queue), ...subscriptionBindings(queue, definition.address.name)])
-    return queue
   }
 
   return {

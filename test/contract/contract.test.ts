@@ -4,6 +4,7 @@ import { brokers } from './brokers.ts'
 import { calls } from './calls.ts'
 import { contract } from './contract.ts'
 import { deadLetters } from './dead-letters.ts'
+import { drains } from './drains.ts'
 import { frames, strict } from './frames.ts'
 import { outage } from './outage.ts'
 import { prefetch } from './prefetch.ts'
@@ -22,6 +23,7 @@ for (const { name, skip, start } of brokers) {
     await t.test('dead letters', (t) => deadLetters(t, url))
     t.same(proxy.violations, [], 'nothing but whole frames was sent')
     await t.test('frames', async (t) => frames(t, broker.url))
+    await t.test('drains', (t) => drains(t, broker.url))
     await t.test('outages', (t) => outage(t, broker))
   })
 }

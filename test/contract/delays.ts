@@ -77,6 +77,25 @@ export async function delays(t: Test, url: string): Promise<void> {
     t.equal(well.received.items.length, 1)
   })
 
+  t.test('retries are no dead-letter cycle: a message passes the same waiting queues again and again', async (t) => {
+    const { client, consumer } = bench(t, url)
+    const queue = aQueue()
+    const { bus, retry } = await client()
+    const worker = await consumer({ address: queue })
+    const { id } = await bus().send(queue, { n: 1 })
+    // From level 1 to level 0: on its second way, the message would enter a queue that is in its `x-death` already.
+    const delayMs = 300
+    for (let attempt = 1; attempt <= 4; attempt++) {
+      const incoming = (await worker.received.reach(attempt))[attempt - 1]
+      if (!incoming) return t.fail('expected a message')
+      t.match(incoming, { id, attempt })
+      const { headers } = incoming.properties
+      await retry(incoming, retryHeaders({ attempt, at: new Date(), before: headers }), { delayMs, bare: false })
+      incoming.ack()
+    }
+    t.match((await worker.received.reach(5))[4], { id, attempt: 5 })
+  })
+
   t.test('a message whose queue has gone meanwhile is kept, and is in nobody’s way', async (t) => {
     const { client, consumer, channel } = bench(t, url)
     const [gone, there] = [aQueue('gone'), aQueue('there')]

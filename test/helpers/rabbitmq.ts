@@ -137,6 +137,7 @@ export async function launchRabbitmq({ root, join: peer, erlang = '' }: Rabbitmq
     RABBITMQ_MNESIA_BASE: join(home, 'data'),
     RABBITMQ_LOG_BASE: home,
     RABBITMQ_LOGS: '-',
+    ERL_CRASH_DUMP: join(home, 'erl_crash.dump'),
     RABBITMQ_ENABLED_PLUGINS_FILE: join(home, 'enabled_plugins'),
     RABBITMQ_CONFIG_FILE: join(home, 'rabbitmq.conf'),
     RABBITMQ_PID_FILE: join(home, 'pid'),

@@ -21,16 +21,21 @@ export interface SupervisedOptions {
   root: string
   name: string
   url: string
+  /** More of its environment. */
+  env?: NodeJS.ProcessEnv
   /** What its handlers tell by `process.send`. */
   onMessage?: (message: unknown) => void
 }
 
 /** Runs a worker's process, and another one each time that it has ended, as pm2 does. */
-export function superviseWorker(t: Teardown, { root, name, url, onMessage }: SupervisedOptions): SupervisedWorker {
+export function superviseWorker(
+  t: Teardown,
+  { root, name, url, env: more, onMessage }: SupervisedOptions,
+): SupervisedWorker {
   const entry = join(process.cwd(), 'dist', 'supervisor', 'worker.js')
   // tap's loader is none of the worker's.
   const { NODE_OPTIONS: _, ...inherited } = process.env
-  const env = { ...inherited, AMQP_URL: url, LOG_LEVEL: 'fatal' }
+  const env = { ...inherited, AMQP_URL: url, LOG_LEVEL: 'fatal', ...more }
   let ended = 0
   let stopped = false
   let child: ChildProcess = start()
