@@ -5,9 +5,15 @@ export type Headers = Readonly<Record<string, unknown>>
 
 /** How often a quorum queue has had a message back (RabbitMQ, "Poison Message Handling"). */
 export const DELIVERY_COUNT_HEADER = 'x-delivery-count'
+/** How often a quorum queue has handed a message out, from RabbitMQ 4.3 on. */
+export const ACQUIRED_COUNT_HEADER = 'x-acquired-count'
 
 /** A header of ours on the wire. */
 export const ATTEMPT_HEADER = 'x-attempt'
+/** When a delayed message is due, in milliseconds since 1970. */
+export const DUE_HEADER = 'x-due'
+/** How often a message was sent again by hand, as by a redrive: 0 when it was sent first. */
+export const LIFE_HEADER = 'x-life'
 export const REQUEST_ID_HEADER = 'x-request-id'
 /** On a failed call's reply: the error's name; the body is its message, as JSON. */
 export const ERROR_HEADER = 'x-error'

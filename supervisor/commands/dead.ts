@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { DEATH_NOTES } from '../base/dead-letter-headers.ts'
 import type { DeadLetter, DeadLetterDetails, DeadLetters } from '../base/dead-letters.ts'
 import { StartupError } from '../base/errors.ts'
 import { didYouMean } from '../base/suggest.ts'
@@ -21,6 +22,8 @@ export interface Output {
   print(line: string): void
   /** How far a long run is. */
   progress(line: string): void
+  /** A clock in milliseconds that never steps. @default performance.now */
+  now?(): number
 }
 
 const OPTIONS = {
@@ -134,27 +137,33 @@ async function redriveAll(
   }
 }
 
-function teller({ progress }: Output): (line: string) => void {
-  let last = Date.now()
+function teller({ progress, now = () => performance.now() }: Output): (line: string) => void {
+  let last = now()
   return function tell(line) {
-    if (Date.now() - last < TELL_EVERY) return
-    last = Date.now()
+    if (now() - last < TELL_EVERY) return
+    last = now()
     progress(line)
   }
 }
 
 const HEADINGS = ['id', 'worker', 'reason', 'error', 'attempts', 'last failed', 'message']
-const MAX_MESSAGE = 60
+/** Characters of a text in the table. An id is never cut: it is there to be copied. */
+const MAX_CELL = 60
 
 function row({ id, worker, reason, error, attempts, lastFailedAt, message }: DeadLetter): string[] {
   const [line = ''] = (message ?? '-').split('\n')
-  const cut = line.length > MAX_MESSAGE ? `${line.slice(0, MAX_MESSAGE - 1)}…` : line
   const time = lastFailedAt?.replace('T', ' ').replace(/\.\d+Z$/, 'Z')
-  return [id, worker, reason, error ?? '-', String(attempts ?? '-'), time ?? '-', cut].map((cell) => printable(cell))
+  const others = [reason, error ?? '-', String(attempts ?? '-'), time ?? '-', line]
+  return [id, worker, ...others.map(cut)].map((cell) => printable(cell))
+}
+
+function cut(text: string): string {
+  return text.length > MAX_CELL ? `${text.slice(0, MAX_CELL - 1)}…` : text
 }
 
 function shown({ headers, properties, stack, body, encoding, ...facts }: DeadLetterDetails): string {
-  const others = Object.entries(headers).filter(([name]) => !name.startsWith('x-dead-'))
+  // What Warren has noted is among the facts.
+  const others = Object.entries(headers).filter(([name]) => !DEATH_NOTES.has(name))
   return [
     table(Object.entries(facts).map(([name, value]) => [name, printable(String(value ?? '-'))])),
     ...(stack ? ['', 'stack:', printable(stack, true)] : []),

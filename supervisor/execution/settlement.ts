@@ -1,4 +1,15 @@
 import { type Backoff, backoffDelay } from '../base/backoff.ts'
+import {
+  DEAD_ATTEMPTS,
+  DEAD_ERROR,
+  DEAD_HOST,
+  DEAD_MESSAGE,
+  DEAD_REASON,
+  DEAD_STACK,
+  DEAD_WORKER,
+  FIRST_FAILED_AT,
+  LAST_FAILED_AT,
+} from '../base/dead-letter-headers.ts'
 import type { ErrorRecord } from '../base/error-record.ts'
 import { ATTEMPT_HEADER, type Headers } from '../base/message.ts'
 import type { Outcome } from './attempt.ts'
@@ -68,9 +79,6 @@ function reasonFor({ kind }: ErrorRecord): DeadReason {
   }
 }
 
-/** When a message failed first: it comes along with every further attempt, and into the dead letter. */
-const FIRST_FAILED_AT = 'x-dead-first-failed-at'
-
 /** The headers of a message's next attempt. */
 export function retryHeaders({ attempt, at, before }: { attempt: number; at: Date; before: Headers }): Headers {
   return { [ATTEMPT_HEADER]: attempt + 1, [FIRST_FAILED_AT]: before[FIRST_FAILED_AT] ?? at.toISOString() }
@@ -91,14 +99,14 @@ export interface DeadLetterFacts {
 export function deadLetterHeaders({ reason, error, attempts, worker, host, at, before }: DeadLetterFacts): Headers {
   const time = at.toISOString()
   return {
-    'x-dead-reason': reason,
-    'x-dead-error': error.name,
-    'x-dead-message': error.message,
-    'x-dead-stack': error.stack,
-    'x-dead-attempts': attempts,
-    'x-dead-worker': worker,
-    'x-dead-host': host,
+    [DEAD_REASON]: reason,
+    [DEAD_ERROR]: error.name,
+    [DEAD_MESSAGE]: error.message,
+    [DEAD_STACK]: error.stack,
+    [DEAD_ATTEMPTS]: attempts,
+    [DEAD_WORKER]: worker,
+    [DEAD_HOST]: host,
     [FIRST_FAILED_AT]: before[FIRST_FAILED_AT] ?? time,
-    'x-dead-last-failed-at': time,
+    [LAST_FAILED_AT]: time,
   }
 }

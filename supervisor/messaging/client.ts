@@ -21,14 +21,14 @@ import {
   type Transport,
 } from '../base/message.ts'
 import { createCalls, REPLY_TO } from './calls.ts'
-import { withoutDeath } from './dead-letter.ts'
+import { headersOfNextLife } from './dead-letter.ts'
 import { declare } from './declare.ts'
 import { delayRoute, delayTopology } from './delay.ts'
 import { createDenials, noteDeniedPublish, publishingTo } from './denials.ts'
 import { codeOf, deniedPermission } from './explain.ts'
 import type { Link } from './link.ts'
 import { createPublisher, type Outgoing } from './publisher.ts'
-import { createRoutes, describe, outgoing, type Route } from './route.ts'
+import { createRoutes, describe, dueIn, outgoing, type Route } from './route.ts'
 import { openSession, type SessionState } from './session.ts'
 import { addressTopology, type Declaration, deadLetterTopology, workerTopology } from './topology.ts'
 
@@ -248,7 +248,8 @@ export function openClient({ urls, name, log }: ClientOptions): Client {
       if (delayMs > 0) await ensureDelays()
       const route = delayMs > 0 ? delayRoute(delayMs, queue) : { exchange: '', routingKey: queue }
       const address = `another attempt in queue '${queue}'`
-      await forward(incoming, { ...route, address }, { headers, bare, topology: delayTopology })
+      const all = delayMs > 0 ? { ...headers, ...dueIn(delayMs) } : headers
+      await forward(incoming, { ...route, address }, { headers: all, bare, topology: delayTopology })
     },
 
     async isolate(incoming, { bare }) {
@@ -268,10 +269,9 @@ export function openClient({ urls, name, log }: ClientOptions): Client {
     },
 
     async redrive({ id, body, properties }, { queue, ...worker }) {
-      const before = { ...properties, headers: withoutDeath(properties.headers) }
+      const next = { ...properties, headers: headersOfNextLife(properties.headers) }
       const topology = () => workerTopology(worker.name, worker)
-      const headers = { [ATTEMPT_HEADER]: 1 }
-      await forward({ id, body, properties: before }, straightTo(queue), { headers, bare: false, topology })
+      await forward({ id, body, properties: next }, straightTo(queue), { headers: {}, bare: false, topology })
     },
 
     reply,

@@ -19,9 +19,8 @@ export function cursorOf({ worker, index, id, at }: Cursor): string {
 export function readCursor(text: string): Cursor {
   try {
     const [worker, index, id, at] = JSON.parse(Buffer.from(text, 'base64url').toString())
-    if (typeof worker === 'string' && Number.isInteger(index) && index >= 0 && typeof id === 'string') {
-      return { worker, index, id, at }
-    }
+    const isPlace = typeof worker === 'string' && Number.isSafeInteger(index) && index >= 0
+    if (isPlace && typeof id === 'string' && (at === null || typeof at === 'string')) return { worker, index, id, at }
   } catch {
     // Not JSON: not one of ours.
   }

@@ -1,5 +1,5 @@
 import type { Address } from '../base/definitions.ts'
-import { ATTEMPT_HEADER, type Envelope } from '../base/message.ts'
+import { ATTEMPT_HEADER, DUE_HEADER, type Envelope, type Headers, LIFE_HEADER } from '../base/message.ts'
 import { delayRoute, fanoutDestination } from './delay.ts'
 import type { Link } from './link.ts'
 import type { Outgoing } from './publisher.ts'
@@ -62,13 +62,14 @@ export function outgoing(
   extra?: Partial<Outgoing['properties']>,
 ): Outgoing {
   const later = delayMs > 0 ? delayRoute(delayMs, route.destination) : route
+  const own = { [ATTEMPT_HEADER]: 1, [LIFE_HEADER]: 0, ...headers }
   const properties: Outgoing['properties'] = {
     contentType: 'application/json',
     messageId: id,
     timestamp: Math.floor(Date.now() / 1000),
     type: address.name,
     appId: 'warren',
-    headers: { [ATTEMPT_HEADER]: 1, ...headers },
+    headers: delayMs > 0 ? { ...own, ...dueIn(delayMs) } : own,
     persistent: true,
     // In the delay network nothing may get lost, whoever subscribes when it comes out of it.
     mandatory: mandatory || delayMs > 0,
@@ -82,6 +83,11 @@ export function outgoing(
     unroutable: route.hint,
     onUnroutable: route.onUnroutable,
   }
+}
+
+/** The header of a message that arrives later: it may wait for 310 days, and nothing else tells when it is due. */
+export function dueIn(delayMs: number): Headers {
+  return { [DUE_HEADER]: Date.now() + Math.ceil(delayMs) }
 }
 
 /** What errors call an address: `queue 'thumbnail'`. */

@@ -75,7 +75,7 @@ export async function purgeQueue(link: Link, queue: string): Promise<number> {
 async function alone<T>(link: Link, queue: string, patience: number, use: (total: number) => Promise<T>): Promise<T> {
   const lock = `${queue}.lock`
   const options = { exclusive: true, durable: false, arguments: { 'x-queue-type': 'classic' } }
-  const start = Date.now()
+  const start = performance.now()
   const isMine = await poll(patience, () =>
     link
       .withChannel((channel) => channel.assertQueue(lock, options))
@@ -90,7 +90,7 @@ async function alone<T>(link: Link, queue: string, patience: number, use: (total
   if (!isMine) throw new DeadLettersBusyError(queue, 'another list, redrive or purge is under way')
   // The last one may have ended without a word: until the broker has noticed, its messages are not back.
   let total = 0
-  const isFree = await poll(patience - (Date.now() - start), async () => {
+  const isFree = await poll(patience - (performance.now() - start), async () => {
     const { messages, consumers } = await look(link, queue)
     total = messages
     return consumers === 0
@@ -103,9 +103,9 @@ async function alone<T>(link: Link, queue: string, patience: number, use: (total
 
 /** Whether it became true in time; it is asked once at least. */
 async function poll(ms: number, condition: () => Promise<boolean>): Promise<boolean> {
-  const deadline = Date.now() + ms
+  const deadline = performance.now() + ms
   for (let wait = 1; !(await condition()); wait = Math.min(wait * 2, LOOK_AGAIN)) {
-    if (Date.now() >= deadline) return false
+    if (performance.now() >= deadline) return false
     await delay(wait)
   }
   return true

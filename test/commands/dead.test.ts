@@ -1,6 +1,5 @@
 // `warren dead` as a program, on a project of two workers.
 import { join } from 'node:path'
-import { mock } from 'node:test'
 import t from 'tap'
 import type { DeadLetters } from '../../supervisor/base/dead-letters.ts'
 import { recordOf } from '../../supervisor/base/error-record.ts'
@@ -75,12 +74,11 @@ t.test('list, show, redrive, purge', async (t) => {
 })
 
 t.test('a long redrive tells each second how far it is, and whom it left out', async (t) => {
-  mock.timers.enable({ apis: ['Date'] })
-  t.teardown(() => mock.timers.reset())
+  let time = 0
   const letters = {
     async redriveAll(_: object, onProgress: (count: number) => void) {
       for (let count = 1; count <= 25; count++) {
-        mock.timers.tick(100)
+        time += 100
         onProgress(count)
       }
       return { redriven: 25, skipped: ['each'] }
@@ -88,7 +86,11 @@ t.test('a long redrive tells each second how far it is, and whom it left out', a
   } as unknown as DeadLetters
   const printed: string[] = []
   const told: string[] = []
-  const output = { print: (line: string) => printed.push(line), progress: (line: string) => told.push(line) }
+  const output = {
+    print: (line: string) => printed.push(line),
+    progress: (line: string) => told.push(line),
+    now: () => time,
+  }
   await runDead(['redrive', '--all'], async () => letters, output)
   t.same(told, ['sent back 10', 'sent back 20'])
   t.match(printed, ['Sent back 25.', /^Left out worker each: /])

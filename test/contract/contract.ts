@@ -26,7 +26,7 @@ export async function contract(t: Test, url: string): Promise<void> {
       type: queue.name,
       appId: 'warren',
       deliveryMode: 2,
-      headers: { 'x-attempt': 1, 'x-request-id': 'request-1' },
+      headers: { 'x-attempt': 1, 'x-life': 0, 'x-due': undefined, 'x-request-id': 'request-1' },
     })
     t.ok(Math.abs(properties.timestamp - Date.now() / 1000) < 60, 'timestamp: AMQP counts seconds')
     t.equal(peeked.content.toString(), '{"n":1}')

@@ -2,12 +2,15 @@
 import t from 'tap'
 import { brokers } from './brokers.ts'
 import { deadLetterOperations } from './dead-letter-operations.ts'
+import { forgedLetters } from './forged-letters.ts'
 
 t.setTimeout(240_000)
 
 for (const { name, skip, start } of brokers) {
   t.test(`operations on dead letters on ${name}`, { skip }, async (t) => {
     t.setTimeout(120_000)
-    await deadLetterOperations(t, (await start(t)).url)
+    const { url } = await start(t)
+    await deadLetterOperations(t, url)
+    await forgedLetters(t, url)
   })
 }

@@ -1,29 +1,20 @@
 import type { Channel } from 'amqplib'
 import type { Test } from 'tap'
-import { recordOf } from '../../supervisor/base/error-record.ts'
 import {
   DeadLetterError,
   DeadLettersBusyError,
   UnroutableError,
   ValidationError,
 } from '../../supervisor/base/errors.ts'
-import { deadLetterHeaders } from '../../supervisor/execution/settlement.ts'
 import { openDeadLetters } from '../../supervisor/messaging/dead-letters.ts'
 import { openLink } from '../../supervisor/messaging/link.ts'
 import { visitQueue } from '../../supervisor/messaging/visit.ts'
+import { FAILED_AT as AT, headersOf } from '../helpers/dead-letters.ts'
 import { aFanout, aQueue, bench, numberOf } from '../helpers/messaging.ts'
 import { until } from '../helpers/until.ts'
 
 /** A thousand take a minute on each broker: `npm run test:looks`. */
 const LOOKS = Number(process.env.WARREN_LOOKS ?? 250)
-const AT = '2026-11-23T10:00:00.000Z'
-
-/** What a worker writes about a letter that it gives up. */
-function headersOf(name = 'TypeError') {
-  const error = recordOf(Object.assign(new Error(`no ${name}`), { name }))
-  const facts = { reason: 'failed', error, attempts: 5, worker: 'w', host: 'h', at: new Date(AT) } as const
-  return deadLetterHeaders({ ...facts, before: {} })
-}
 
 /** Puts letters into a queue of dead letters: `m-0`, `m-1`, … */
 async function fill(channel: Channel, queue: string, count: number, nameOf: (n: number) => string = () => 'TypeError') {
@@ -98,8 +89,8 @@ export async function deadLetterOperations(t: Test, url: string): Promise<void> 
     await letters.redrive(letter?.id as string)
     const redriven = await raw.get(queue.name)
     if (!redriven) return t.fail('expected it in its queue')
-    const { 'x-delivery-count': count0, ...headers } = redriven.properties.headers ?? {}
-    t.same(headers, { colour: 'red', 'x-attempt': 1 })
+    const { 'x-delivery-count': count0, 'x-acquired-count': _, ...headers } = redriven.properties.headers ?? {}
+    t.same(headers, { colour: 'red', 'x-attempt': 1, 'x-life': 1 })
     t.notOk(count0, 'it was not delivered before')
     t.not(redriven.properties.messageId, letter?.id)
     t.equal(redriven.fields.redelivered, false)
@@ -218,7 +209,7 @@ export async function deadLetterOperations(t: Test, url: string): Promise<void> 
     t.match(await letters.redrive('m-0', 'failing'), { id: 'm-0', worker: 'failing' })
     const [incoming] = await failing.received.reach(1)
     t.match(incoming, { id: 'm-0', attempt: 1, properties: { type: 'odd', priority: 3 } })
-    t.same(incoming?.properties.headers, { 'x-attempt': 1, colour: 'green' })
+    t.same(incoming?.properties.headers, { 'x-attempt': 1, 'x-life': 1, colour: 'green' })
     t.equal(incoming && numberOf(incoming), 0)
     t.equal(well.received.items.length, 0)
     t.match(await letters.list({ limit: 9 }), { deadLetters: [{ id: 'm-0', worker: 'well' }], next: null })

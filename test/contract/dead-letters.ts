@@ -1,7 +1,9 @@
 import type { Test } from 'tap'
 import { recordOf } from '../../supervisor/base/error-record.ts'
 import { deadLetterHeaders } from '../../supervisor/execution/settlement.ts'
+import { headersOf } from '../helpers/dead-letters.ts'
 import { aQueue, bench } from '../helpers/messaging.ts'
+import { until } from '../helpers/until.ts'
 
 /** What a dead letter is on any broker. */
 export async function deadLetters(t: Test, url: string): Promise<void> {
@@ -42,6 +44,32 @@ export async function deadLetters(t: Test, url: string): Promise<void> {
     })
     t.notOk(dead.properties.headers?.CC, 'it is not sent elsewhere once more')
     t.equal((await raw.checkQueue(queue.name)).messageCount, 0)
+  })
+
+  t.test("each redrive is a further life; what the sender wrote stays, its contract's version among it", async (t) => {
+    const { client, consumer, channel, deadLetters } = bench(t, url)
+    const queue = aQueue()
+    const worker = await consumer({ address: queue })
+    const { deadLetter } = await client()
+    const letters = await deadLetters(['worker', queue])
+    const headers = { 'x-dead-line': 'friday', 'x-dead-letterbox': 7, 'x-version': 3, 'x-due': 1_800_000_000_000 }
+    ;(await channel()).sendToQueue(queue.name, Buffer.from('{}'), { messageId: 'm-1', headers })
+    for (const life of [1, 2]) {
+      const incoming = (await worker.received.reach(life))[life - 1]
+      if (!incoming) return t.fail('expected a message')
+      await deadLetter(incoming, headersOf(), { bare: false })
+      incoming.ack()
+      const again = () => letters.redrive('m-1').then(() => worker.received.reach(life + 1))
+      await until(() => again().then(Boolean, () => false), { what: 'the letter' })
+      t.same(worker.received.items[life]?.properties.headers, {
+        'x-dead-line': 'friday',
+        'x-dead-letterbox': 7,
+        'x-version': 3,
+        'x-attempt': 1,
+        'x-life': life,
+      })
+    }
+    worker.received.items[2]?.ack()
   })
 
   t.test('its queue is declared again where somebody deleted it; headers that do not fit are left out', async (t) => {

@@ -96,6 +96,46 @@ export async function delays(t: Test, url: string): Promise<void> {
     t.match((await worker.received.reach(5))[4], { id, attempt: 5 })
   })
 
+  t.test('what is delayed says when it is due: a send, a publish, a retry', async (t) => {
+    const { client, consumer, channel } = bench(t, url)
+    const [queue, fanout] = [aQueue(), aFanout()]
+    const { bus, retry } = await client()
+    const onQueue = await consumer({ address: queue })
+    const onFanout = await consumer({ address: fanout })
+    /** The time is the wall clock's: it may wait for 310 days, and the sender may end. */
+    async function timed(ms: number, send: () => Promise<unknown>): Promise<(due: unknown) => void> {
+      const from = Date.now()
+      await send()
+      const to = Date.now()
+      return (due) => t.ok(Number(due) >= from + ms && Number(due) <= to + ms, `${due}, ${from} to ${to} and ${ms} ms`)
+    }
+    const dueOf = ({ properties }: { properties: { headers: Record<string, unknown> } }) => properties.headers['x-due']
+
+    const sent = await timed(150, () => bus().send(queue, { n: 1 }, { delay: 150 }))
+    const published = await timed(250, () => bus().publish(fanout, { n: 1 }, { delay: 250 }))
+    const [first, copy] = [...(await onQueue.received.reach(1)), ...(await onFanout.received.reach(1))]
+    if (!first || !copy) return t.fail('expected two messages')
+    sent(dueOf(first))
+    published(dueOf(copy))
+    const headers = retryHeaders({ attempt: 1, at: new Date(), before: first.properties.headers })
+    const retried = await timed(300, () => retry(first, headers, { delayMs: 300, bare: false }))
+    first.ack()
+    const again = (await onQueue.received.reach(2))[1]
+    if (!again) return t.fail('expected the retry')
+    retried(dueOf(again))
+    t.match(again.properties.headers, { 'x-attempt': 2, 'x-life': 0 })
+    again.ack()
+
+    // Far from due it can be read where it waits: at the level of its delay's highest bit.
+    const far = await timed(310 * 86_400_000, () => bus().send(queue, { n: 2 }, { id: 'far', delay: '310d' }))
+    const raw = await channel()
+    const waiting = await raw.get('warren.delay.27', { noAck: true })
+    if (!waiting) return t.fail('expected a message at the highest level')
+    t.equal(waiting.properties.messageId, 'far')
+    far(waiting.properties.headers?.['x-due'])
+    t.type(waiting.properties.headers?.['x-due'], 'number')
+  })
+
   t.test('a message whose queue has gone meanwhile is kept, and is in nobody’s way', async (t) => {
     const { client, consumer, channel } = bench(t, url)
     const [gone, there] = [aQueue('gone'), aQueue('there')]

@@ -1,0 +1,25 @@
+// The headers in which Warren notes why a message failed: the execution writes them, the dead letters' commands read them.
+
+export const DEAD_REASON = 'x-dead-reason'
+export const DEAD_ERROR = 'x-dead-error'
+export const DEAD_MESSAGE = 'x-dead-message'
+export const DEAD_STACK = 'x-dead-stack'
+export const DEAD_ATTEMPTS = 'x-dead-attempts'
+export const DEAD_WORKER = 'x-dead-worker'
+export const DEAD_HOST = 'x-dead-host'
+/** It comes along with every further attempt, and into the dead letter. */
+export const FIRST_FAILED_AT = 'x-dead-first-failed-at'
+export const LAST_FAILED_AT = 'x-dead-last-failed-at'
+
+/** All of them, by exact name: a sender's own `x-dead-line` is not one. */
+export const DEATH_NOTES: ReadonlySet<string> = new Set([
+  DEAD_REASON,
+  DEAD_ERROR,
+  DEAD_MESSAGE,
+  DEAD_STACK,
+  DEAD_ATTEMPTS,
+  DEAD_WORKER,
+  DEAD_HOST,
+  FIRST_FAILED_AT,
+  LAST_FAILED_AT,
+])
