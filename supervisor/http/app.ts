@@ -6,9 +6,11 @@ import type { FrontDoor, FrontDoorClient } from '../base/front-door.ts'
 import type { Logger } from '../base/log.ts'
 import { auth } from './auth.ts'
 import { limitBody } from './body-limit.ts'
+import { crossSite } from './cross-site.ts'
 import { deadLetterRoutes } from './dead-letters.ts'
 import { health } from './health.ts'
 import { answerNotFound } from './not-found.ts'
+import { ownHost } from './own-host.ts'
 import { answerError } from './problem.ts'
 import { requestContext } from './request-context.ts'
 import { responseHeaders } from './response-headers.ts'
@@ -32,6 +34,8 @@ export function createApp({ config, log, client, deadLetters, fleet, project, ro
   const app = new Hono<FrontDoor>()
     .use(requestContext(log, client))
     .use(responseHeaders())
+    .use(ownHost(config.apiKeys))
+    .use(crossSite(config.apiKeys))
     .use(auth(config.apiKeys))
     .use(limitBody())
     .route('/', health(client, project))

@@ -72,12 +72,13 @@ export function toProblem(error: unknown): ProblemError {
 
 /** The one place where problem responses are built. */
 export function problemResponse(error: ProblemError, requestId: string): Response {
-  const { type = 'about:blank', errors, headers } = error.options
-  const { title, status, detail } = error
-  return new Response(JSON.stringify({ type, title, status, detail, requestId, errors }), {
-    status,
-    headers: { ...headers, 'content-type': 'application/problem+json' },
-  })
+  const headers = { ...error.options.headers, 'content-type': 'application/problem+json' }
+  return new Response(problemBody(error, requestId), { status: error.status, headers })
+}
+
+export function problemBody({ options, title, status, detail }: ProblemError, requestId: string): string {
+  const { type = 'about:blank', errors } = options
+  return JSON.stringify({ type, title, status, detail, requestId, errors })
 }
 
 /** Hono's `onError`: answers with the problem, and logs what nobody expected. */

@@ -2,7 +2,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net'
 import { getRequestListener, RequestError } from '@hono/node-server'
 import { reasonOf, WarrenError } from '../base/errors.ts'
-import { problem, problemResponse, toProblem } from './problem.ts'
+import { type ProblemError, problem, problemBody, problemResponse, toProblem } from './problem.ts'
+import { continueWhenRead, MAX_HEADERS, protocolProblem, unknownExpectation } from './protocol.ts'
 import { requestIdOf } from './request-context.ts'
 import { canSharePort, heldByOthers } from './share-port.ts'
 
@@ -43,9 +44,20 @@ export async function serve(
   const share = project !== undefined && canSharePort && port !== 0
   if (share && (await heldByOthers(host, port, project))) throw listenError({ code: 'EADDRINUSE' }, host, port)
 
-  const answer = getRequestListener((request) => app.fetch(request), { hostname: host, errorHandler: answerBadRequest })
+  // What an HTTP/1.0 request without a Host is for.
+  const hostname = host.includes(':') ? `[${host}]` : host
+  const answer = getRequestListener((request) => app.fetch(request), { hostname, errorHandler: answerBadRequest })
   const server = createServer(TIMEOUTS, listener)
   server.timeout = STALLED
+  // One more than are allowed: that is how too many are known.
+  server.maxHeadersCount = MAX_HEADERS + 1
+  server.on('checkContinue', function listenOnDemand(incoming: IncomingMessage, outgoing: ServerResponse) {
+    continueWhenRead(incoming, outgoing, () => !stopping)
+    listener(incoming, outgoing)
+  })
+  server.on('checkExpectation', (_: IncomingMessage, outgoing: ServerResponse) =>
+    refuse(outgoing, unknownExpectation()),
+  )
 
   const sockets = new Set<Socket>()
   const inFlight = new Set<ServerResponse>()
@@ -61,7 +73,9 @@ export async function serve(
     if (stopping) outgoing.shouldKeepAlive = false
     inFlight.add(outgoing)
     outgoing.once('close', () => inFlight.delete(outgoing))
-    void answer(incoming, outgoing)
+    const refused = protocolProblem(incoming)
+    if (refused) refuse(outgoing, refused)
+    else void answer(incoming, outgoing)
   }
 
   await new Promise<void>(function listen(resolve, reject) {
@@ -96,6 +110,14 @@ export async function serve(
     // Browsers connect ahead of their requests; to Node such a socket is not idle but late with its headers.
     for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
   }
+}
+
+/** Answers without the app: what came is no request that a route could get. */
+function refuse(outgoing: ServerResponse, refused: ProblemError): void {
+  const requestId = requestIdOf(undefined)
+  const { status, headers } = problemResponse(refused, requestId)
+  outgoing.writeHead(status, { ...Object.fromEntries(headers), 'x-request-id': requestId })
+  outgoing.end(problemBody(refused, requestId))
 }
 
 /** What is wrong before the app sees a request, such as a broken Host header. */
