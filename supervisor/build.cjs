@@ -7,6 +7,10 @@ const fs = require('node:fs')
 const { basename, dirname, join, relative } = require('node:path')
 const { lockFile } = require('./base/lock-file.cjs')
 
+/** The same as in package.json's `engines`. */
+const OLDEST_NODE = '20.19'
+/** An unused name is the linter's business, and no reason to run nothing. */
+const LENIENT = ['--noUnusedLocals', 'false', '--noUnusedParameters', 'false']
 const FOLDERS = ['supervisor', 'workers', 'routes', 'test']
 const SETTINGS = ['tsconfig.json', 'package.json']
 const SOURCE = /(?<!\.d)\.(ts|mts|cts)$/
@@ -14,7 +18,7 @@ const SOURCE = /(?<!\.d)\.(ts|mts|cts)$/
 const BUILD_MS = 120_000
 const COMPILED = /\.(?:d\.)?([mc]?)[jt]s(?:\.map)?$/
 
-/** Thrown when the sources don't compile; its message is what the compiler said. */
+/** Thrown when the sources don't compile, or can't be; its message says why. */
 class BuildError extends Error {}
 
 /**
@@ -25,6 +29,7 @@ class BuildError extends Error {}
  * @throws {BuildError}
  */
 function build(root, { force = false, ifMissing = false } = {}) {
+  requireNode()
   const stamp = join(root, 'dist', '.build-stamp')
   if (ifMissing && fs.existsSync(join(root, 'dist', 'supervisor', 'cli.js'))) return false
   if (!force && read(stamp) === fingerprint(root)) return false
@@ -50,12 +55,29 @@ function build(root, { force = false, ifMissing = false } = {}) {
   }
 }
 
+function requireNode() {
+  const found = process.versions.node
+  const [major, minor] = found.split('.').map(Number)
+  const [oldestMajor, oldestMinor] = OLDEST_NODE.split('.').map(Number)
+  if (major > oldestMajor || (major === oldestMajor && minor >= oldestMinor)) return
+  throw new BuildError(`Warren needs Node ${OLDEST_NODE} or newer, found ${found}. Install one: https://nodejs.org`)
+}
+
 function compile(root) {
   const tsc = join(dirname(resolveTypescript(root)), 'bin', 'tsc')
-  const args = [tsc, '--noEmitOnError', '--pretty', String(Boolean(process.stdout.isTTY))]
+  const args = [tsc, '--noEmitOnError', ...LENIENT, '--pretty', String(Boolean(process.stdout.isTTY))]
   const { status, stdout, stderr, error } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' })
   if (error) throw error
-  if (status !== 0) throw new BuildError(`The sources do not compile:\n${(stdout + stderr).trim()}`)
+  if (status === 0) return
+  const said = (stdout + stderr).trim()
+  throw new BuildError(`The sources do not compile:\n${said}${hintOnName(root, said)}`)
+}
+
+// The package finds itself by its own name, so that another name leaves every import of it without what it means.
+function hintOnName(root, said) {
+  const { name } = JSON.parse(read(join(root, 'package.json')) ?? '{}')
+  if (name === 'warren' || !/TS2307: [^\n]*'warren'/.test(said)) return ''
+  return `\n\n'warren' is found by the \`name\` in package.json, which is '${name}': set it back to 'warren'.`
 }
 
 function resolveTypescript(root) {

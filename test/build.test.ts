@@ -75,6 +75,18 @@ t.test('an error leaves dist/ as it was', async (t) => {
   t.match(readFileSync(join(project.root, 'dist/workers/a.js'), 'utf8'), 'a = 3')
 })
 
+t.test('an unused name is no error; a package that has lost its name is one that is explained', async (t) => {
+  const project = await createSmallProject(t)
+  project.write('workers/a.ts', 'export function a(unused: string) {\n  const alsoUnused = 1\n}\n')
+  t.match(await project.npm('build'), { code: 0, stdout: /Compiled/ })
+
+  const settings = readFileSync(join(project.root, 'package.json'), 'utf8')
+  project.write('package.json', settings.replace('"name": "warren"', '"name": "shop"'))
+  project.write('workers/a.ts', "import 'warren'\n")
+  project.write('workers/b.ts', "export { defineQueue } from 'warren'\n")
+  t.match(await project.npm('build'), { code: 1, stderr: /TS2307.*\n.*name.* is 'shop': set it back to 'warren'/s })
+})
+
 t.test('builds at the same time take turns; the lock of one that was killed does not count', async (t) => {
   const project = await createSmallProject(t)
   const runs = await Promise.all([1, 2, 3].map(() => project.npm('build')))

@@ -98,6 +98,14 @@ export interface SubscriberOptions<Data = unknown> extends WorkerOptions<Data> {
   subscription?: 'group' | 'instance'
 }
 
+/** The options of a worker for this address. */
+export type OptionsOf<A extends Address> =
+  A extends FanoutDefinition<infer D>
+    ? SubscriberOptions<z.output<D>>
+    : A extends QueueDefinition<infer D, infer R>
+      ? WorkerOptions<z.output<D>, R extends z.ZodType ? z.input<R> : unknown>
+      : never
+
 /** A worker's definition with every option settled: the default export of a file in `workers/`. */
 export interface WorkerDefinition<A extends Address = Address> {
   readonly kind: 'worker'
@@ -157,18 +165,8 @@ export function defineFanout<D extends z.ZodType>(name: string, options: { data:
  * Defines the worker of a queue or a subscriber of a fanout; the file that exports it as its default gives its name.
  * @throws DefinitionError
  */
-export function defineWorker<D extends z.ZodType, R extends z.ZodType>(
-  address: QueueDefinition<D, R>,
-  options: WorkerOptions<z.output<D>, z.input<R>>,
-): WorkerDefinition<QueueDefinition<D, R>>
-export function defineWorker<D extends z.ZodType>(
-  address: QueueDefinition<D, undefined>,
-  options: WorkerOptions<z.output<D>>,
-): WorkerDefinition<QueueDefinition<D, undefined>>
-export function defineWorker<D extends z.ZodType>(
-  address: FanoutDefinition<D>,
-  options: SubscriberOptions<z.output<D>>,
-): WorkerDefinition<FanoutDefinition<D>>
+export function defineWorker<A extends Address>(address: A, options: OptionsOf<A>): WorkerDefinition<A>
+// One signature, because a compiler that tries several explains a mistake by the last of them.
 export function defineWorker(address: Address, options: SubscriberOptions<never>): WorkerDefinition {
   const problems: string[] = []
   if (address?.kind !== 'queue' && address?.kind !== 'fanout') {

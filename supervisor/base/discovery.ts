@@ -60,11 +60,20 @@ export async function loadWorkers(root: string): Promise<Worker[]> {
   return workers
 }
 
+/** The files that are being imported. */
+const unfinished = new Set<string>()
+
+/** The files whose import has begun and not ended, as it never does where a top-level `await` is not settled. */
+export function unfinishedImports(): string[] {
+  return [...unfinished].sort()
+}
+
 /**
  * The default export of a source file, from its compiled form.
  * @throws DiscoveryError that names the source file
  */
 export async function importDefault(source: SourceFile): Promise<unknown> {
+  unfinished.add(source.file)
   try {
     const module = (await import(pathToFileURL(source.compiled).href)) as { default?: unknown }
     return module.default
@@ -72,6 +81,8 @@ export async function importDefault(source: SourceFile): Promise<unknown> {
     throw new DiscoveryError(`${source.file}: expected a file that can be imported, found ${describe(error)}`, {
       cause: error,
     })
+  } finally {
+    unfinished.delete(source.file)
   }
 }
 

@@ -23,3 +23,13 @@ export function longestTimeout({ product, version }: ServerProperties): number {
   const ignoresArgument = product === 'RabbitMQ' && (major < 3 || (major === 3 && minor < 12))
   return ignoresArgument ? DEFAULT_LIMIT : MAX_TIMER_MS
 }
+
+/** What is wrong with a worker's `timeout` on this broker, in a sentence. */
+export function timeoutProblem(worker: string, timeout: number, server: ServerProperties): string | undefined {
+  const longest = longestTimeout(server)
+  if (timeout <= longest) return undefined
+  return (
+    `Worker '${worker}' has a timeout of ${timeout} ms; ${server.product} ${server.version} takes a message back after ` +
+    `30 minutes, so expected at most ${longest} ms. Make it shorter, or use RabbitMQ 3.12 or newer.`
+  )
+}

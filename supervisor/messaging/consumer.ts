@@ -4,7 +4,7 @@ import type { WorkerDefinition } from '../base/definitions.ts'
 import { BrokerLimitError, type StartupError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { Incoming } from '../base/message.ts'
-import { longestTimeout } from './consumer-timeout.ts'
+import { timeoutProblem } from './consumer-timeout.ts'
 import { declare } from './declare.ts'
 import { createDeliveries, type Deliveries, type Origin } from './deliveries.ts'
 import type { Link } from './link.ts'
@@ -157,13 +157,9 @@ export function openConsumer(options: ConsumerOptions): Consumer {
   }
 
   function checkTimeout({ server }: Link): void {
-    const { timeout } = definition
-    const longest = longestTimeout(server)
-    if (timeout <= longest) return
-    const error = new BrokerLimitError(
-      `Worker '${worker}' has a timeout of ${timeout} ms; ${server.product} ${server.version} takes a message back after ` +
-        `30 minutes, so expected at most ${longest} ms. Make it shorter, or use RabbitMQ 3.12 or newer.`,
-    )
+    const problem = timeoutProblem(worker, definition.timeout, server)
+    if (problem === undefined) return
+    const error = new BrokerLimitError(problem)
     onUnusable?.(error)
     throw error
   }

@@ -1,8 +1,17 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { StartupError } from '../base/errors.ts'
 import { didYouMean } from '../base/suggest.ts'
 import { connectPm2, type Instance } from './pm2.ts'
 import { ownInstances } from './project.ts'
+import { tailOf } from './tail.ts'
+
+/** Bytes that are read of all logs together, from their ends. */
+const MOST_BYTES = 32 * 1024 * 1024
+/** Characters of a line that has not ended yet; the rest comes as another line. */
+const LONGEST_LINE = 1024 * 1024
+/** Milliseconds between two of the first lines, and how many those are. */
+const PACE_MS = 10
+const PACED = 10
 
 export interface LogOptions {
   root: string
@@ -35,7 +44,11 @@ export async function readLogs({ root, name, lines, follow, write }: LogOptions)
     )
   }
 
-  for (const line of lastLines(chosen, lines)) write(line)
+  for (const [index, line] of lastLines(chosen, lines).entries()) {
+    write(line)
+    // That `| head -1` has ended shows only in a later write, and the next line may be a long time coming.
+    if (follow && index < PACED) await sleep(PACE_MS)
+  }
   if (!follow) {
     await pm2.disconnect()
     return true
@@ -50,7 +63,9 @@ export async function readLogs({ root, name, lines, follow, write }: LogOptions)
     // pm2 passes on chunks, not lines.
     const key = `${event.id} ${event.stream}`
     const parts = ((rest.get(key) ?? '') + event.text).split('\n')
-    rest.set(key, parts.pop() as string)
+    const last = parts.pop() as string
+    if (last.length > LONGEST_LINE) parts.push(last)
+    rest.set(key, last.length > LONGEST_LINE ? '' : last)
     for (const line of parts) write(label(event.name, line))
   })
   return true
@@ -62,8 +77,7 @@ function lastLines(instances: readonly Instance[], count: number): string[] {
   const timed = [...files].flatMap(([file, name]) => {
     // A line that is not of pino's, such as one of a stack trace, belongs to the one before it.
     let time = ''
-    const written = existsSync(file) ? readFileSync(file, 'utf8').trimEnd().split('\n').filter(Boolean) : []
-    return written.slice(-count).map((line) => {
+    return tailOf(file, count, Math.floor(MOST_BYTES / files.size)).map((line) => {
       time = /"time":"([^"]+)"/.exec(line)?.[1] ?? time
       return { time, line: label(name, line) }
     })

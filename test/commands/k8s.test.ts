@@ -37,7 +37,8 @@ function compiled(name: string): ValidateFunction<Parsed> {
 
 /** A worker as the command gets it from the process that imports it. */
 function worker(name: string, address: Address, options: Omit<SubscriberOptions, 'handler'> = {}): WorkerSummary {
-  const { handler: _, kind: __, backoff: ___, ...limits } = defineWorker(address as never, { handler() {}, ...options })
+  const definition = defineWorker(address as never, { handler() {}, ...options } as never)
+  const { handler: _, kind: __, backoff: ___, ...limits } = definition
   return { name, ...limits, address: { kind: address.kind, name: address.name } }
 }
 

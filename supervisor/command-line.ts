@@ -1,0 +1,249 @@
+// The command line: `npm start` and its kin, or `warren start` where Warren is installed as a package.
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { closureOf } from './base/closure.ts'
+import { type Config, loadConfig, parseConfig } from './base/config.ts'
+import type { DeadLetters } from './base/dead-letters.ts'
+import { parseDuration } from './base/durations.ts'
+import { reasonOf, StartupError, WarrenError } from './base/errors.ts'
+import { withLock } from './base/lock.ts'
+import { listSources } from './base/sources.ts'
+import { didYouMean } from './base/suggest.ts'
+import type { Client } from './messaging/client.ts'
+import type { StartResult } from './scaling/start.ts'
+
+const USAGE = `Usage: warren COMMAND
+
+  start [--timeout 60s]             start everything and wait until it is ready
+  dev [--timeout 60s]               the same with live reload
+  stop                              stop what start has started, after a drain
+  status                            what runs, and how it is
+  logs [NAME] [--lines 30] [--nostream]
+  check                             import every worker and route, and list what is wrong
+  ps [--watch] [--json]             the workers: what waits, what runs on which machine, and why
+  scale NAME auto|N                 pin a worker to N instances on this machine, or let it follow its load
+  k8s NAME [--image IMAGE]          a worker's Kubernetes Deployment and KEDA ScaledObject
+  dead COMMAND                      list, show, redrive or purge dead letters: warren dead help
+  --version                         which Warren this is`
+
+const root = process.cwd()
+
+/** Commands that change something: `npm start | head` closes the pipe early, which is no reason to leave it half done. */
+const GOING_ON = new Set(['start', 'dev', 'stop', 'scale', 'dead'])
+
+// Whoever reads no more needs no more: `warren logs | head` ends with `head`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  if (!GOING_ON.has(process.argv[2] ?? '')) process.exit(0)
+})
+
+const OUTPUT = { print: (line: string) => console.log(line), progress: (line: string) => console.error(line) }
+
+/** Each resolves with the exit code, or with nothing if it goes on. */
+const COMMANDS: Record<string, () => Promise<number | undefined>> = {
+  start,
+  dev,
+  stop,
+  status,
+  logs,
+  check,
+  ps,
+  scale,
+  k8s,
+  dead,
+  '--version': async () => version(),
+  '-v': async () => version(),
+}
+
+try {
+  const name = process.argv[2] ?? 'help'
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  exit(command ? await command() : help(name))
+} catch (error) {
+  // A mistake of the user's is told in a sentence; a stack would only hide it.
+  const expected = error instanceof WarrenError || (error as Error).name === 'BuildError' || isArgsError(error)
+  console.error(expected ? reasonOf(error) : error)
+  exit(1)
+}
+
+// pm2's client reconnects for ever to a daemon that has ended, so the process would never end by itself.
+function exit(code: number | undefined): void {
+  if (code !== undefined) process.stdout.write('', () => process.exit(code))
+}
+
+async function start(dev = false): Promise<number> {
+  const { values } = parseArgs({ args: process.argv.slice(3), options: { timeout: { type: 'string' } } })
+  const timeoutMs = parseDuration(values.timeout ?? '60s')
+  if (!timeoutMs)
+    throw new StartupError('WARREN_USAGE', `--timeout: expected '60s' or alike, found '${values.timeout}'`)
+  if (dev) process.env.WARREN_DEV = '1'
+  else delete process.env.WARREN_DEV
+
+  const { projectEnv } = await import('./scaling/project.ts')
+  const config = parseConfig(projectEnv(root), root)
+  const { checkProject } = await import('./process/check.ts')
+  // All mistakes are told at once, and before anything is stopped.
+  await checkProject(root, projectEnv(root))
+  const { startProject } = await import('./scaling/start.ts')
+  const { openAsleep } = await import('./scaling/notes.ts')
+  const { dataDir } = config
+  const result = await withLock(
+    resolve(root, 'dist/.start-lock'),
+    () => startProject({ root, dev, timeoutMs, filesOf, print, isAsleep: (name) => openAsleep(dataDir).has(name) }),
+    () => print('another start is at it: waiting for it to end'),
+  )
+  console.log(welcome(config, result, dev))
+  return 0
+}
+
+function dev(): Promise<number> {
+  return start(true)
+}
+
+async function stop(): Promise<number> {
+  const { stopProject } = await import('./scaling/stop.ts')
+  const stopped = await stopProject(root, print)
+  console.log(stopped.length > 0 ? 'Stopped.' : 'Nothing is running.')
+  return 0
+}
+
+async function status(): Promise<number> {
+  const { projectStatus } = await import('./scaling/status.ts')
+  console.log((await projectStatus(root)) ?? 'Nothing is running.')
+  return 0
+}
+
+async function logs(): Promise<number | undefined> {
+  const options = { lines: { type: 'string' }, nostream: { type: 'boolean' } } as const
+  const { values, positionals } = parseArgs({ args: process.argv.slice(3), options, allowPositionals: true })
+  const { readLogs } = await import('./scaling/logs.ts')
+  const { prettyFactory } = await import('pino-pretty')
+  const format = prettyFactory({
+    ignore: 'pid,hostname',
+    translateTime: 'SYS:HH:MM:ss.l',
+    colorize: process.stdout.isTTY === true,
+  })
+  const lines = Number(values.lines ?? 30)
+  if (!Number.isInteger(lines) || lines < 0) {
+    throw new StartupError('WARREN_USAGE', `--lines: expected a number, found '${values.lines}'`)
+  }
+  const follow = !values.nostream
+  const write = (line: string) => void process.stdout.write(format(line) ?? '')
+  const found = await readLogs({ root, name: positionals[0], lines, follow, write })
+  if (!found) console.log('Nothing is running.')
+  return found && follow ? undefined : 0
+}
+
+async function ps(): Promise<number> {
+  const { runPs } = await import('./commands/ps.ts')
+  const { openFleet } = await import('./messaging/fleet.ts')
+  const interrupted = new AbortController()
+  process.once('SIGINT', () => interrupted.abort())
+  await runPs(
+    process.argv.slice(3),
+    openFleet({ urls: loadConfig(root).amqpUrls, name: 'cli' }),
+    OUTPUT,
+    interrupted.signal,
+  )
+  return 0
+}
+
+async function scale(): Promise<number> {
+  const { runScale } = await import('./commands/scale.ts')
+  const { writePin } = await import('./scaling/notes.ts')
+  const { workersOf } = await import('./process/workers.ts')
+  const { dataDir } = loadConfig(root)
+  await runScale(process.argv.slice(3), workersOf(root), (name, count) => writePin(dataDir, name, count), OUTPUT)
+  return 0
+}
+
+async function k8s(): Promise<number> {
+  const { runK8s } = await import('./commands/k8s.ts')
+  const { queuesOf } = await import('./messaging/topology.ts')
+  const { workersOf } = await import('./process/workers.ts')
+  const { projectEnv } = await import('./scaling/project.ts')
+  const { shutdownTimeout } = parseConfig(projectEnv(root), root)
+  const { name = 'warren' } = JSON.parse(readFileSync(resolve(root, 'package.json'), 'utf8')) as { name?: string }
+  await runK8s(process.argv.slice(3), workersOf(root), { name, shutdownTimeout, queuesOf }, OUTPUT)
+  return 0
+}
+
+async function dead(): Promise<number> {
+  const { runDead } = await import('./commands/dead.ts')
+  const { openClient } = await import('./messaging/client.ts')
+  const { openDeadLetters } = await import('./messaging/dead-letters.ts')
+  const { workersOf } = await import('./process/workers.ts')
+  const { createLogger } = await import('./base/log.ts')
+  let client: Client | undefined
+
+  async function open(): Promise<DeadLetters> {
+    const { amqpUrls: urls } = loadConfig(root)
+    const connecting = openClient({ urls, name: 'cli', log: createLogger('cli', 'silent') })
+    client = connecting
+    // The first state says whether there is a broker; without one, whoever types a command need not wait.
+    await new Promise<void>((resolve) => connecting.onState(() => resolve()))
+    return openDeadLetters({ urls, name: 'cli', workers: workersOf(root), redrive: connecting.redrive })
+  }
+
+  try {
+    await runDead(process.argv.slice(3), open, OUTPUT)
+    return 0
+  } finally {
+    await client?.close()
+  }
+}
+
+/** Imports everything of the user's, so that all mistakes are told at once. */
+async function check(): Promise<number> {
+  parseArgs({ args: process.argv.slice(3), options: {} })
+  const { showCheck } = await import('./process/check.ts')
+  return showCheck(root, [])
+}
+
+function version(): number {
+  const file = fileURLToPath(new URL('../../package.json', import.meta.url))
+  console.log((JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version)
+  return 0
+}
+
+/** What an app's process loads; for what no longer is among the sources, its entry. */
+function filesOf({ name, script, args = [] }: { name: string; script: string; args?: string[] }): Set<string> {
+  const folder = name === 'front-door' ? 'routes' : 'workers'
+  const isAll = name === 'front-door' || name === 'autoscaler'
+  const loads = listSources(root, folder).filter((source) => isAll || args.includes(source.name))
+  return closureOf([resolve(root, script), ...loads.map(({ compiled }) => compiled)], root)
+}
+
+function print(line: string): void {
+  console.log(`  ${line}`)
+}
+
+function welcome({ host, port, apiKeys }: Config, { changed, workers }: StartResult, dev: boolean): string {
+  const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host
+  const url = `http://${name}:${port}`
+  const key = apiKeys.length > 0 ? ' -H "authorization: Bearer $API_KEY"' : ''
+  // The example application's video, or what every front door has.
+  const example = workers.includes('history')
+  return `
+Warren is ${changed ? 'ready' : 'already running'} at ${url}${dev ? ', with live reload' : ''}. Try:
+
+  curl -s${example ? `${key} ${url}/video -o video.mp4` : ` ${url}/readyz`}
+  npx pm2 scale ${example ? 'history' : (workers[0] ?? 'NAME')} 4
+  npm run logs
+`
+}
+
+function help(name: string): number {
+  if (['help', '--help', '-h'].includes(name)) {
+    console.log(USAGE)
+    return 0
+  }
+  console.error(`Expected a command, found '${name}'${didYouMean(name, Object.keys(COMMANDS))}.\n\n${USAGE}`)
+  return 1
+}
+
+function isArgsError(error: unknown): boolean {
+  return String((error as NodeJS.ErrnoException).code).startsWith('ERR_PARSE_ARGS')
+}
