@@ -5,19 +5,19 @@ import type { Logger } from '../base/log.ts'
 import type { Depth, Heartbeat } from '../base/machines.ts'
 import type { Scale } from '../base/scale.ts'
 import type { Instances } from './fleet.ts'
+import { instancesOf, isSuspectsTurn, type Measure, machinesOf, measure } from './measure.ts'
 import type { Asleep, Pins } from './notes.ts'
-import { live, nextStep, type Placement, type Step, targets } from './plan.ts'
+import { live, nextStep, type Placement, type Step } from './plan.ts'
 import type { Pm2 } from './pm2.ts'
-import { follow, type Load, type Memory, remember } from './policy.ts'
+import { follow, type Load, type Memory, remember, type Verdict } from './policy.ts'
 import { reasonFor } from './reason.ts'
 import { partOf } from './shares.ts'
+import { divide, followTurns, type Share, type Turns } from './turns.ts'
 
 /** Milliseconds between two looks at the queue of a worker without a process: a message there waits for all of it. */
 const LOOK = 150
 /** Every how many of these the other queues are looked at. */
 const LOOKS = 2
-/** Every how many of these the queues of suspects are. */
-const SUSPECT_LOOKS = 10
 /** Every how many of these it is thought about what to do, without any news: a cooldown ends, a machine becomes silent. */
 const QUIET_LOOKS = 5
 /** Milliseconds until the next step, after one that failed. */
@@ -60,23 +60,32 @@ export interface Autoscale {
 
 /** What is kept of a worker between two looks. */
 interface Followed {
-  readonly worker: WorkerSummary & { scale: Scale }
-  readonly depths: (Depth | undefined)[]
+  readonly scale: Scale
+  readonly measure: Measure
   memory: Memory | undefined
   load: Load
-  desired: number
+  verdict: Omit<Verdict, 'memory'>
+}
+
+/** What steps are decided on: what there is, who gets how much of it, and who else is there. */
+interface Scene {
+  readonly machines: readonly Heartbeat[]
+  readonly placements: readonly Placement[]
+  readonly shares: ReadonlyMap<string, Share>
 }
 
 /** Keeps as many instances of each worker with `scale` as its load is worth. */
 export function autoscale(options: AutoscaleOptions): Autoscale {
-  const { id, host, workers, queuesOf, pm2, instances, others, depth, pins, asleep, ceiling, log } = options
+  const { id, host, workers, pm2, instances, others, pins, asleep, ceiling, log } = options
   const followed = new Map<string, Followed>()
   for (const worker of workers) {
-    const { scale } = worker
+    const { name, scale } = worker
     if (!scale) continue
     const load = { ready: 0, inProgress: 0, isPartial: true }
-    followed.set(worker.name, { worker: { ...worker, scale }, depths: [], memory: undefined, load, desired: scale.min })
+    const verdict = { desired: scale.min, needed: 0, why: { by: 'before', instances: scale.min } } as const
+    followed.set(name, { scale, measure: measure(worker, options), memory: undefined, load, verdict })
   }
+  let turns: Turns = new Map()
   const decisions: Decision[] = []
   const handsOff = new Set<string>()
   const closed = new AbortController()
@@ -88,7 +97,7 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
   /** Whether it was known then who else is there. */
   let isKnown = false
   let looks = 0
-  let restUntil = 0
+  let restUntil = Number.NEGATIVE_INFINITY
   const timer = setInterval(() => void look(), LOOK)
 
   async function look(): Promise<void> {
@@ -97,7 +106,7 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
     looks++
     try {
       await instances.refresh()
-      await Promise.all([...followed.values()].map(lookAt))
+      await Promise.all([...followed].map(([name, one]) => lookAt(name, one)))
       const machines = others()
       const isDifferent = isNews || !machines === isKnown
       isKnown = !!machines
@@ -110,25 +119,19 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
     }
   }
 
-  async function lookAt({ worker, depths }: Followed): Promise<void> {
-    const running = instances.running(worker.name)
+  async function lookAt(name: string, one: Followed): Promise<void> {
+    const running = instances.running(name)
     const isDue = looks % LOOKS === 0 || live(running).length === 0
     if (running.length === 0 || !isDue) return
-    const queues = queuesOf(worker).filter((_, index) => index === 0 || looks % SUSPECT_LOOKS === 0 || !depths[index])
-    const found = await Promise.all(queues.map(depth))
-    found.forEach((one, index) => {
-      const last = depths[index]
-      if (one?.messages !== last?.messages || one?.consumers !== last?.consumers) isNews = true
-      depths[index] = one
-    })
+    if (await one.measure.look(isSuspectsTurn(looks))) isNews = true
   }
 
   function act(): void {
-    if (acting || closed.signal.aborted || Date.now() < restUntil) return
+    if (acting || closed.signal.aborted || performance.now() < restUntil) return
     isNews = false
     acting = takeSteps()
       .catch((error: unknown) => {
-        restUntil = Date.now() + AFTER_FAILURE
+        restUntil = performance.now() + AFTER_FAILURE
         log.error({ reason: reasonOf(error) }, 'pm2 did not do what it was told; trying again')
       })
       .finally(() => {
@@ -141,10 +144,10 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
       const machines = others()
       if (!machines || closed.signal.aborted) return
       observe(machines)
-      const placements = place(machines)
-      const step = nextStep(placements, ceiling)
+      const scene = survey(machines)
+      const step = nextStep(scene.placements, scene.shares, ceiling)
       if (!step) return
-      await carryOut(step, placements, machines)
+      await carryOut(step, scene)
       await instances.refresh(true)
     }
   }
@@ -152,30 +155,39 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
   /** Notes what the load is worth: at every look, whether or not a step is under way that takes its time. */
   function observe(machines: readonly Heartbeat[] | undefined): void {
     const now = performance.now()
-    for (const one of followed.values()) {
-      const { name, scale } = one.worker
+    for (const [name, one] of followed) {
       const running = instances.running(name)
       if (running.length === 0) continue
       // Cut off from the others there is no telling, and what was needed before is needed still.
-      one.load = machines ? loadOf(one, machines) : { ...one.load, isPartial: true }
+      one.load = machines ? one.measure.load(machines) : { ...one.load, isPartial: true }
       if (!machines && !one.memory) continue
       one.memory ??= remember(live(running).length + instancesOf(name, machines ?? []), now)
-      const { memory, desired } = follow(one.memory, one.load, scale, now)
-      Object.assign(one, { memory, desired })
+      const { memory, ...verdict } = follow(one.memory, one.load, one.scale, now)
+      Object.assign(one, { memory, verdict })
     }
+  }
+
+  function survey(machines: readonly Heartbeat[]): Scene {
+    const now = performance.now()
+    const placements = place(machines)
+    turns = followTurns(turns, placements, now)
+    return { machines, placements, shares: divide(placements, ceiling, turns, now) }
   }
 
   /** What there is of each worker, and what there should be. */
   function place(machines: readonly Heartbeat[]): Placement[] {
     const pinned = pins()
-    return workers.flatMap((worker): Placement[] => {
-      const { name } = worker
+    return workers.flatMap(({ name }): Placement[] => {
       const running = instances.running(name)
       const one = followed.get(name)
       if (running.length === 0) return []
-      if (!one || isStopped(name)) return [{ name, instances: running, wanted: undefined }]
-      const wanted = pinned.get(name) ?? partOf(one.desired, name, [id, ...machinesOf(name, machines)], id)
-      return [{ name, instances: running, wanted }]
+      if (!one || isStopped(name)) return [{ name, instances: running, wanted: undefined, needed: 0 }]
+      const pin = pinned.get(name)
+      // Whoever pins a worker means it: these count as if all of them had work.
+      if (pin !== undefined) return [{ name, instances: running, wanted: pin, needed: pin }]
+      const all = [id, ...machinesOf(name, machines)]
+      const [wanted, needed] = [one.verdict.desired, one.verdict.needed].map((count) => partOf(count, name, all, id))
+      return [{ name, instances: running, wanted, needed: needed ?? 0 }]
     })
   }
 
@@ -193,42 +205,17 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
     return isDown
   }
 
-  function loadOf({ worker: { name, concurrency }, depths }: Followed, machines: readonly Heartbeat[]): Load {
-    const running = instances.running(name).filter(({ phase }) => phase !== 'asleep')
-    const counts = [
-      ...running.map(({ inProgress }) => inProgress),
-      ...machines.flatMap(({ workers: theirs }) => {
-        const load = theirs.get(name)
-        return load ? [load.inProgress ?? undefined] : []
-      }),
-    ]
-    // A queue whose leader is slow answers that it has nothing, and nobody who takes it. Somebody does, or is about to.
-    const isTaken =
-      instances.of(name).some(({ state }) => state?.status === 'ready' || state?.status === 'waiting') ||
-      instancesOf(name, machines) > 0
-    const [main] = depths
-    const isUnknown = !main || (main.messages === 0 && main.consumers === 0 && isTaken)
-    const inProgress = counts.reduce<number>((sum, count) => sum + (count ?? 0), 0)
-    return {
-      ready: depths.reduce((sum, one) => sum + (one?.messages ?? 0), 0),
-      inProgress,
-      // No more than there are: a suspect that waits for its turn is no reason for another.
-      filled: Math.min(Math.ceil(inProgress / concurrency), running.length + instancesOf(name, machines)),
-      isPartial: isUnknown || counts.includes(undefined),
-    }
-  }
-
-  async function carryOut(step: Step, placements: readonly Placement[], machines: readonly Heartbeat[]): Promise<void> {
+  async function carryOut(step: Step, scene: Scene): Promise<void> {
     const { kind, worker: name } = step
     const running = instances.running(name)
     const count = live(running).length
     if (kind === 'add' || kind === 'wake') {
-      tell(step, count, count + 1, placements, machines)
+      report(name, count, count + 1, scene)
       if (kind === 'wake') await pm2.wake(step.id)
       else await pm2.add(name, running.length)
       asleep.delete(name)
     } else if (kind === 'quiet') {
-      tell(step, count, count - 1, placements, machines)
+      report(name, count, count - 1, scene)
       instances.markQuiet(step.id)
       await pm2.quiet(step.id)
     } else {
@@ -239,27 +226,19 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
     }
   }
 
-  function tell(
-    { worker }: Step,
-    from: number,
-    to: number,
-    placements: readonly Placement[],
-    machines: readonly Heartbeat[],
-  ): void {
-    const {
-      load,
-      desired,
-      worker: { scale },
-    } = followed.get(worker) as Followed
+  function report(worker: string, from: number, to: number, { machines, placements, shares }: Scene): void {
+    const { load, verdict } = followed.get(worker) as Followed
+    const { desired, why } = verdict
+    const { goal = 0, short } = shares.get(worker) ?? {}
     const ready = load.isPartial && load.ready === 0 ? null : load.ready
     const reason = reasonFor({
-      scale,
-      load,
       desired,
+      why,
       pin: pins().get(worker),
       machines: machinesOf(worker, machines).length + 1,
       wanted: placements.find(({ name }) => name === worker)?.wanted ?? 0,
-      target: targets(placements, ceiling).get(worker) ?? 0,
+      goal,
+      short,
       ceiling,
     })
     const what = { worker, from, to, ready, inProgress: load.inProgress, desired, reason }
@@ -276,7 +255,9 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
     decisions,
     load(name) {
       const one = followed.get(name)
-      return one && { ready: one.depths[0] ? one.load.ready : null, desired: one.memory ? one.desired : null }
+      return (
+        one && { ready: one.measure.isKnown ? one.load.ready : null, desired: one.memory ? one.verdict.desired : null }
+      )
     },
     isLeftAlone: (name) => handsOff.has(name),
     async close() {
@@ -285,12 +266,4 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
       await acting
     },
   }
-}
-
-function machinesOf(name: string, machines: readonly Heartbeat[]): string[] {
-  return machines.flatMap((machine) => (machine.workers.has(name) ? [machine.id] : []))
-}
-
-function instancesOf(name: string, machines: readonly Heartbeat[]): number {
-  return machines.reduce((sum, { workers }) => sum + (workers.get(name)?.instances ?? 0), 0)
 }

@@ -1,5 +1,4 @@
 // What to do next about a machine's instances: pure, so that it can be simulated.
-import { share } from './shares.ts'
 
 /** An instance as far as the plan looks at it. */
 export interface Running {
@@ -11,6 +10,8 @@ export interface Running {
   readonly phase: 'live' | 'quiet' | 'asleep'
   /** Messages; undefined: it has not told. */
   readonly inProgress: number | undefined
+  /** Whether it has told that it takes messages. */
+  readonly isReady?: boolean
 }
 
 /** A worker on this machine. */
@@ -19,6 +20,8 @@ export interface Placement {
   readonly instances: readonly Running[]
   /** How many should be live here; undefined: nobody scales it. */
   readonly wanted: number | undefined
+  /** As many of these as have something to do. */
+  readonly needed: number
 }
 
 export type Step =
@@ -31,25 +34,18 @@ export type Step =
   | { readonly kind: 'end' | 'sleep'; readonly worker: string; readonly id: number; readonly target: number }
 
 /**
- * How many instances each worker gets here, by name. Those that nobody scales have what they have, and the others divide
- * what is left of the ceiling.
- */
-export function targets(placements: readonly Placement[], ceiling: number): Map<string, number> {
-  const fixed = placements.filter(({ wanted }) => wanted === undefined)
-  const taken = fixed.reduce((sum, { instances }) => sum + processes(instances), 0)
-  const wanted = placements.flatMap(({ name, wanted }) => (wanted === undefined ? [] : [[name, wanted] as const]))
-  return share(new Map(wanted), ceiling - taken)
-}
-
-/**
  * The next thing to do, or undefined if all is as it should be: one at a time, because what pm2 is told at the same time
  * it gets wrong.
+ * @param goals how many instances of each worker should be live, by name
  */
-export function nextStep(placements: readonly Placement[], ceiling: number): Step | undefined {
-  const target = targets(placements, ceiling)
+export function nextStep(
+  placements: readonly Placement[],
+  goals: ReadonlyMap<string, { readonly goal: number }>,
+  ceiling: number,
+): Step | undefined {
   const scaled = placements
     .flatMap(({ name, instances, wanted }) => {
-      const goal = target.get(name)
+      const goal = goals.get(name)?.goal
       return wanted === undefined || goal === undefined ? [] : [{ name, instances, goal, live: live(instances).length }]
     })
     // Whoever has least of what it should have: one without any comes first.
@@ -81,7 +77,8 @@ export function live(instances: readonly Running[]): Running[] {
   return instances.filter(({ phase }) => phase === 'live')
 }
 
-function processes(instances: readonly Running[]): number {
+/** Those that have a process. */
+export function processes(instances: readonly Running[]): number {
   return instances.filter(({ phase }) => phase !== 'asleep').length
 }
 

@@ -1,33 +1,46 @@
-import type { Scale } from '../base/scale.ts'
-import type { Load } from './policy.ts'
+import type { Why } from './policy.ts'
+import type { Short } from './turns.ts'
 
-/** What a decision about a worker came from. */
+/** What a decision about a worker came from; each part is what decided it. */
 export interface Grounds {
-  readonly scale: Scale
-  readonly load: Load
-  /** Instances on all machines together. */
+  /** Instances on all machines together, and where that number comes from. */
   readonly desired: number
+  readonly why: Why
   /** What somebody has pinned it to here, if anybody has. */
   readonly pin: number | undefined
   /** How many machines run the worker. */
   readonly machines: number
-  /** This machine's part of what is desired. */
+  /** This machine's part of what is desired, or the pin. */
   readonly wanted: number
   /** What of it the machine has room for. */
-  readonly target: number
+  readonly goal: number
+  /** Why that is less. */
+  readonly short: Short | undefined
   readonly ceiling: number
 }
 
-/** Why a worker gets the instances that it gets on this machine, in words and numbers. */
-export function reasonFor({ scale, load, desired, pin, machines, wanted, target, ceiling }: Grounds): string {
-  const { min, max, messagesPerInstance, cooldown } = scale
-  const messages = load.ready + load.inProgress
-  const isPinned = pin !== undefined
-  const isLess = !isPinned && messages < (desired - 1) * messagesPerInstance
+const SHORT: Readonly<Record<Short, string>> = {
+  share: 'its share',
+  turn: 'the others have their turn',
+  idle: 'it is idle and others wait',
+}
+
+/** Why a worker gets the instances that it gets on this machine, in words. */
+export function reasonFor({ desired, why, pin, machines, wanted, goal, short, ceiling }: Grounds): string {
+  const isPart = pin === undefined && wanted !== desired
   return [
-    isPinned ? `pinned to ${pin}` : `${messages} messages, ${messagesPerInstance} an instance, from ${min} to ${max}`,
-    ...(isLess ? [`it was more within ${cooldown / 1_000} s`] : []),
-    ...(!isPinned && wanted !== desired ? [`${wanted} of ${desired} on this one of ${machines} machines`] : []),
-    ...(target < wanted ? [`${target} of ${wanted} under the machine's ceiling of ${ceiling}`] : []),
+    pin === undefined ? words(why) : `pinned to ${pin}`,
+    ...(isPart ? [`${wanted} of ${desired} on this one of ${machines} machines`] : []),
+    ...(short ? [`${goal} of ${wanted} under the machine's ceiling of ${ceiling}: ${SHORT[short]}`] : []),
   ].join('; ')
+}
+
+function words(why: Why): string {
+  if (why.by === 'messages')
+    return why.messages === 0 ? 'no messages' : `${why.messages} messages, ${why.per} an instance`
+  if (why.by === 'busy') return `${why.instances} busy`
+  if (why.by === 'before') return `${why.instances} before, and no certain figures since`
+  if (why.by === 'cooldown') return `${why.instances} were needed within the last ${why.cooldown / 1_000} s`
+  if (why.by === 'min') return `${words(why.worth.why)}; at least ${why.min}`
+  return `${words(why.worth.why)}; at most ${why.max} of ${why.worth.instances}`
 }

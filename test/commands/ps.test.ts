@@ -24,7 +24,7 @@ t.test('a table of the workers', async (t) => {
   await runPs([], aFleet([aWorker(), asleep, unknown, pinned]), out, once)
   t.same(out.lines.join('\n').split('\n'), [
     'worker   queue   waiting  in progress  instances   desired     memory  last decision',
-    'resize   images  12       6            2           2           100 MB  16:34:42 0 to 1: 18 messages, 10 an instance, from 0 to 4',
+    'resize   images  12       6            2           2           100 MB  16:34:42 0 to 1: 18 messages, 10 an instance',
     'sleepy   images  0        0            0 (asleep)  0           0 MB    -',
     'unknown  -       ?        ?            0           2           0 MB    -',
     'pinned   images  12       6            2           3 (pinned)  100 MB  -',

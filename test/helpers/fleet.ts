@@ -34,7 +34,7 @@ export function aWorker(changes: Partial<WorkerView> = {}): WorkerView {
         ready: 12,
         inProgress: 6,
         desired: 2,
-        reason: '18 messages, 10 an instance, from 0 to 4',
+        reason: '18 messages, 10 an instance',
       },
     ],
     ...changes,

@@ -1,11 +1,21 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { live, nextStep, type Placement, type Running, type Step, targets } from '../../supervisor/scaling/plan.ts'
+import { live, nextStep as nextStepTo, type Placement, type Running, type Step } from '../../supervisor/scaling/plan.ts'
+import { divide } from '../../supervisor/scaling/turns.ts'
 
 type Phase = Running['phase']
 
 /** As many steps are never needed: a plan that takes them does not end. */
 const TOO_MANY = 1_000
+
+/** How many each worker gets, before anybody's turn is over. */
+function targets(placements: readonly Placement[], ceiling: number): Map<string, number> {
+  return new Map([...divide(placements, ceiling)].map(([name, { goal }]) => [name, goal]))
+}
+
+function nextStep(placements: readonly Placement[], ceiling: number): Step | undefined {
+  return nextStepTo(placements, divide(placements, ceiling), ceiling)
+}
 
 const instances: fc.Arbitrary<Omit<Running, 'id'>> = fc.record({
   phase: fc.constantFrom<Phase>('live', 'live', 'live', 'quiet', 'asleep'),
@@ -17,18 +27,19 @@ const fleets: fc.Arbitrary<Placement[]> = fc
     fc.record({
       instances: fc.array(instances, { minLength: 1, maxLength: 5 }),
       wanted: fc.option(fc.nat(6), { nil: undefined, freq: 4 }),
+      needed: fc.nat(6),
     }),
     { minLength: 1, maxLength: 5 },
   )
   .map((workers) => {
     let id = 0
-    return workers.map(({ instances, wanted }, index) => {
+    return workers.map(({ instances, wanted, needed }, index) => {
       const numbered = instances.map(({ phase, inProgress }) => ({
         id: id++,
         phase,
         inProgress: phase === 'asleep' ? 0 : inProgress,
       }))
-      return { name: `worker-${index}`, instances: numbered, wanted }
+      return { name: `worker-${index}`, instances: numbered, wanted, needed: Math.min(needed, wanted ?? 0) }
     })
   })
 
@@ -87,7 +98,7 @@ const findIn = (placements: readonly Placement[], { worker }: Step) => placement
 
 /** A worker with instances of these phases, numbered from 0. */
 function worker(name: string, wanted: number | undefined, phases: readonly Phase[], inProgress = 0): Placement {
-  return { name, wanted, instances: phases.map((phase, id) => ({ id, phase, inProgress })) }
+  return { name, wanted, needed: wanted ?? 0, instances: phases.map((phase, id) => ({ id, phase, inProgress })) }
 }
 
 t.test('examples', async (t) => {
@@ -108,7 +119,7 @@ t.test('examples', async (t) => {
 
 t.test('the idle one goes first, and one that has not told last', async (t) => {
   const leaving = (...inProgress: (number | undefined)[]) => {
-    const placement = { name: 'a', wanted: 1, instances: inProgress.map((n, id) => live1(id, n)) }
+    const placement = { name: 'a', wanted: 1, needed: 1, instances: inProgress.map((n, id) => live1(id, n)) }
     return (nextStep([placement], 9) as { id: number }).id
   }
   const live1 = (id: number, inProgress: number | undefined) => ({ id, phase: 'live' as const, inProgress })
@@ -237,7 +248,11 @@ t.test('it steps on while messages come and go, and the targets change', async (
           placements = step ? apply(placements, step) : progress(placements)
           if (!placements.every(({ instances }) => instances.length > 0)) return false
         }
-        placements = placements.map((one, i) => (one.wanted === undefined ? one : { ...one, wanted: wanted[i] ?? 0 }))
+        placements = placements.map((one, i) =>
+          one.wanted === undefined
+            ? one
+            : { ...one, wanted: wanted[i] ?? 0, needed: Math.min(one.needed, wanted[i] ?? 0) },
+        )
       }
       const end = settle(placements, ceiling)
       const goals = targets(end.placements, ceiling)

@@ -122,7 +122,8 @@ export function modelProcesses({ worker, scale, concurrency, serviceMs }: Worklo
     get longestWait() {
       return longestWait
     },
-    running: () => processes.map(({ id, phase, told }) => ({ id, phase, inProgress: told })),
+    running: () =>
+      processes.map(({ id, phase, told }) => ({ id, phase, inProgress: told, isReady: told !== undefined })),
     add: (readyAt) => start('live', readyAt),
     wake(id, readyAt) {
       Object.assign(find(id), { phase: 'live', readyAt, told: undefined, toldAt: -LOAD_EVERY })

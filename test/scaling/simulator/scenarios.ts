@@ -84,6 +84,27 @@ const crowded: Scenario = {
   ],
 }
 
+/** More workers than places, half of them with steady work: the others have a turn as well. */
+const turns: Scenario = {
+  name: 'turns',
+  what: 'three workers with steady work and three with two messages now and then, under a ceiling of 3',
+  seconds: 240,
+  ceiling: 3,
+  workloads: [workerOf('busy-1', 20), workerOf('busy-2', 20), workerOf('busy-3', 20), ...rareOnes()],
+}
+
+function workerOf(worker: string, rate: number): Workload {
+  const scale = { ...SCALE, min: 0, max: 1 }
+  return { worker, scale, concurrency: 10, serviceMs: 200, rate: between(5, 125, () => rate) }
+}
+
+function rareOnes(): Workload[] {
+  return ['rare-1', 'rare-2', 'rare-3'].map((worker) => ({
+    ...workerOf(worker, 0),
+    rate: (second) => (second < 120 && second % 40 === 10 ? 2 : 0),
+  }))
+}
+
 /** Bursts and lulls of random lengths and heights. The same ones for the same seed. */
 export function randomScenario(seed: number): Scenario {
   const random = randomFrom(seed)
@@ -162,6 +183,7 @@ export function scenarios(): Map<string, Scenario> {
     sawtooth,
     night,
     crowded,
+    turns,
     randomScenario(9),
     recordedScenario(),
     realScenario(120),

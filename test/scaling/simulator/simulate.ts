@@ -3,6 +3,7 @@ import type { Depth } from '../../../supervisor/base/machines.ts'
 import { live, nextStep, type Placement, type Step } from '../../../supervisor/scaling/plan.ts'
 import { follow, type Load, type Memory, remember } from '../../../supervisor/scaling/policy.ts'
 import { partOf } from '../../../supervisor/scaling/shares.ts'
+import { divide, followTurns, type Turns } from '../../../supervisor/scaling/turns.ts'
 import { modelProcesses, type Processes } from './processes.ts'
 import { arrivalsOf, type Scenario, TICK, type Workload } from './workload.ts'
 
@@ -61,6 +62,9 @@ interface Followed {
   readonly samples: Sample[]
   readonly changes: Change[]
   depth: Pick<Depth, 'messages'> | undefined
+  /** Of the depth: how many looks there were, and what was in progress at the latest. */
+  looks: number
+  besides: number
   memory: Memory | undefined
   desired: number
 }
@@ -71,8 +75,9 @@ export function simulate(scenario: Scenario, { startUp = 300, stop = 100 }: Simu
   const all = workloads.map((workload): Followed => {
     const arrivals = arrivalsOf(workload, seconds)
     const begun = { processes: modelProcesses(workload), samples: [], changes: [], depth: undefined, memory: undefined }
-    return { workload, arrivals, ...begun, desired: workload.scale.min }
+    return { workload, arrivals, ...begun, looks: 0, besides: 0, desired: workload.scale.min }
   })
+  let turns: Turns = new Map()
   let busyUntil = 0
   let looks = 0
 
@@ -92,16 +97,18 @@ export function simulate(scenario: Scenario, { startUp = 300, stop = 100 }: Simu
     looks++
     for (const one of all) {
       const isDue = looks % LOOKS === 1 || live(one.processes.running()).length === 0
-      if (isDue) one.depth = { messages: one.processes.backlog }
+      if (!isDue) continue
+      one.besides = sum(countsOf(one))
+      one.looks++
+      one.depth = { messages: one.processes.backlog }
     }
   }
 
   function takeSteps(at: number): void {
     for (;;) {
-      const step = nextStep(
-        all.map((one) => place(one, at)),
-        ceiling,
-      )
+      const placements = all.map((one) => place(one, at))
+      turns = followTurns(turns, placements, at)
+      const step = nextStep(placements, divide(placements, ceiling, turns, at), ceiling)
       if (!step) return
       busyUntil = at + carryOut(step, at)
       if (busyUntil > at) return
@@ -112,9 +119,9 @@ export function simulate(scenario: Scenario, { startUp = 300, stop = 100 }: Simu
     const { workload, processes } = one
     const instances = processes.running()
     one.memory ??= remember(live(instances).length, at)
-    const { memory, desired } = follow(one.memory, loadOf(one), workload.scale, at)
+    const { memory, desired, needed } = follow(one.memory, loadOf(one), workload.scale, at)
     Object.assign(one, { memory, desired })
-    return { name: workload.worker, instances, wanted: partOf(desired, workload.worker, [MACHINE], MACHINE) }
+    return { name: workload.worker, instances, wanted: partOf(desired, workload.worker, [MACHINE], MACHINE), needed }
   }
 
   /** @returns the milliseconds that it takes */
@@ -130,15 +137,26 @@ export function simulate(scenario: Scenario, { startUp = 300, stop = 100 }: Simu
   }
 }
 
-function loadOf({ processes, depth, workload }: Followed): Load {
-  const counts = processes.running().flatMap(({ phase, inProgress }) => (phase === 'asleep' ? [] : [inProgress]))
-  const inProgress = counts.reduce<number>((sum, count) => sum + (count ?? 0), 0)
+function loadOf(one: Followed): Load {
+  const { depth, besides, looks, workload } = one
+  const counts = countsOf(one)
+  const inProgress = sum(counts)
   return {
     ready: depth?.messages ?? 0,
     inProgress,
-    filled: Math.ceil(inProgress / workload.concurrency),
+    besides,
+    look: looks,
+    filled: Math.min(Math.ceil(inProgress / workload.concurrency), counts.length),
     isPartial: depth === undefined || counts.includes(undefined),
   }
+}
+
+function countsOf({ processes }: Followed): (number | undefined)[] {
+  return live(processes.running()).map(({ inProgress }) => inProgress)
+}
+
+function sum(counts: readonly (number | undefined)[]): number {
+  return counts.reduce<number>((total, count) => total + (count ?? 0), 0)
 }
 
 function sample({ processes, desired }: Followed, at: number): Sample {
