@@ -64,6 +64,8 @@ async function play({ isSuspect = false, returns = 0, attempt = 1, handler, drai
       requestId: undefined,
       body: Buffer.from('{}'),
       properties: { headers: {} },
+      raw: undefined,
+      unreadable: [],
       reply: undefined,
       lost: new AbortController().signal,
       ack() {

@@ -1,5 +1,8 @@
 // All that touches amqplib's inside, which is no part of its API: package.json names the one version that this is made for.
+import type { Socket } from 'node:net'
 import type { Channel, ChannelModel } from 'amqplib'
+
+export type { Channel as AmqplibChannel, ChannelModel, ConfirmChannel as AmqplibConfirmChannel, Options } from 'amqplib'
 
 export type OnConfirm = (error: Error | null) => void
 
@@ -64,6 +67,17 @@ export function outletOf(connection: InnerConnection, channel: InnerChannel): Ou
 /** Whether a channel takes frames; one that is closing has an `accept` of its own, which ignores them. */
 export function takesFrames(channel: InnerChannel): boolean {
   return !Object.hasOwn(channel, 'accept')
+}
+
+/** Notes that a message is on its way out of a channel, and who gets its confirm. */
+export function published(connection: InnerConnection, channel: InnerChannel, onConfirm: OnConfirm): void {
+  channel.pushConfirmCallback(onConfirm)
+  connection.sentSinceLastCheck = true
+}
+
+/** A connection's socket: amqplib offers no other way to let go of a peer that does not answer. */
+export function socketOf(model: ChannelModel): Socket {
+  return (model.connection as unknown as { stream: Socket }).stream
 }
 
 /** Calls `before` ahead of each method that amqplib sends, with its channel's number. */

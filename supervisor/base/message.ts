@@ -57,8 +57,15 @@ export interface Incoming {
   readonly body: Buffer
   /** As they came, for passing them on; the names are AMQP 0-9-1's, in camel case. */
   readonly properties: { readonly headers: Headers; readonly [name: string]: unknown }
-  /** Where the caller of a call waits for the result. */
-  readonly reply: { readonly to: string; readonly correlationId: string } | undefined
+  /**
+   * The property flags and properties as they came, by which a copy keeps everything that decoding would lose. Undefined where
+   * the client library has read them.
+   */
+  readonly raw: Buffer | undefined
+  /** Names of properties and headers that could not be read; they are missing in `properties`. Normally one empty array for all. */
+  readonly unreadable: readonly string[]
+  /** Where the caller of a call waits for the result; a correlation id that is no UTF-8 is bytes. */
+  readonly reply: { readonly to: string; readonly correlationId: string | Uint8Array } | undefined
   /** Aborted when the connection it came by is gone: the broker will deliver it again, whatever happens here. */
   readonly lost: AbortSignal
   ack(): void

@@ -1,13 +1,13 @@
-import type { ConfirmChannel, ConsumeMessage } from 'amqplib'
 import { CallFailedError, CallLostError, CallTimeoutError } from '../base/errors.ts'
 import { ERROR_HEADER } from '../base/message.ts'
+import type { Delivered, LinkChannel } from './link-channel.ts'
 
 /** RabbitMQ's direct reply-to: a reply address without a queue (https://www.rabbitmq.com/docs/direct-reply-to). */
 export const REPLY_TO = 'amq.rabbitmq.reply-to'
 
 export interface Calls {
   /** Listens for replies on the channel that requests are published on; a no-op from the second time on. */
-  listen(channel: ConfirmChannel): Promise<void>
+  listen(channel: LinkChannel): Promise<void>
   /** Resolves with the body of the reply to a request. */
   reply(call: { correlationId: string; address: string; timeoutMs: number }): Promise<Uint8Array>
   /** Rejects one call whose request could not be sent. */
@@ -26,7 +26,7 @@ interface Waiting {
 /** Matches replies to calls. Replies come at most once; a call whose reply got lost ends with its timeout. */
 export function createCalls(): Calls {
   const waiting = new Map<string, Waiting>()
-  const listening = new WeakMap<ConfirmChannel, Promise<unknown>>()
+  const listening = new WeakMap<LinkChannel, Promise<unknown>>()
 
   function take(correlationId: unknown): Waiting | undefined {
     const call = waiting.get(String(correlationId))
@@ -36,7 +36,7 @@ export function createCalls(): Calls {
     return call
   }
 
-  function onReply(message: ConsumeMessage | null): void {
+  function onReply(message: Delivered | null): void {
     const call = take(message?.properties.correlationId)
     if (!call || !message) return
     const errorName = message.properties.headers?.[ERROR_HEADER]

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import type { ConfirmChannel } from 'amqplib'
 import { aborted } from '../base/aborted.ts'
 import type { Bus } from '../base/bus.ts'
 import { createBus } from '../base/create-bus.ts'
@@ -27,6 +26,7 @@ import { delayRoute, delayTopology } from './delay.ts'
 import { createDenials, noteDeniedPublish, publishingTo } from './denials.ts'
 import { codeOf, deniedPermission } from './explain.ts'
 import type { Link } from './link.ts'
+import type { LinkChannel } from './link-channel.ts'
 import { createPublisher, type Outgoing } from './publisher.ts'
 import { createRoutes, describe, dueIn, outgoing, type Route } from './route.ts'
 import { openSession, type SessionState } from './session.ts'
@@ -90,7 +90,7 @@ export function openClient({ urls, name, log }: ClientOptions): Client {
   const routes = createRoutes(forget)
   /** Addresses that were declared on the present connection. */
   const declared = new Map<string, Promise<void>>()
-  let current: { link: Link; channel: ConfirmChannel } | undefined
+  let current: { link: Link; channel: LinkChannel } | undefined
   const session = openSession({ urls, name: `${name} publish`, log, setup, onState })
 
   async function setup(link: Link): Promise<void> {
@@ -218,7 +218,8 @@ export function openClient({ urls, name, log }: ClientOptions): Client {
     }
     const headers = errorName === undefined ? {} : { [ERROR_HEADER]: errorName }
     const { correlationId } = to
-    const own = { messageId: correlationId, correlationId, persistent: true, mandatory: false } as const
+    const messageId = typeof correlationId === 'string' ? correlationId : randomUUID()
+    const own = { messageId, correlationId, persistent: true, mandatory: false } as const
     const properties = { ...own, contentType: 'application/json', headers }
     return publisher.publish({ exchange: '', routingKey: to.to, body, properties, address: 'a caller' })
   }

@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Channel } from 'amqplib'
 import type { WorkerDefinition } from '../base/definitions.ts'
 import { BrokerLimitError, type StartupError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
@@ -8,6 +7,7 @@ import { timeoutProblem } from './consumer-timeout.ts'
 import { declare } from './declare.ts'
 import { createDeliveries, type Deliveries, type Origin } from './deliveries.ts'
 import type { Link } from './link.ts'
+import type { LinkChannel } from './link-channel.ts'
 import { declareOwnQueue } from './own-queue.ts'
 import { openSession, type SessionState } from './session.ts'
 import { deadLettersOf, suspectQueue, workerTopology, workQueue } from './topology.ts'
@@ -201,7 +201,7 @@ interface Consumption {
 
 /** A channel for one consumer of it, or for one after the other. */
 interface Subscriber {
-  readonly channel: Channel
+  readonly channel: LinkChannel
   readonly deliveries: Deliveries
   prefetch: number
   /** The consumer's; undefined while there is none. */

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import type { ConsumeMessage } from 'amqplib'
 import {
   DEAD_ATTEMPTS,
   DEAD_ERROR,
@@ -20,10 +19,11 @@ import {
   type Headers,
   LIFE_HEADER,
 } from '../base/message.ts'
+import type { Delivered } from './link-channel.ts'
 import { dateOf, readable } from './readable.ts'
 
 /** A message as far as it tells why it is a dead letter. Anybody may have written it: nothing in it is certain. */
-export type Letter = Pick<ConsumeMessage, 'content'> & {
+export type Letter = Pick<Delivered, 'content'> & {
   readonly properties: { readonly messageId?: unknown; readonly headers?: unknown }
 }
 
@@ -57,7 +57,7 @@ export function readDeadLetter(letter: Letter, worker: string, queue: string): D
 }
 
 /** The same with all that the message holds. */
-export function readDetails(message: ConsumeMessage, worker: string, queue: string): DeadLetterDetails {
+export function readDetails(message: Delivered, worker: string, queue: string): DeadLetterDetails {
   const { content, properties } = message
   const { headers: _, ...others } = properties
   const headers = headersOf(message)

@@ -1,4 +1,3 @@
-import type { ConsumeMessage } from 'amqplib'
 import type { DeadLetter, DeadLetterDetails, DeadLetterFilter, DeadLetters, WorkerPlace } from '../base/dead-letters.ts'
 import { DeadLetterError } from '../base/errors.ts'
 import type { Headers } from '../base/message.ts'
@@ -8,6 +7,7 @@ import type { Client } from './client.ts'
 import { type Cursor, cursorOf, isAt, readCursor } from './cursor.ts'
 import { idOf, matches, readDeadLetter, readDetails } from './dead-letter.ts'
 import type { Link } from './link.ts'
+import type { Delivered } from './link-channel.ts'
 import { withOwnLink } from './open-any.ts'
 import { deadLettersOf, workQueue } from './topology.ts'
 import { purgeQueue, visitQueue } from './visit.ts'
@@ -71,7 +71,7 @@ export function openDeadLetters({ urls, name, workers, redrive }: DeadLettersOpt
   async function withLetter<T>(
     id: string,
     worker: string | undefined,
-    use: (message: ConsumeMessage, place: WorkerPlace, queue: string) => Promise<T>,
+    use: (message: Delivered, place: WorkerPlace, queue: string) => Promise<T>,
     { remove = false } = {},
   ): Promise<T> {
     return connected(async (link) => {
@@ -113,7 +113,7 @@ export function openDeadLetters({ urls, name, workers, redrive }: DeadLettersOpt
       const before = found.length
       const wanted = limit + 1 - before
       let isThere = from === undefined
-      const visit = (message: ConsumeMessage, index: number) => {
+      const visit = (message: Delivered, index: number) => {
         const letter = readDeadLetter(message, place.name, queue)
         // Those in front of it may have gone since; the last one that looks like it is the one.
         if (from && isAt(from, letter, index)) {
@@ -135,7 +135,7 @@ export function openDeadLetters({ urls, name, workers, redrive }: DeadLettersOpt
     }
   }
 
-  function send(message: ConsumeMessage, place: WorkerPlace): Promise<void> {
+  function send(message: Delivered, place: WorkerPlace): Promise<void> {
     const queue = queueOf(place)
     const { messageId } = message.properties
     // Two foreign messages without an id may be the same to the byte, and are still two.

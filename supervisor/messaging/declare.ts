@@ -1,5 +1,5 @@
-import type { Channel } from 'amqplib'
 import type { Link } from './link.ts'
+import type { LinkChannel } from './link-channel.ts'
 import type { Declaration } from './topology.ts'
 
 /** Declares in order; rejects with the broker's reason where something of that name exists with other properties. */
@@ -8,11 +8,11 @@ export function declare(link: Link, declarations: readonly Declaration[]): Promi
 }
 
 /** The same on a channel that is open, and whose end a refusal is. */
-export async function declareOn(channel: Channel, declarations: readonly Declaration[]): Promise<void> {
+export async function declareOn(channel: LinkChannel, declarations: readonly Declaration[]): Promise<void> {
   for (const declaration of declarations) await declareOne(channel, declaration)
 }
 
-async function declareOne(channel: Channel, declaration: Declaration): Promise<void> {
+async function declareOne(channel: LinkChannel, declaration: Declaration): Promise<void> {
   switch (declaration.kind) {
     case 'queue':
       await channel.assertQueue(declaration.name, declaration.options)

@@ -1,7 +1,7 @@
-import { type Channel, type ConsumeMessage, IllegalOperationError } from 'amqplib'
 import { ATTEMPT_HEADER, DELIVERY_COUNT_HEADER, type Incoming, REQUEST_ID_HEADER } from '../base/message.ts'
 import { uuidv7 } from '../base/uuid.ts'
 import { createAckWindow } from './ack-window.ts'
+import type { Delivered, LinkChannel, Tagged } from './link-channel.ts'
 
 /** Milliseconds between two acks, at least, unless many are due. */
 const ACK_INTERVAL = 1
@@ -22,7 +22,7 @@ export interface Room {
 }
 
 export interface Deliveries {
-  receive(message: ConsumeMessage): Incoming
+  receive(message: Delivered): Incoming
   /** Sends the acks that are due. */
   flush(): void
   /**
@@ -37,7 +37,7 @@ export interface Deliveries {
 }
 
 /** Turns one channel's deliveries into messages that settle themselves, with as few acks as the broker is served well by. */
-export function createDeliveries(channel: Channel, lost: AbortSignal, from: Origin): Deliveries {
+export function createDeliveries(channel: LinkChannel, lost: AbortSignal, from: Origin): Deliveries {
   const window = createAckWindow()
   let most = 0
   /** What the broker sends next it sends in one piece, as it got the acks: many together keep coming together. */
@@ -79,18 +79,13 @@ export function createDeliveries(channel: Channel, lost: AbortSignal, from: Orig
     return window.outstanding + window.due
   }
 
-  // On a channel that is closed, or closing, there is nothing left to settle: the broker delivers again.
+  // Over a link that is lost there is nothing left to settle: the broker delivers again.
   function settle(tell: () => void): void {
-    if (lost.aborted) return
-    try {
-      tell()
-    } catch (error) {
-      if (!(error instanceof IllegalOperationError)) throw error
-    }
+    if (!lost.aborted) tell()
   }
 
   // All fields are written out: it runs for each message, and copies of objects cost more than all the rest.
-  function receive({ fields, properties, content }: ConsumeMessage): Incoming {
+  function receive({ fields, properties, content, raw, unreadable }: Delivered): Incoming {
     const tag = fields.deliveryTag
     const { headers = NO_HEADERS, messageId, replyTo, correlationId } = properties
     const requestId = headers[REQUEST_ID_HEADER]
@@ -109,6 +104,8 @@ export function createDeliveries(channel: Channel, lost: AbortSignal, from: Orig
       body: content,
       properties:
         properties.headers === headers ? (properties as unknown as Incoming['properties']) : { ...properties, headers },
+      raw,
+      unreadable,
       reply: replyTo && correlationId ? { to: replyTo, correlationId } : undefined,
       lost,
       ack() {
@@ -165,7 +162,6 @@ function attemptOf(header: unknown): number {
   return Number.isInteger(header) && (header as number) > 0 ? (header as number) : 1
 }
 
-// All that amqplib reads of a message to settle it.
-function delivery(deliveryTag: number): ConsumeMessage {
-  return { fields: { deliveryTag } } as ConsumeMessage
+function delivery(deliveryTag: number): Tagged {
+  return { fields: { deliveryTag } }
 }

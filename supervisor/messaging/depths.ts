@@ -1,6 +1,6 @@
-import type { Channel } from 'amqplib'
 import type { Depth } from '../base/machines.ts'
 import type { Link } from './link.ts'
+import type { LinkChannel } from './link-channel.ts'
 
 /** Milliseconds for the broker to answer; a quorum queue without a leader does not. */
 const ANSWER_TIMEOUT = 2_000
@@ -13,10 +13,10 @@ export type AskDepth = (queue: string) => Promise<Depth | undefined>
  * queue that is not there is the channel's end, and the others need not wait.
  */
 export function createDepths(link: Link): AskDepth {
-  const channels = new Map<string, Promise<Channel>>()
+  const channels = new Map<string, Promise<LinkChannel>>()
   const asking = new Map<string, Promise<Depth | undefined>>()
 
-  function channelOf(queue: string): Promise<Channel> {
+  function channelOf(queue: string): Promise<LinkChannel> {
     let channel = channels.get(queue)
     if (!channel) {
       channel = link.looseChannel(() => channels.delete(queue))
@@ -42,7 +42,7 @@ export function createDepths(link: Link): AskDepth {
   async function ask(queue: string): Promise<Depth | undefined> {
     try {
       const channel = await channelOf(queue)
-      const { messageCount, consumerCount } = await link.orLost(channel.checkQueue(queue))
+      const { messageCount, consumerCount } = await channel.checkQueue(queue)
       return { messages: messageCount, consumers: consumerCount }
     } catch {
       return undefined

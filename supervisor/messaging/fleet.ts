@@ -1,8 +1,8 @@
-import type { Channel, ConsumeMessage } from 'amqplib'
 import { AutoscalerUnavailableError } from '../base/errors.ts'
 import type { Fleet, MachineView, WorkerView } from '../base/fleet.ts'
 import { REPLY_TO } from './calls.ts'
 import type { Link } from './link.ts'
+import type { Delivered, LinkChannel } from './link-channel.ts'
 import { AUTOSCALERS } from './machines.ts'
 import { withOwnLink } from './open-any.ts'
 
@@ -36,7 +36,7 @@ async function ask(link: Link): Promise<MachineView[]> {
   channel.on('return', () => ended())
   const late = setTimeout(() => ended(), ANSWER_TIMEOUT)
 
-  function onReply({ content }: ConsumeMessage): void {
+  function onReply({ content }: Delivered): void {
     const view = parse(content)
     if (!view) return
     views.set(view.id, view)
@@ -53,7 +53,7 @@ async function ask(link: Link): Promise<MachineView[]> {
   return [...views.values()]
 }
 
-async function consume(channel: Channel, onReply: (message: ConsumeMessage) => void): Promise<void> {
+async function consume(channel: LinkChannel, onReply: (message: Delivered) => void): Promise<void> {
   await channel.consume(REPLY_TO, (message) => message && onReply(message), { noAck: true })
   channel.publish(AUTOSCALERS, '', Buffer.alloc(0), { type: 'ask', replyTo: REPLY_TO, mandatory: true })
 }

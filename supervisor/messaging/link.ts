@@ -1,8 +1,15 @@
-import type { Socket } from 'node:net'
-import { type Channel, type ChannelModel, type ConfirmChannel, connect } from 'amqplib'
+import { type Channel, connect } from 'amqplib'
+import { socketOf } from '../amqp/amqplib-inside.ts'
 import type { ServerProperties } from './consumer-timeout.ts'
 import { corkEachTurn } from './cork.ts'
-import { openWire, type Wire } from './wire/wire.ts'
+import {
+  createLinkChannel,
+  createPublishingChannel,
+  type LinkChannel,
+  type OrLost,
+  type PublishingChannel,
+} from './link-channel.ts'
+import { openWire } from './wire/wire.ts'
 
 /** Milliseconds without a byte until a connection attempt is given up. */
 const CONNECT_TIMEOUT = 5_000
@@ -19,17 +26,15 @@ export interface Link {
   readonly lost: AbortSignal
   /** What the broker has said of itself. */
   readonly server: ServerProperties
-  /** What publishes on this link's channels. */
-  readonly wire: Wire
   /** Settles as the work does, or rejects when the link is lost: amqplib leaves some calls unanswered then. */
   orLost<T>(work: Promise<T>): Promise<T>
   /** Opens a channel whose unexpected end is the end of the link: what was on it must be built anew anyway. */
-  channel(): Promise<Channel>
-  confirmChannel(): Promise<ConfirmChannel>
+  channel(): Promise<LinkChannel>
+  confirmChannel(): Promise<PublishingChannel>
   /** Opens a channel whose end is its own: `onEnd` is told of it. For questions that the broker may answer by it. */
-  looseChannel(onEnd: () => void): Promise<Channel>
+  looseChannel(onEnd: () => void): Promise<LinkChannel>
   /** Runs `use` on a channel that may fail alone, as a refused declaration makes it, and closes it. */
-  withChannel<T>(use: (channel: Channel) => Promise<T>): Promise<T>
+  withChannel<T>(use: (channel: LinkChannel) => Promise<T>): Promise<T>
   /** Ends the link because of an error, unless it is being closed. */
   fail(error: Error): void
   /** Closes in order: what was sent has been handled by the broker when this resolves. */
@@ -50,7 +55,10 @@ export async function openLink({ url, name, onBlocked }: LinkOptions): Promise<L
     noDelay: true,
     clientProperties: { connection_name: name, product: 'warren' },
   })
-  corkEachTurn(socketOf(model))
+  const socket = socketOf(model)
+  // It came with the end of the handshake, before anybody could listen.
+  if (socket.destroyed || socket.writableEnded) throw new Error('the broker closed the connection as it opened')
+  corkEachTurn(socket)
   const wire = openWire(model)
   const lost = new AbortController()
   const channels = new Set<Channel>()
@@ -59,13 +67,16 @@ export async function openLink({ url, name, onBlocked }: LinkOptions): Promise<L
   const rejects = new Set<(reason: unknown) => void>()
 
   function orLost<T>(work: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
+    const outcome = new Promise<T>((resolve, reject) => {
       if (lost.signal.aborted) reject(lost.signal.reason)
       else rejects.add(reject)
       const settle = () => rejects.delete(reject)
       work.then(settle, settle)
       work.then(resolve, reject)
     })
+    // Whoever began the work may have been told of the loss in another way, and left.
+    outcome.catch(() => {})
+    return outcome
   }
 
   // Without these listeners amqplib's events are uncaught exceptions.
@@ -81,12 +92,17 @@ export async function openLink({ url, name, onBlocked }: LinkOptions): Promise<L
     rejects.clear()
     // amqplib only half-closes: a silent peer would keep the socket, and with it the process. The error is how amqplib
     // learns of it and stops its heartbeats.
-    socketOf(model).destroy(error)
+    socket.destroy(error)
   }
 
-  async function open<C extends Channel>(opening: Promise<C>): Promise<C> {
+  // Asks for a channel only while there is a link: what amqplib rejects at once, nobody would handle.
+  async function open<C extends Channel>(create: () => Promise<C>): Promise<C> {
     lost.signal.throwIfAborted()
-    const channel = await orLost(opening)
+    return orLost(create())
+  }
+
+  async function openVital<C extends Channel>(create: () => Promise<C>): Promise<C> {
+    const channel = await open(create)
     channel.on('error', end)
     channel.on('handler-error', end)
     channel.on('close', () => {
@@ -98,35 +114,28 @@ export async function openLink({ url, name, onBlocked }: LinkOptions): Promise<L
     return channel
   }
 
+  const create = () => model.createChannel()
+  const createConfirming = () => model.createConfirmChannel({ highWaterMark: MAX_BUFFERED_PIECES })
+
   return {
     lost: lost.signal,
-    server: (model.connection as unknown as { serverProperties: ServerProperties }).serverProperties,
-    wire,
+    server: model.connection.serverProperties as ServerProperties,
     orLost,
-    channel: () => open(model.createChannel()),
-    confirmChannel: () => open(model.createConfirmChannel({ highWaterMark: MAX_BUFFERED_PIECES })),
-    async looseChannel(onEnd) {
-      lost.signal.throwIfAborted()
-      const channel = await orLost(model.createChannel())
-      channel.on('error', () => {})
-      channel.on('close', onEnd)
-      return channel
+    channel: () => orLost(openVital(create).then((channel) => createLinkChannel(channel, orLost))),
+    confirmChannel: () =>
+      orLost(openVital(createConfirming).then((channel) => createPublishingChannel(channel, wire, orLost))),
+    looseChannel(onEnd) {
+      return orLost(
+        open(create).then((channel) => {
+          channel.on('error', () => {})
+          channel.on('handler-error', () => {})
+          channel.on('close', onEnd)
+          return createLinkChannel(channel, orLost)
+        }),
+      )
     },
-    async withChannel(use) {
-      lost.signal.throwIfAborted()
-      const channel = await orLost(model.createChannel())
-      let refused: Error | undefined
-      channel.on('error', (error) => {
-        refused = error
-      })
-      try {
-        const result = await orLost(use(channel))
-        await orLost(channel.close())
-        return result
-      } catch (error) {
-        // The channel's own error says why; the failed call may only say that the channel has ended.
-        throw refused ?? error
-      }
+    withChannel(use) {
+      return orLost(open(create).then((channel) => useOnce(channel, use, orLost)))
     },
     fail(error) {
       // While it closes, what fails was under way; what was sent before is not to be lost with it.
@@ -150,13 +159,26 @@ export async function openLink({ url, name, onBlocked }: LinkOptions): Promise<L
   }
 }
 
+/** Runs `use` on a channel that may fail alone, and closes it. */
+async function useOnce<T>(channel: Channel, use: (channel: LinkChannel) => Promise<T>, orLost: OrLost): Promise<T> {
+  let refused: Error | undefined
+  channel.on('error', (error) => {
+    refused = error
+  })
+  channel.on('handler-error', () => {})
+  const own = createLinkChannel(channel, orLost)
+  try {
+    const result = await use(own)
+    await own.close()
+    return result
+  } catch (error) {
+    // The channel's own error says why; the failed call may only say that the channel has ended.
+    throw refused ?? error
+  }
+}
+
 function withHeartbeat(url: string): string {
   const parsed = new URL(url)
   if (!parsed.searchParams.has('heartbeat')) parsed.searchParams.set('heartbeat', String(HEARTBEAT))
   return parsed.href
-}
-
-// amqplib keeps its socket to itself, and offers no other way to let go of a peer that does not answer.
-function socketOf(model: ChannelModel): Socket {
-  return (model.connection as unknown as { stream: Socket }).stream
 }

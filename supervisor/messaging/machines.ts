@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import type { Channel, ConsumeMessage } from 'amqplib'
 import { reasonOf } from '../base/errors.ts'
 import type { MachineView } from '../base/fleet.ts'
 import type { Logger } from '../base/log.ts'
 import type { Depth, Heartbeat, WorkerLoad } from '../base/machines.ts'
 import { type AskDepth, createDepths } from './depths.ts'
 import type { Link } from './link.ts'
+import type { Delivered, LinkChannel } from './link-channel.ts'
 import { openSession, type SessionState } from './session.ts'
 
 /** The exchange by which the autoscalers hear of each other, and are asked. */
@@ -57,7 +57,7 @@ export function openMachines({ urls, name, log, heartbeat, view, onState }: Mach
   /** Tells this process from another that goes by the same id. */
   const appId = randomUUID()
   const others = new Map<string, { at: number; last: Heartbeat }>()
-  let current: { channel: Channel; depth: AskDepth } | undefined
+  let current: { channel: LinkChannel; depth: AskDepth } | undefined
   /** When this machine last heard itself, and since when it has without a gap. */
   let heard = Number.NEGATIVE_INFINITY
   let since = heard
@@ -96,7 +96,7 @@ export function openMachines({ urls, name, log, heartbeat, view, onState }: Mach
     }
   }
 
-  function receive({ content, properties }: ConsumeMessage): void {
+  function receive({ content, properties }: Delivered): void {
     const { type, replyTo, appId: sender } = properties
     if (type === TYPES.ask) void answer(replyTo)
     else if (sender === appId) hearSelf()

@@ -1,10 +1,10 @@
-import type { Channel } from 'amqplib'
 import { reasonOf } from '../base/errors.ts'
 import { CONSUMER_TIMEOUT_ARGUMENT } from './consumer-timeout.ts'
 import { declareOn } from './declare.ts'
 import { deliveryBinding } from './delay.ts'
 import { codeOf } from './explain.ts'
 import type { Link } from './link.ts'
+import type { LinkChannel } from './link-channel.ts'
 import { subscriptionBindings } from './topology.ts'
 
 /**
@@ -23,7 +23,7 @@ export async function declareOwnQueue(link: Link, fanout: string): Promise<strin
   }
 
   function declare(args: Record<string, unknown>): Promise<string> {
-    return link.withChannel(async function declareWith(channel: Channel) {
+    return link.withChannel(async function declareWith(channel: LinkChannel) {
       const kind = { exclusive: true, autoDelete: true, durable: false }
       const { queue } = await channel.assertQueue('', { ...kind, arguments: args })
       await declareOn(channel, [deliveryBinding(queue), ...subscriptionBindings(queue, fanout)])

@@ -1,4 +1,3 @@
-import type { ConfirmChannel, Message, Options } from 'amqplib'
 import {
   AccessRefusedError,
   BrokerBlockedError,
@@ -13,14 +12,16 @@ import { createLine, type Standing } from '../base/line.ts'
 import { deniedExchange } from './denials.ts'
 import { deniedPermission } from './explain.ts'
 import type { Link } from './link.ts'
+import type { PublishingChannel } from './link-channel.ts'
 import { createRefusals } from './refusals.ts'
+import type { PublishProperties } from './wire/write-publish.ts'
 
 /** One message to publish, ready for the wire. */
 export interface Outgoing {
   exchange: string
   routingKey: string
   body: Buffer
-  properties: Options.Publish & { messageId: string; persistent: true; mandatory: boolean }
+  properties: PublishProperties & { messageId: string; persistent: true; mandatory: boolean }
   /** What errors call the destination: `queue 'thumbnail'`. */
   address: string
   /** What to do where the broker has no queue for it, if it is mandatory. */
@@ -52,7 +53,7 @@ export interface Publisher {
   /** Resolves when the broker has confirmed the message. */
   publish(message: Outgoing): Promise<void>
   /** Publishes over a new link from now on; what was in flight on the old one has been rejected. */
-  attach(link: Link): Promise<ConfirmChannel>
+  attach(link: Link): Promise<PublishingChannel>
   /** Tells that the broker takes no messages, or that it does again. */
   block(reason: string | undefined): void
   /** Resolves when nothing is waiting or in flight. */
@@ -78,7 +79,7 @@ export function createPublisher(unavailable: () => string): Publisher {
   const returned = new Map<string, number>()
   const refusals = createRefusals()
   let waitingBytes = 0
-  let channel: ConfirmChannel | undefined
+  let channel: PublishingChannel | undefined
   let current: Link | undefined
   let writable = true
   let blocked: string | undefined
@@ -108,7 +109,7 @@ export function createPublisher(unavailable: () => string): Publisher {
     ) {
       const pending = waiting.shift() as Pending
       waitingBytes -= pending.message.body.length + OVERHEAD
-      write(channel, current, pending)
+      write(channel, pending)
     }
     if (waiting.length === 0 && inFlight.size === 0) {
       for (const resolve of idle) resolve()
@@ -116,12 +117,12 @@ export function createPublisher(unavailable: () => string): Publisher {
     }
   }
 
-  function write(on: ConfirmChannel, { wire }: Link, pending: Pending): void {
+  function write(on: PublishingChannel, pending: Pending): void {
     const { message } = pending
     inFlight.add(pending)
     pending.sentAt = performance.now()
     try {
-      writable = wire.publish(on, message, message.body, (error) => settle(pending, error))
+      writable = on.send(message, message.body, (error) => settle(pending, error))
     } catch (error) {
       // Properties that can't be encoded, such as headers over the frame's size; or a channel that has just gone.
       inFlight.delete(pending)
@@ -188,7 +189,7 @@ export function createPublisher(unavailable: () => string): Publisher {
 
     async attach(link) {
       const opened = await link.confirmChannel()
-      opened.on('return', ({ fields, properties }: Message) => {
+      opened.on('return', ({ fields, properties }) => {
         if (link.lost.aborted) return
         const key = returnKey(fields.exchange, fields.routingKey, String(properties.messageId))
         returned.set(key, (returned.get(key) ?? 0) + 1)

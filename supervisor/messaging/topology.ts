@@ -1,4 +1,4 @@
-import type { Options } from 'amqplib'
+import type { Options } from '../amqp/amqplib-inside.ts'
 import type { WorkerPlace } from '../base/dead-letters.ts'
 import type { Address } from '../base/definitions.ts'
 import { CONSUMER_TIMEOUT_ARGUMENT } from './consumer-timeout.ts'

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Channel, ConsumeMessage } from 'amqplib'
 import { DeadLettersBusyError } from '../base/errors.ts'
 import { codeOf } from './explain.ts'
 import type { Link } from './link.ts'
+import type { Delivered, LinkChannel } from './link-channel.ts'
 
 /** What becomes of a message that was looked at. It stays, unless it is removed. */
 export interface Verdict {
@@ -49,7 +49,7 @@ const CONCURRENT_BYTES = 16 * 1024 * 1024
 export async function visitQueue(
   link: Link,
   queue: string,
-  visit: (message: ConsumeMessage, index: number) => Verdict | Promise<Verdict>,
+  visit: (message: Delivered, index: number) => Verdict | Promise<Verdict>,
   { want = WANT, patience = PATIENCE }: VisitOptions = {},
 ): Promise<void> {
   await alone(link, queue, patience, async (total) => {
@@ -133,8 +133,8 @@ interface Visit {
  * Takes messages through one consumer after the other, each of which may hold twice as many as the one before: what stays
  * is held to the end, and a consumer that holds as many as it may gets no more.
  */
-async function take(channel: Channel, { queue, total, want, visit }: Visit) {
-  const arrived: ConsumeMessage[] = []
+async function take(channel: LinkChannel, { queue, total, want, visit }: Visit) {
+  const arrived: Delivered[] = []
   let failure: { error: unknown } | undefined
   let [seen, removed, active, bytes] = [0, 0, 0, 0]
   let [stopped, isFresh, isBroken] = [false, false, false]
@@ -143,7 +143,7 @@ async function take(channel: Channel, { queue, total, want, visit }: Visit) {
   channel.on('close', () => abandon(new Error('the broker closed the channel')))
 
   for (let windows = 0; !isDone(); ) {
-    while (arrived.length > 0 && hasRoom()) start(arrived.shift() as ConsumeMessage)
+    while (arrived.length > 0 && hasRoom()) start(arrived.shift() as Delivered)
     if (isDone()) break
     if (active === 0 && consumer.room <= 0) consumer = await consume(windows++)
     else await change()
@@ -174,7 +174,7 @@ async function take(channel: Channel, { queue, total, want, visit }: Visit) {
     return next
   }
 
-  function receive(message: ConsumeMessage | null, from: { room: number }): void {
+  function receive(message: Delivered | null, from: { room: number }): void {
     if (message) {
       arrived.push(message)
       from.room--
@@ -188,7 +188,7 @@ async function take(channel: Channel, { queue, total, want, visit }: Visit) {
     wake()
   }
 
-  function start(message: ConsumeMessage): void {
+  function start(message: Delivered): void {
     const index = seen++
     isFresh ||= !message.fields.redelivered
     if (stopped) return
@@ -206,18 +206,18 @@ async function take(channel: Channel, { queue, total, want, visit }: Visit) {
     }
   }
 
-  function begin({ content }: ConsumeMessage): void {
+  function begin({ content }: Delivered): void {
     active++
     bytes += content.length
   }
 
-  function end({ content }: ConsumeMessage): void {
+  function end({ content }: Delivered): void {
     active--
     bytes -= content.length
     wake()
   }
 
-  function settle(message: ConsumeMessage, { remove = false, stop = false }: Verdict): void {
+  function settle(message: Delivered, { remove = false, stop = false }: Verdict): void {
     end(message)
     stopped ||= stop
     if (remove && !isBroken) {
@@ -227,7 +227,7 @@ async function take(channel: Channel, { queue, total, want, visit }: Visit) {
     }
   }
 
-  function fail(message: ConsumeMessage, error: unknown): void {
+  function fail(message: Delivered, error: unknown): void {
     end(message)
     failure ??= { error }
     stopped = true

@@ -64,6 +64,8 @@ function stage({
     requestId: undefined,
     body: Buffer.from('{}'),
     properties: { headers: {} },
+    raw: undefined,
+    unreadable: [],
     reply,
     lost: lost.signal,
     ack: () => settled.push(`ack ${id}`),

@@ -8,12 +8,23 @@ const LEAVES: Record<string, readonly string[]> = { base: ['base'], amqp: ['amqp
 
 /** Who alone may import a package: a folder, or a file. */
 const OWNERS: Record<string, readonly string[]> = {
-  amqplib: ['supervisor/messaging/', 'supervisor/amqp/amqplib-inside.ts'],
+  // Its channels' promises may never settle, or reject unhandled: everybody else has a link's.
+  amqplib: [
+    'supervisor/messaging/link.ts',
+    'supervisor/messaging/link-channel.ts',
+    'supervisor/amqp/amqplib-inside.ts',
+  ],
   lmdb: ['supervisor/broker/store/'],
   piscina: ['supervisor/execution/'],
   pm2: ['supervisor/scaling/'],
   pino: ['supervisor/base/log.ts'],
   'pino-pretty': ['supervisor/base/log.ts', 'supervisor/command-line.ts'],
+}
+
+/** Who alone may touch what is no part of amqplib's API, as far as names tell. */
+const INSIDE = {
+  owner: 'supervisor/amqp/amqplib-inside.ts',
+  names: /\b(sendMethod|sendMessage|sendImmediately|sentSinceLastCheck|pushConfirmCallback)\b/,
 }
 
 const MAX_LINES = 300
@@ -61,6 +72,9 @@ export function breaches(files: ReadonlyMap<string, string>): string[] {
       const names = [...Object.keys(LEAVES), ...PARTS].join(', ')
       found.push(`${path} is in none of the folders that supervisor/ has: ${names}`)
     }
+
+    const inner = path.startsWith('supervisor/') && path !== INSIDE.owner ? INSIDE.names.exec(source)?.[0] : undefined
+    if (inner) found.push(`${path} names '${inner}', which is no part of amqplib's API: only ${INSIDE.owner} may`)
 
     const imports = importsOf(path, source)
     runtime.set(

@@ -9,19 +9,7 @@ import {
   HEADER,
   METHOD,
 } from './constants.ts'
-
-/** A message as amqplib gives it to a consumer. */
-export interface Delivered {
-  readonly fields: {
-    readonly consumerTag: string
-    readonly deliveryTag: number
-    readonly redelivered: boolean
-    readonly exchange: string
-    readonly routingKey: string
-  }
-  readonly properties: Readonly<Record<string, unknown>>
-  readonly content: Buffer
-}
+import { type Delivered, type MessageProperties, NONE } from './delivered.ts'
 
 export interface DeliveryReader {
   /**
@@ -44,6 +32,8 @@ const NOTHING: Delivered = {
   fields: { consumerTag: '', deliveryTag: 0, redelivered: false, exchange: '', routingKey: '' },
   properties: {},
   content: EMPTY,
+  raw: undefined,
+  unreadable: NONE,
 }
 
 /**
@@ -84,7 +74,7 @@ export function createDeliveryReader({ frameMax }: { frameMax: number }): Delive
     const content = size === 0 ? EMPTY : bytes.subarray(body + FRAME_HEAD, end - 1)
     const fields = readFields(bytes, at + FRAME_HEAD + 4)
     if (next !== header - 1) return false
-    reader.message = { fields, properties, content }
+    reader.message = { fields, properties, content, raw: undefined, unreadable: NONE }
     reader.channel = channel
     reader.end = end
     return true
@@ -101,7 +91,7 @@ export function createDeliveryReader({ frameMax }: { frameMax: number }): Delive
   }
 
   /** Undefined where there is something that only amqplib reads. */
-  function readProperties(bytes: Buffer, at: number): Record<string, unknown> | undefined {
+  function readProperties(bytes: Buffer, at: number): MessageProperties | undefined {
     const flags = u16(bytes, at)
     next = at + 2
     if (flags === 0) return {}

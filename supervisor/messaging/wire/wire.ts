@@ -1,13 +1,16 @@
-import type { ChannelModel, ConfirmChannel, Options } from 'amqplib'
 import {
+  type AmqplibConfirmChannel,
   beforeEachMethod,
+  type ChannelModel,
   dispatch,
   type InnerConnection,
   innerChannel,
   insideOf,
   type OnConfirm,
+  type Options,
   type Outlet,
   outletOf,
+  published,
   takesFrames,
 } from '../../amqp/amqplib-inside.ts'
 import { FRAME_END, FRAME_OVERHEAD } from './constants.ts'
@@ -18,7 +21,7 @@ import { type Publication, roomFor, writePublish } from './write-publish.ts'
 /** The frames of messages, both ways, at a fraction of what amqplib takes for them. */
 export interface Wire {
   /** As amqplib's `publish`, by which it also throws. @returns false: wait for the channel's `drain` */
-  publish(channel: ConfirmChannel, publication: Publication, body: Buffer, onConfirm: OnConfirm): boolean
+  publish(channel: AmqplibConfirmChannel, publication: Publication, body: Buffer, onConfirm: OnConfirm): boolean
 }
 
 /** Octets of messages that go to the socket in one piece. */
@@ -37,7 +40,12 @@ export function openWire(model: ChannelModel): Wire {
   return writePublications(connection)
 }
 
-function publishByAmqplib(channel: ConfirmChannel, to: Publication, body: Buffer, onConfirm: OnConfirm): boolean {
+function publishByAmqplib(
+  channel: AmqplibConfirmChannel,
+  to: Publication,
+  body: Buffer,
+  onConfirm: OnConfirm,
+): boolean {
   return channel.publish(to.exchange, to.routingKey, body, to.properties as Options.Publish, onConfirm)
 }
 
@@ -82,7 +90,7 @@ function writePublications(connection: InnerConnection): Wire {
   let slab = Buffer.allocUnsafeSlow(SLAB)
   /** What is written in the slab but not sent is from here to there, for this channel. */
   let [start, end] = [0, 0]
-  let to: ConfirmChannel | undefined
+  let to: AmqplibConfirmChannel | undefined
   let number = 0
   let isScheduled = false
 
@@ -105,7 +113,12 @@ function writePublications(connection: InnerConnection): Wire {
     start = end = 0
   }
 
-  function publish(channel: ConfirmChannel, publication: Publication, body: Buffer, onConfirm: OnConfirm): boolean {
+  function publish(
+    channel: AmqplibConfirmChannel,
+    publication: Publication,
+    body: Buffer,
+    onConfirm: OnConfirm,
+  ): boolean {
     const inner = innerChannel(channel)
     if (channel !== to) {
       flush()
@@ -121,8 +134,7 @@ function writePublications(connection: InnerConnection): Wire {
       flush()
       return publishByAmqplib(channel, publication, body, onConfirm)
     }
-    inner.pushConfirmCallback(onConfirm)
-    connection.sentSinceLastCheck = true
+    published(connection, inner, onConfirm)
     return !outlet.writableNeedDrain
   }
 

@@ -1,11 +1,16 @@
-import type { Options } from 'amqplib'
+import type { Options } from '../../amqp/amqplib-inside.ts'
 import { BASIC, BASIC_PUBLISH, BODY, FLAGS, FRAME_END, FRAME_HEAD, HEADER, METHOD } from './constants.ts'
+
+/** What is written of amqplib's options, and a correlation id of any bytes. */
+export type PublishProperties = Omit<Options.Publish, 'correlationId'> & {
+  readonly correlationId?: string | Uint8Array
+}
 
 /** Where a message goes, and what goes before its body. */
 export interface Publication {
   readonly exchange: string
   readonly routingKey: string
-  readonly properties: Options.Publish
+  readonly properties: PublishProperties
 }
 
 /** Octets that frames, lengths and numbers take at most beside the texts. */
@@ -123,7 +128,7 @@ export function writePublish(
   return next
 }
 
-function deliveryMode({ persistent, deliveryMode: mode }: Options.Publish): number | undefined {
+function deliveryMode({ persistent, deliveryMode: mode }: PublishProperties): number | undefined {
   if (persistent !== undefined) return persistent ? 2 : 1
   if (typeof mode === 'number') return mode
   return mode ? 2 : undefined
@@ -169,6 +174,11 @@ function integer(bytes: Buffer, at: number, value: number): number {
 
 /** 0: it is longer than 255 octets, or has others than ASCII. */
 function shortText(bytes: Buffer, at: number, text: unknown): number {
+  if (text instanceof Uint8Array && text.length <= 255) {
+    bytes[at] = text.length
+    bytes.set(text, at + 1)
+    return at + 1 + text.length
+  }
   if (typeof text !== 'string' || text.length > 255) return 0
   bytes[at] = text.length
   return ascii(bytes, at + 1, text)

@@ -63,7 +63,7 @@ t.test('whatever goes out at once, each octet is part of a whole frame, and each
         const publication = { exchange: '', routingKey: queues[nat(2)]?.queue ?? '', properties }
         works.push(
           new Promise<void>((resolve, reject) => {
-            link.wire.publish(channel, publication, body, (error) => (error ? reject(error) : resolve()))
+            channel.send(publication, body, (error) => (error ? reject(error) : resolve()))
           }),
         )
       }
