@@ -57,7 +57,11 @@ export function readDeadLetter(letter: Letter, worker: string, queue: string): D
 }
 
 /** The same with all that the message holds. */
-export function readDetails(message: Delivered, worker: string, queue: string): DeadLetterDetails {
+export function readDetails(
+  message: Pick<Delivered, 'content' | 'properties'>,
+  worker: string,
+  queue: string,
+): DeadLetterDetails {
   const { content, properties } = message
   const { headers: _, ...others } = properties
   const headers = headersOf(message)
