@@ -15,7 +15,7 @@ const CHUNK = 64 * 1024
 /**
  * Decides how to answer a request for a file: all of it (200), a range (206), nothing new (304).
  * Ranges, conditions and validators after RFC 9110, one range a request; HEAD opens no file.
- * @throws a 404 problem if there is no such file, a 416 problem for a range that is not in it
+ * @throws a 404 problem if there is no such file, 412 if it is not the one that was meant, 416 for a range that is not in it
  */
 export async function prepareFile(c: Context, path: string, type: string, missing: string): Promise<FileResponse> {
   const info = await stat(path).catch((error: NodeJS.ErrnoException) => {
@@ -26,10 +26,17 @@ export async function prepareFile(c: Context, path: string, type: string, missin
   const lastModified = info.mtime.toUTCString()
   const headers = { 'accept-ranges': 'bytes', etag, 'last-modified': lastModified, 'cache-control': 'no-cache' }
 
+  if (isAnother(c, etag, lastModified)) {
+    throw problem(412, 'Precondition failed', 'The file has changed.', {
+      headers: { etag, 'last-modified': lastModified },
+    })
+  }
   if (isUnchanged(c, etag, lastModified)) {
     return { fromStart: true, send: () => new Response(null, { status: 304, headers }) }
   }
-  const range = isRangeMeant(c, etag, lastModified) ? parseRange(c.req.header('range'), info.size) : undefined
+  // Only GET has ranges (RFC 9110, 14.2): HEAD tells the length of all of it.
+  const isPart = c.req.method === 'GET' && isRangeMeant(c, etag, lastModified)
+  const range = isPart ? parseRange(c.req.header('range'), info.size) : undefined
   if (range === 'unsatisfiable') {
     throw problem(416, 'Range not satisfiable', `The file has ${info.size} bytes.`, {
       headers: { 'content-range': `bytes */${info.size}`, 'accept-ranges': 'bytes' },
@@ -49,11 +56,23 @@ export async function prepareFile(c: Context, path: string, type: string, missin
   }
 }
 
+/** Whether the caller means another version than this one (RFC 9110, 13.1.1 and 13.1.4). */
+function isAnother(c: Context, etag: string, lastModified: string): boolean {
+  const meant = c.req.header('if-match')
+  if (meant !== undefined) return !tagsOf(meant).some((tag) => tag === '*' || tag === etag)
+  const since = Date.parse(c.req.header('if-unmodified-since') ?? '')
+  return Date.parse(lastModified) > since
+}
+
 function isUnchanged(c: Context, etag: string, lastModified: string): boolean {
   const known = c.req.header('if-none-match')
-  if (known !== undefined) return known.split(',').some((tag) => ['*', etag].includes(tag.trim().replace(/^W\//, '')))
+  if (known !== undefined) return tagsOf(known).some((tag) => ['*', etag].includes(tag.replace(/^W\//, '')))
   const since = Date.parse(c.req.header('if-modified-since') ?? '')
   return Date.parse(lastModified) <= since
+}
+
+function tagsOf(header: string): string[] {
+  return header.split(',').map((tag) => tag.trim())
 }
 
 /** A range for another version of the file is none: the caller then gets all of this one. */

@@ -27,6 +27,10 @@ export interface Config {
   readonly maxInstances: number
 }
 
+/** Characters of an API key: what is shorter can be guessed. */
+const MIN_KEY_LENGTH = 16
+const MAKE_KEY = `Make one: node -p "crypto.randomBytes(24).toString('base64url')"`
+
 /** Bytes that a worker's process is taken to need, with room for what it does. */
 const INSTANCE_BYTES = 100 * 1024 * 1024
 /** Instances for each core, most of which wait for something most of the time. */
@@ -67,6 +71,10 @@ export function parseConfig(env: NodeJS.ProcessEnv, root: string): Config {
 
   const host = value('HOST') ?? '127.0.0.1'
   const apiKeys = listOf(value('API_KEYS'))
+  for (const [index, key] of apiKeys.entries()) {
+    const problem = apiKeyProblem(key)
+    if (problem) problems.push(`API_KEYS${apiKeys.length > 1 ? ` (entry ${index + 1})` : ''}: ${problem}. ${MAKE_KEY}`)
+  }
   if (apiKeys.length === 0 && !isLoopback(host)) {
     expect('HOST', 'a loopback address (127.0.0.1, ::1, localhost) as long as API_KEYS is not set', host)
   }
@@ -128,6 +136,15 @@ export function isLoopback(host: string): boolean {
 
 function isPort(value: number): boolean {
   return Number.isInteger(value) && value >= 0 && value <= 65_535
+}
+
+// A key is a secret, a wrong one as well: what was found is described, never repeated.
+function apiKeyProblem(key: string): string | undefined {
+  if (!/^[\x21-\x7e]*$/.test(key)) return 'expected printable ASCII without blanks, found another character'
+  // The form `name:scope+scope:secret` is kept for keys with scopes, which there are none of yet.
+  if (key.includes(':')) return 'expected a key without a colon, found one with a colon, which is kept for scopes'
+  if (key.length < MIN_KEY_LENGTH) return `expected ${MIN_KEY_LENGTH} characters or more, found ${key.length}`
+  return undefined
 }
 
 // A URL may hold a password: what was found is described, never repeated.

@@ -3,6 +3,7 @@ import t from 'tap'
 import { brokerName, parseConfig } from '../../supervisor/base/config.ts'
 import { ConfigError } from '../../supervisor/base/errors.ts'
 
+const KEY = 'sixteen-of-these'
 const AMQP_URL = 'amqp://user:secret@localhost:5672'
 
 function problemsOf(env: NodeJS.ProcessEnv): readonly string[] {
@@ -33,11 +34,11 @@ t.test('defaults', async (t) => {
 
 t.test('lists are split at commas, empty values are unset', async (t) => {
   const config = parseConfig(
-    { AMQP_URL: `${AMQP_URL}, amqps://other`, API_KEYS: 'a, b,', PORT: ' ', HOST: '0.0.0.0' },
+    { AMQP_URL: `${AMQP_URL}, amqps://other`, API_KEYS: `${KEY}, ${KEY}2,`, PORT: ' ', HOST: '0.0.0.0' },
     '/p',
   )
   t.strictSame(config.amqpUrls, [AMQP_URL, 'amqps://other'])
-  t.strictSame(config.apiKeys, ['a', 'b'])
+  t.strictSame(config.apiKeys, [KEY, `${KEY}2`])
   t.equal(config.port, 4000)
 })
 
@@ -86,4 +87,29 @@ t.test('a password is never repeated', async (t) => {
   }
   t.equal(brokerName('amqp://u:secret@host/vhost?heartbeat=1'), 'amqp://host:5672/vhost')
   t.equal(brokerName('amqps://host'), 'amqps://host:5671')
+})
+
+t.test('a key is long, and of characters that a header can have', async (t) => {
+  const make = /Make one: node -p "crypto\.randomBytes\(24\)\.toString\('base64url'\)"$/
+  const refused: Record<string, [string, RegExp]> = {
+    'a short one': ['x', /^API_KEYS: expected 16 characters or more, found 1\. /],
+    'one that everyone knows': ['changeme', /found 8\. /],
+    'one less than enough': [KEY.slice(1), /found 15\. /],
+    'a blank inside': ['two words of secret', /^API_KEYS: expected printable ASCII without blanks/],
+    'a tab inside': ['two\twords-of-secret', /without blanks/],
+    'another alphabet': ['schlüssel-schlüssel', /printable ASCII/],
+    'a control character': ['secret-secret-\u0007-secret', /printable ASCII/],
+    'a colon, for scopes': ['ci:read+invoke:secret-secret-secret', /without a colon/],
+    'the second one': [`${KEY},secret`, /^API_KEYS \(entry 2\): expected 16 characters or more, found 6\. /],
+  }
+  for (const [what, [keys, expected]] of Object.entries(refused)) {
+    const problems = problemsOf({ AMQP_URL, API_KEYS: keys })
+    t.match(problems, [expected], what)
+    t.match(problems, [make], what)
+    t.equal(problems.length, 1, what)
+    for (const key of keys.split(','))
+      if (key !== KEY && key.length > 1) t.notOk(problems.join().includes(key), `${what} is not repeated`)
+  }
+  t.same(problemsOf({ AMQP_URL, HOST: '0.0.0.0', API_KEYS: 'x' }).length, 1, 'and HOST is no other mistake')
+  t.same(problemsOf({ AMQP_URL, API_KEYS: `${KEY},!"#$%&'()*+-./;<=>?@[]^_{|}~` }), [])
 })

@@ -1,9 +1,10 @@
 import { request } from 'node:http'
+import { gzipSync } from 'node:zlib'
 import { Hono } from 'hono'
 import t from 'tap'
 import { z } from 'zod'
 import type { FrontDoor } from '../../supervisor/base/front-door.ts'
-import { BODY_LIMIT, JSON_LIMIT } from '../../supervisor/http/body-limit.ts'
+import { BODY_LIMIT, JSON_LIMIT, limitBody } from '../../supervisor/http/body-limit.ts'
 import { body, param, query } from '../../supervisor/http/validate.ts'
 import { startFrontDoor } from '../helpers/front-door.ts'
 
@@ -42,6 +43,35 @@ t.test('JSON bodies', async (t) => {
     t.match(await response.text(), text, what)
   }
 
+  for (const type of [
+    'utf-8',
+    'UTF-8',
+    '"UTF-8"',
+    '"utf\\-8"',
+    'utf8',
+    'utf-8; charset=utf-8',
+    'utf-8; profile="; charset=latin1"',
+  ]) {
+    const response = await post('{"name":"x","lines":[]}', { 'content-type': `application/json; charset=${type}` })
+    t.equal(response.status, 200, type)
+  }
+  for (const type of [
+    'iso-8859-1',
+    '"ISO-8859-1"',
+    'utf-16',
+    'utf-8;charset=latin1',
+    'latin1; charset=utf-8',
+    '"utf-8 "',
+    '',
+  ]) {
+    const response = await post('{"name":"x","lines":[]}', { 'content-type': `application/json;charset=${type}` })
+    t.equal(response.status, 415, `charset ${type}`)
+    t.match(await response.json(), {
+      title: 'Unsupported media type',
+      detail: /^Expected a body of charset utf-8, found/,
+    })
+  }
+
   const misses = await post('{"name":"","lines":[{"count":1},{"count":"two"}]}')
   t.equal(misses.status, 422)
   t.match(await misses.json(), {
@@ -50,6 +80,62 @@ t.test('JSON bodies', async (t) => {
       { path: 'lines.1.count', message: /number/ },
     ],
   })
+})
+
+t.test('JSON is UTF-8, byte for byte', async (t) => {
+  const { url } = await startFrontDoor(t, { routes })
+  const post = (before: number[], name: number[]) =>
+    fetch(`${url}/orders`, {
+      method: 'POST',
+      body: Buffer.concat([
+        Buffer.from(before),
+        Buffer.from('{"name":"'),
+        Buffer.from(name),
+        Buffer.from('","lines":[]}'),
+      ]),
+      headers: json,
+    })
+  const good: Record<string, [number[], number[], string]> = {
+    'two to four bytes': [[], [...Buffer.from('é€😀')], 'é€😀'],
+    'a byte order mark, which is no part of it': [[0xef, 0xbb, 0xbf], [0x61], 'a'],
+    'the replacement character itself': [[], [0xef, 0xbf, 0xbd], '\ufffd'],
+  }
+  for (const [what, [before, bytes, name]] of Object.entries(good)) {
+    const response = await post(before, bytes)
+    t.same([response.status, await response.json()], [200, { name }], what)
+  }
+  const bad: Record<string, [number[], number[]]> = {
+    'ISO 8859-1': [[], [0xe9]],
+    'a sequence that is cut': [[], [0xe2, 0x82]],
+    'a byte too many': [[], [0xc3, 0xa9, 0xa9]],
+    'an overlong slash': [[], [0xc0, 0xaf]],
+    'half a surrogate pair': [[], [0xed, 0xa0, 0x80]],
+    'beyond Unicode': [[], [0xf4, 0x90, 0x80, 0x80]],
+    "UTF-16's byte order mark": [[0xff, 0xfe], [0x61]],
+  }
+  for (const [what, [before, bytes]] of Object.entries(bad)) {
+    const response = await post(before, bytes)
+    t.match([response.status, await response.json()], [400, { title: 'Bad JSON', detail: /not UTF-8/ }], what)
+  }
+})
+
+t.test('a content-encoding is refused, with what is taken', async (t) => {
+  const { url } = await startFrontDoor(t, { routes })
+  const text = '{"name":"x","lines":[]}'
+  const post = (encoding: string, body: Uint8Array<ArrayBuffer>) =>
+    fetch(`${url}/orders`, {
+      method: 'POST',
+      body,
+      headers: { ...json, 'content-encoding': encoding },
+    })
+  for (const encoding of ['gzip', 'GZIP', 'br', 'gzip, identity', 'nothing']) {
+    const response = await post(encoding, gzipSync(text))
+    t.equal(response.status, 415, encoding)
+    t.equal(response.headers.get('accept-encoding'), 'identity')
+    t.match(await response.json(), { detail: `Expected a body of content-encoding identity, found ${encoding}.` })
+  }
+  for (const encoding of ['identity', 'Identity', ''])
+    t.equal((await post(encoding, Buffer.from(text))).status, 200, encoding)
 })
 
 t.test('queries and parameters', async (t) => {
@@ -121,4 +207,29 @@ t.test('a chunked JSON body has the limit of JSON', async (t) => {
     duplex: 'half',
   } as RequestInit)
   t.equal(response.status, 413)
+  t.match(await response.json(), { detail: 'The body may have at most 1048576 bytes.' })
+})
+
+t.test('a chunked body comes as the route takes it', async (t) => {
+  const chunk = new Uint8Array(64 * 1024)
+  let pulled = 0
+  const body = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      pulled++
+      controller.enqueue(chunk)
+    },
+  })
+  const app = new Hono().use(limitBody()).post('/', async (c) => {
+    const reader = (c.req.raw.body as ReadableStream<Uint8Array>).getReader()
+    await reader.read()
+    // Whoever reads on without being asked would do so in these turns.
+    for (let turn = 0; turn < 1_000; turn++) await new Promise(setImmediate)
+    const before = pulled
+    await reader.cancel()
+    return c.json({ before })
+  })
+  const headers = { 'transfer-encoding': 'chunked' }
+  const response = await app.request('/', { method: 'POST', body, headers, duplex: 'half' } as RequestInit)
+  const { before } = (await response.json()) as { before: number }
+  t.ok(before < 10, `${before} chunks of ${BODY_LIMIT / chunk.length}`)
 })

@@ -77,6 +77,61 @@ t.test('ranges', async (t) => {
   t.equal((await fetch(`${url}/video`, { headers: { 'if-none-match': '"another"' } })).status, 200)
 })
 
+t.test('HEAD tells what GET without a range would, whatever it asks for', async (t) => {
+  const { url, sent } = await startFlixTube(t)
+  const plain = await fetch(`${url}/video`, { method: 'HEAD' })
+  const etag = plain.headers.get('etag') as string
+  const old = new Date(0).toUTCString()
+  const cases: [Record<string, string>, number][] = [
+    [{ range: 'bytes=0-' }, 200],
+    [{ range: 'bytes=5-6' }, 200],
+    [{ range: 'bytes=-1' }, 200],
+    [{ range: `bytes=${size}-` }, 200],
+    [{ range: 'bytes=6-5' }, 200],
+    [{ range: 'bytes=0-1,5-6' }, 200],
+    [{ range: 'bytes=5-6', 'if-range': etag }, 200],
+    [{ range: 'bytes=5-6', 'if-range': '"another"' }, 200],
+    [{ range: 'bytes=5-6', 'if-range': `W/${etag}` }, 200],
+    [{ range: 'bytes=5-6', 'if-none-match': etag }, 304],
+    [{ range: 'bytes=5-6', 'if-match': '"another"' }, 412],
+    [{ 'if-unmodified-since': old }, 412],
+  ]
+  for (const [headers, status] of cases) {
+    const what = JSON.stringify(headers)
+    const response = await fetch(`${url}/video`, { method: 'HEAD', headers })
+    t.equal(response.status, status, what)
+    t.equal(response.headers.get('content-range'), null, what)
+    if (status === 200) t.equal(response.headers.get('content-length'), String(size), what)
+    t.equal(await response.text(), '', what)
+  }
+  t.equal(sent.length, 0)
+})
+
+t.test('a file is sent only if it is the one that is meant', async (t) => {
+  const { url, sent } = await startFlixTube(t)
+  const head = await fetch(`${url}/video`, { method: 'HEAD' })
+  const etag = head.headers.get('etag') as string
+  const modified = head.headers.get('last-modified') as string
+  const cases: [Record<string, string>, number][] = [
+    [{ 'if-match': etag }, 206],
+    [{ 'if-match': '*' }, 206],
+    [{ 'if-match': `"another", ${etag}` }, 206],
+    [{ 'if-match': `W/${etag}` }, 412],
+    [{ 'if-match': '"another"' }, 412],
+    [{ 'if-unmodified-since': modified }, 206],
+    [{ 'if-unmodified-since': new Date(0).toUTCString() }, 412],
+    [{ 'if-unmodified-since': 'no date' }, 206],
+    // A weak tag says that the files mean the same, not that a part of one fits to the other.
+    [{ 'if-range': `W/${etag}` }, 200],
+  ]
+  for (const [headers, status] of cases) {
+    const response = await fetch(`${url}/video`, { headers: { ...headers, range: 'bytes=5-6' } })
+    t.equal(response.status, status, JSON.stringify(headers))
+    await response.arrayBuffer()
+  }
+  t.equal(sent.length, 1, 'for the whole of it')
+})
+
 t.test('without a broker the view is not confirmed, and nothing is streamed', async (t) => {
   const { url } = await startFlixTube(t, { refuse: () => new BrokerUnavailableError('connection refused') })
   const response = await fetch(`${url}/video`)

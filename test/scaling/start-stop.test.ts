@@ -62,7 +62,7 @@ t.test('a start does what has changed, and no more', async (t) => {
     'restarted with the new code',
   )
 
-  const env = { LOG_LEVEL: 'debug', API_KEYS: 'k' }
+  const env = { LOG_LEVEL: 'debug', API_KEYS: 'a-key-of-this-test' }
   const changedEnv = await project.npm('start', [], env)
   t.equal(changedEnv.code, 0, changedEnv.stderr)
   const seen = await fetch(`http://127.0.0.1:${project.env.PORT}/`).then((r) => r.json())
