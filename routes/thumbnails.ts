@@ -3,7 +3,7 @@ import { Hono } from 'hono'
 import { type FrontDoor, param, problem, query } from 'warren'
 import { z } from 'zod'
 import { thumbnail } from '../workers/messages/flixtube.ts'
-import { IMAGE_HEAD_BYTES, IMAGE_TYPES, imageType } from '../workers/stores/images.ts'
+import { claimedPixels, IMAGE_HEAD_BYTES, IMAGE_TYPES, imageType, MAX_PIXELS } from '../workers/stores/images.ts'
 import { removeUpload, saveUpload, thumbnailPath } from '../workers/stores/thumbnails.ts'
 import { prepareFile } from './files/send-file.ts'
 
@@ -27,7 +27,7 @@ export default new Hono<FrontDoor>()
     return (await prepareFile(c, path, 'image/png', 'No such thumbnail, or not yet')).send()
   })
 
-/** Passes an image through, and refuses anything else by its first bytes. */
+/** Passes an image through, and refuses by its first bytes anything else, and what claims to be too large. */
 async function* imageOnly(chunks: AsyncIterable<Uint8Array> | null): AsyncGenerator<Uint8Array> {
   let head = Buffer.alloc(0)
   let known = false
@@ -49,6 +49,15 @@ async function* imageOnly(chunks: AsyncIterable<Uint8Array> | null): AsyncGenera
 }
 
 function requireImage(head: Buffer): void {
-  if (imageType(head)) return
-  throw problem(415, 'Unsupported media type', `Expected an image (${IMAGE_TYPES}) by its first bytes, found another.`)
+  if (!imageType(head)) {
+    throw problem(
+      415,
+      'Unsupported media type',
+      `Expected an image (${IMAGE_TYPES}) by its first bytes, found another.`,
+    )
+  }
+  const pixels = claimedPixels(head) ?? 0
+  if (pixels > MAX_PIXELS) {
+    throw problem(422, 'Image too large', `The image has ${pixels} pixels; at most ${MAX_PIXELS} are taken.`)
+  }
 }

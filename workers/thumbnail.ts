@@ -1,10 +1,7 @@
 import { defineWorker, UnrecoverableError } from 'warren'
 import { thumbnail } from './messages/flixtube.ts'
-import { claimedPixels } from './stores/images.ts'
+import { claimedPixels, MAX_PIXELS } from './stores/images.ts'
 import { readUpload, removeUpload, saveThumbnail, thumbnailSize } from './stores/thumbnails.ts'
-
-/** Four bytes each, beside the thread's heap limit: 200 MB. */
-const MAX_PIXELS = 50_000_000
 
 /** The tallest thumbnail; an image of one column would otherwise be two thousand times as tall. */
 const MAX_HEIGHT = 8_192
@@ -49,6 +46,7 @@ async function decode(upload: Buffer) {
   const { Jimp } = await import('jimp')
   try {
     return await Jimp.fromBuffer(upload, {
+      // Four bytes each, beside the thread's heap limit: 100 MB.
       'image/jpeg': { maxResolutionInMP: MAX_PIXELS / 1e6, maxMemoryUsageInMB: 1_024 },
     })
   } catch (error) {

@@ -97,10 +97,13 @@ t.test('thumbnails: an image is stored before its message is sent', async (t) =>
 
   t.equal((await post(image)).status, 202)
   t.match(sent[1], { data: { width: 320 } })
+  // 42 bytes that claim 49 megapixels.
+  const hugeGif = Buffer.from('R0lGODlhWBtYG4AAAAAAAP///yH5BAEAAAAALAAAAABYG1gbAAIBRAA7', 'base64')
   const refused: [Uint8Array | string | null, string, number][] = [
     [null, '', 400],
     ['this is text, and enough of it to be told from an image', '', 415],
     ['tiny', '', 415],
+    [hugeGif, '', 422],
     [image, '?width=15', 422],
     [image, '?width=2049', 422],
     [image, '?width=wide', 422],

@@ -5,9 +5,10 @@ import { Jimp } from 'jimp'
 import t from 'tap'
 import type { Context } from '../../supervisor/base/definitions.ts'
 import { UnrecoverableError } from '../../supervisor/base/errors.ts'
-import { imageType } from '../../workers/stores/images.ts'
+import { claimedPixels, IMAGE_HEAD_BYTES, imageType } from '../../workers/stores/images.ts'
 import { saveUpload, thumbnailPath, uploadPath } from '../../workers/stores/thumbnails.ts'
 import worker from '../../workers/thumbnail.ts'
+import { randomFrom } from '../helpers/random.ts'
 import { temporaryFolder } from '../helpers/tmp.ts'
 
 process.env.DATA_DIR = temporaryFolder(t)
@@ -21,6 +22,43 @@ async function makeThumbnail(upload: Buffer | undefined, width: number, id: stri
   const handler = worker.handler as (data: unknown, context: Context) => Promise<{ path: string; bytes: number }>
   return { id, result: await handler({ id, width }, {} as Context) }
 }
+
+/** The smallest GIF, which claims a canvas and a frame of any size. */
+function tinyGif(width: number, height: number, frameWidth = width, frameHeight = height): Buffer {
+  const gif = Buffer.from('R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7', 'base64')
+  gif.writeUInt16LE(width, 6)
+  gif.writeUInt16LE(height, 8)
+  const frame = gif.indexOf(0x2c, 13)
+  gif.writeUInt16LE(frameWidth, frame + 5)
+  gif.writeUInt16LE(frameHeight, frame + 7)
+  return gif
+}
+
+t.test('how large an image is, by its first bytes', async (t) => {
+  for (const type of ['image/png', 'image/gif', 'image/jpeg'] as const) {
+    const image = await new Jimp({ width: 300, height: 70, color: 0x00ff00ff }).getBuffer(type)
+    t.equal(claimedPixels(image), 21_000, type)
+    t.equal(claimedPixels(image.subarray(0, IMAGE_HEAD_BYTES)), 21_000, type)
+    // Cut anywhere, it tells the same or nothing.
+    for (let length = 0; length < Math.min(image.length, 1_000); length++) {
+      const claimed = claimedPixels(image.subarray(0, length))
+      if (claimed !== undefined && claimed !== 21_000) t.fail(`${type} cut to ${length} bytes: ${claimed}`)
+    }
+  }
+  t.equal(claimedPixels(tinyGif(7_000, 7_000)), 49_000_000)
+  t.equal(claimedPixels(tinyGif(10, 10, 4, 5)), 100)
+  t.equal(claimedPixels(tinyGif(1, 1, 40_000, 5)), 200_000)
+  t.equal(claimedPixels(Buffer.from('no image at all, but long enough')), undefined)
+  // Whatever follows, it ends.
+  const random = randomFrom(1)
+  for (let round = 0; round < 2_000; round++) {
+    const head = Buffer.from(Array.from({ length: 200 }, () => Math.floor(random() * 256)))
+    Buffer.from([0xff, 0xd8, 0xff]).copy(head)
+    claimedPixels(head)
+    head.write('GIF89a', 'latin1')
+    claimedPixels(head)
+  }
+})
 
 t.test('a JPEG of 12 megapixels', async (t) => {
   const photo = new Jimp({ width: 4_000, height: 3_000 })
@@ -61,11 +99,20 @@ t.test('what can never become a thumbnail', async (t) => {
   const bomb = Buffer.from(png)
   bomb.writeUInt32BE(100_000, 16)
   bomb.writeUInt32BE(100_000, 20)
+  const largeJpeg = await new Jimp({ width: 30, height: 30 }).getBuffer('image/jpeg')
+  largeJpeg.fill(
+    0xff,
+    largeJpeg.indexOf(Buffer.from([0xff, 0xc0])) + 5,
+    largeJpeg.indexOf(Buffer.from([0xff, 0xc0])) + 9,
+  )
   const cases: [string, Buffer | undefined, RegExp][] = [
     ['no upload', undefined, /There is no upload/],
     ['half an image', png.subarray(0, 60), /can't be read/],
     ['a head of a JPEG', Buffer.from(`\xff\xd8\xff\xe0${'x'.repeat(50)}`, 'latin1'), /can't be read/],
-    ['billions of pixels', bomb, /10000000000 pixels; at most 50000000/],
+    ['billions of pixels', bomb, /10000000000 pixels; at most 25000000/],
+    ['a GIF of 42 bytes with a large canvas', tinyGif(7_000, 7_000), /49000000 pixels; at most 25000000/],
+    ['a GIF of 42 bytes with a large frame', tinyGif(1, 1, 65_535, 65_535), /4294836225 pixels/],
+    ['a JPEG with a large frame', largeJpeg, /4294836225 pixels/],
   ]
   for (const [what, upload, message] of cases) {
     await t.rejects(makeThumbnail(upload, 320), { name: UnrecoverableError.name, message }, what)
