@@ -19,7 +19,7 @@ import { compareWithBaseline, saveBaseline, writeResults } from './store.ts'
 import { withTeardown } from './teardown.ts'
 
 /** Milliseconds for the start of a scenario or a sample: of a small run, and of any other. */
-const LIMITS = [30_000, 1_200_000] as const
+const LIMITS = [120_000, 1_200_000] as const
 
 interface Measured {
   readonly results: readonly Result[]

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { noPrivateNode } from '../helpers/broker.ts'
 import { type BrokerProcess, startBrokerProcess } from '../helpers/broker-process.ts'
-import { rabbitmq40 } from '../helpers/other-rabbitmq.ts'
+import { rabbitmq40, rabbitmq43 } from '../helpers/other-rabbitmq.ts'
 import { launchRabbitmq, type RabbitmqNode } from '../helpers/rabbitmq.ts'
 import { removeFolder, type Teardown } from '../helpers/tmp.ts'
 import { isInstalled } from './peers/installed.ts'
@@ -59,6 +59,8 @@ export function createServices(
     })
 
   const rabbitmq3 = rabbitmqOf(undefined)
+  // The published figures are of the first.
+  const rabbitmq4 = [rabbitmq40, rabbitmq43].find(({ skip }) => !skip)
   return {
     shrink,
     size: (count) => Math.max(10, Math.round(count / shrink)),
@@ -71,7 +73,7 @@ export function createServices(
       if (named.length === 0) throw new Error(`--size: expected one of ${names}; found '${only}'`)
       return named
     },
-    rabbitmq: rabbitmq40.skip ? rabbitmq3 : rabbitmqOf(rabbitmq40.root),
+    rabbitmq: rabbitmq4 ? rabbitmqOf(rabbitmq4.root) : rabbitmq3,
     rabbitmq3,
     embedded: once(async function startEmbedded() {
       const folder = mkdtempSync(join(tmpdir(), 'warren-bench-'))
@@ -82,7 +84,9 @@ export function createServices(
     }),
     redis: once(() => startRedis(t)),
     has(what) {
-      const why = { bullmq: whyNoBullmq(), rabbitmq3: noPrivateNode, rabbitmq4: rabbitmq40.skip }[what]
+      const why = { bullmq: whyNoBullmq(), rabbitmq3: noPrivateNode, rabbitmq4: rabbitmq4 ? false : rabbitmq40.skip }[
+        what
+      ]
       if (why && !told.has(what)) say(why)
       told.add(what)
       return !why

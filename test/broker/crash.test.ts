@@ -19,6 +19,8 @@ import {
 import { randomFrom } from '../helpers/random.ts'
 import { temporaryFolder } from '../helpers/tmp.ts'
 
+// @counts-messages
+
 const CRASHES = Number(process.env.WARREN_CRASHES ?? 5)
 const SEED = Number(process.env.WARREN_SEED ?? Date.now() % 1_000_000)
 

@@ -1,7 +1,10 @@
+import { randomUUID } from 'node:crypto'
 import { noPrivateNode, rabbitmqRequired } from '../helpers/broker.ts'
 import { startEmbedded } from '../helpers/embedded.ts'
 import { rabbitmq40, rabbitmq43 } from '../helpers/other-rabbitmq.ts'
 import { type Broker, startRabbitmq } from '../helpers/rabbitmq.ts'
+import { rabbitmqctlAdmin } from '../helpers/rabbitmq-admin.ts'
+import { sharedNode } from '../helpers/shared-node.ts'
 import type { Teardown } from '../helpers/tmp.ts'
 
 /** A kind of broker that the contract holds for. */
@@ -11,13 +14,18 @@ export interface BrokerKind {
   readonly skip: string | false
   /** Starts one that nobody else uses; it ends with the test. */
   start(t: Teardown): Promise<Broker>
+  /**
+   * A place that nobody else uses, on a broker that must not be stopped: a vhost of the run's node, where there is one.
+   * @returns its URL, credentials included
+   */
+  place(t: Teardown): Promise<string>
 }
 
 const all: readonly BrokerKind[] = [
-  { name: 'the embedded broker', skip: false, start: startEmbedded },
-  { name: 'RabbitMQ', skip: noPrivateNode, start: (t) => startRabbitmq(t) },
-  { ...rabbitmq43, skip: rabbitmqRequired() ? false : rabbitmq43.skip },
-  ...(rabbitmq40.root ? [rabbitmq40] : []),
+  kind({ name: 'the embedded broker', skip: false, start: startEmbedded }),
+  kind({ name: 'RabbitMQ', skip: noPrivateNode, start: (t) => startRabbitmq(t) }),
+  kind({ ...rabbitmq43, skip: rabbitmqRequired() ? false : rabbitmq43.skip }),
+  ...(rabbitmq40.root ? [kind(rabbitmq40)] : []),
 ]
 
 /**
@@ -26,3 +34,19 @@ const all: readonly BrokerKind[] = [
  * kind that is wanted: 'the embedded broker', 'RabbitMQ', 'RabbitMQ 4.3', 'RabbitMQ 4.0'.
  */
 export const brokers: readonly BrokerKind[] = all.filter(({ name }) => name === (process.env.WARREN_BROKER || name))
+
+function kind({ name, skip, start }: Omit<BrokerKind, 'place'>): BrokerKind {
+  return {
+    name,
+    skip,
+    start,
+    async place(t) {
+      const shared = sharedNode(name)
+      if (!shared) return (await start(t)).url
+      // It goes with the node.
+      const vhost = `test-${randomUUID()}`
+      await rabbitmqctlAdmin(shared.environment).createVhost(vhost)
+      return `${shared.url}/${vhost}`
+    },
+  }
+}

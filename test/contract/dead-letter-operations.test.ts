@@ -4,12 +4,14 @@ import { brokers } from './brokers.ts'
 import { deadLetterOperations } from './dead-letter-operations.ts'
 import { forgedLetters } from './forged-letters.ts'
 
+// @counts-messages
+
 t.setTimeout(240_000)
 
-for (const { name, skip, start } of brokers) {
+for (const { name, skip, place } of brokers) {
   t.test(`operations on dead letters on ${name}`, { skip }, async (t) => {
     t.setTimeout(120_000)
-    const { url } = await start(t)
+    const url = await place(t)
     await deadLetterOperations(t, url)
     await forgedLetters(t, url)
   })

@@ -5,6 +5,8 @@ import { isAlive } from '../helpers/process.ts'
 import { startTasks, taskWorker } from '../helpers/tasks.ts'
 import { until } from '../helpers/until.ts'
 
+// @counts-messages
+
 t.setTimeout(110_000)
 
 const options = "concurrency: 5, scale: { min: 0, max: 3, messagesPerInstance: 20, cooldown: '1s' },"

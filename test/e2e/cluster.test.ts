@@ -12,6 +12,8 @@ import { followHandled, startLoad } from '../helpers/steady-load.ts'
 import { temporaryFolder } from '../helpers/tmp.ts'
 import { until } from '../helpers/until.ts'
 
+// @counts-messages
+
 // Several machines on one cluster, whatever of them goes away. `npm run test:cluster` has 20,000 messages.
 const MESSAGES = Number(process.env.WARREN_MESSAGES ?? 2_000)
 /** Instances, over all machines. */

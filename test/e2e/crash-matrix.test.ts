@@ -15,6 +15,8 @@ import { randomFrom } from '../helpers/random.ts'
 import { superviseWorker } from '../helpers/supervised-worker.ts'
 import { until } from '../helpers/until.ts'
 
+// @counts-messages
+
 // Nothing is lost, whatever ends at whatever step. `npm run test:matrix` has 10,000 messages and 60 faults for each broker.
 const MESSAGES = Number(process.env.WARREN_MESSAGES ?? 900)
 const FAULTS = Number(process.env.WARREN_FAULTS ?? 18)

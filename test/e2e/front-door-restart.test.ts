@@ -3,6 +3,8 @@ import t from 'tap'
 import { startTasks } from '../helpers/tasks.ts'
 import { until } from '../helpers/until.ts'
 
+// @counts-messages
+
 t.setTimeout(110_000)
 
 const tasks = await startTasks(t, { workers: { work: 'concurrency: 20,' } })

@@ -5,6 +5,8 @@ import { startFlixTube } from '../helpers/flixtube.ts'
 import { startRabbitmq } from '../helpers/rabbitmq.ts'
 import { until } from '../helpers/until.ts'
 
+// @counts-messages
+
 t.setTimeout(110_000)
 if (noPrivateNode && rabbitmqRequired()) throw new Error(noPrivateNode)
 

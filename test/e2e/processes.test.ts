@@ -5,6 +5,8 @@ import { testBroker } from '../helpers/broker.ts'
 import { startFlixTube } from '../helpers/flixtube.ts'
 import { until } from '../helpers/until.ts'
 
+// @counts-messages
+
 t.setTimeout(110_000)
 
 /** Takes its time, and notes what it has done: the batch, the number, its process. */

@@ -22,7 +22,7 @@ t.test('a file has a vhost of its own, and open connections to it are found', { 
 
 t.test('a file that leaves a connection open fails', { skip: noPrivateNode }, async (t) => {
   const { code, output } = await runToEnd(process.execPath, [fixture], {
-    env: { ...environment, WARREN_TEST_RUNNER: String(process.env.WARREN_TEST_RUNNER ?? process.ppid) },
+    env: { ...environment, WARREN_SHARED_NODES: process.env.WARREN_SHARED_NODES },
   })
   t.match(output, /left 1 connections to the broker open/)
   t.not(code, 0)

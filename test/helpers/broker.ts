@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
 import { startBroker } from '../../supervisor/index.ts'
+import { embeddedOnly } from './embedded-only.ts'
 import { launchRabbitmq, rabbitmqScripts } from './rabbitmq.ts'
 import { managementAdmin, type RabbitmqAdmin, rabbitmqctlAdmin } from './rabbitmq-admin.ts'
-import { readSharedNode } from './shared-node.ts'
+import { sharedNode } from './shared-node.ts'
 import { until } from './until.ts'
 
 /** A place on a broker for one test file or one test: a vhost of a running RabbitMQ, or an embedded broker. */
@@ -17,28 +18,35 @@ export interface TestBroker {
 
 /** Why there is no RabbitMQ to test on, or false: made to be tap's `skip` option. */
 export const noRabbitmq: string | false =
-  process.env.TEST_AMQP_URL || rabbitmqScripts()
+  embeddedOnly ||
+  (process.env.TEST_AMQP_URL || rabbitmqScripts()
     ? false
-    : 'The tests of RabbitMQ itself are skipped: neither is rabbitmq-server installed, nor does TEST_AMQP_URL name one.'
+    : 'The tests of RabbitMQ itself are skipped: neither is rabbitmq-server installed, nor does TEST_AMQP_URL name one.')
 
 /** Why no test can have a RabbitMQ to stop and start, or false: made to be tap's `skip` option. */
-export const noPrivateNode: string | false = rabbitmqScripts()
-  ? false
-  : 'The tests that stop and start a RabbitMQ are skipped: rabbitmq-server is not installed.'
+export const noPrivateNode: string | false =
+  embeddedOnly ||
+  (rabbitmqScripts()
+    ? false
+    : 'The tests that stop and start a RabbitMQ are skipped: rabbitmq-server is not installed.')
 
 /** Whether a missing RabbitMQ is a failure instead of a skip: where CI or WARREN_REQUIRE_RABBITMQ is set. */
 export function rabbitmqRequired(): boolean {
-  return /^(1|true)$/.test(process.env.WARREN_REQUIRE_RABBITMQ ?? process.env.CI ?? '')
+  return !embeddedOnly && /^(1|true)$/.test(process.env.WARREN_REQUIRE_RABBITMQ ?? process.env.CI ?? '')
 }
 
 /**
  * A vhost of its own on the run's shared node, or on the broker of TEST_AMQP_URL; without a RabbitMQ an embedded broker
- * in this process. At the test's end connections that are still open fail the test, and all is deleted.
+ * in this process. At the test's end connections that are still open fail the test, and the vhost is deleted.
  */
 export async function testBroker(t: Test): Promise<TestBroker> {
   if (noRabbitmq) {
     if (rabbitmqRequired()) throw new Error(noRabbitmq)
-    t.comment('There is no RabbitMQ here: this runs on the embedded broker alone.')
+    t.comment(
+      embeddedOnly
+        ? 'This runs on the embedded broker.'
+        : 'There is no RabbitMQ here: this runs on the embedded broker alone.',
+    )
     return embeddedBroker(t)
   }
 
@@ -107,10 +115,10 @@ async function findServer(t: Test): Promise<{ url: string; admin: RabbitmqAdmin 
   const external = process.env.TEST_AMQP_URL
   if (external) return { url: external, admin: await findManagement(external, t) }
 
-  const shared = readSharedNode()
+  const shared = sharedNode('RabbitMQ')
   if (shared) return { url: shared.url, admin: rabbitmqctlAdmin(shared.environment) }
 
-  // Run by hand, without tap's `--before`: the file starts a node for itself.
+  // Run by hand, and not by run.ts: the file starts a node for itself.
   return ownNode()
 }
 

@@ -1,3 +1,4 @@
+import { embeddedOnly } from './embedded-only.ts'
 import { rabbitmq40, rabbitmq43 } from './other-rabbitmq.ts'
 import { type RabbitmqNode, rabbitmqScripts, startRabbitmq } from './rabbitmq.ts'
 import { runRabbitmqctl } from './rabbitmq-admin.ts'
@@ -19,7 +20,8 @@ export interface Cluster {
 
 /** Why there can be no cluster here, or false: made to be tap's `skip` option. */
 export const noCluster: string | false =
-  newest() || rabbitmqScripts() ? false : 'The tests of a cluster are skipped: rabbitmq-server is not installed.'
+  embeddedOnly ||
+  (newest() || rabbitmqScripts() ? false : 'The tests of a cluster are skipped: rabbitmq-server is not installed.')
 
 // Three nodes share what is one machine: threads that look out for work in a loop are of no use to anybody.
 const ERLANG = '+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none'

@@ -1,6 +1,7 @@
 // RabbitMQ of other Debian releases than this machine's, each in a root folder of its own.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { embeddedOnly } from './embedded-only.ts'
 import { launchRabbitmq, type RabbitmqNode, startRabbitmq } from './rabbitmq.ts'
 import type { Teardown } from './tmp.ts'
 
@@ -33,6 +34,7 @@ function otherRabbitmq(name: string, release: string, variable: string): OtherRa
   const skip = whyNot()
 
   function whyNot(): string | false {
+    if (embeddedOnly) return embeddedOnly
     const skipped = `The tests that need a ${name} are skipped: ${variable}`
     if (!root)
       return `${skipped} is not set. \`test/helpers/install-rabbitmq.sh ${release} DIR\` makes a folder for it.`

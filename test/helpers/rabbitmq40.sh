@@ -7,6 +7,7 @@ cd "$(dirname "$0")/../.."
 export WARREN_RABBITMQ4_ROOT=${WARREN_RABBITMQ4_ROOT:-/var/cache/warren/rabbitmq4}
 export WARREN_BROKER='RabbitMQ 4.0'
 test/helpers/install-rabbitmq.sh trixie "$WARREN_RABBITMQ4_ROOT"
-mapfile -t files < <(grep -rlE --include='*.test.js' "contract/brokers.js|'./brokers.js'" dist/test | sort)
-node dist/test/helpers/prepare-tap.js
-npx tap --before= --after= --jobs=1 --timeout=400 "${files[@]}"
+cd test
+mapfile -t files < <(grep -rlE --include='*.test.ts' "contract/brokers.ts'|'./brokers.ts'" . | sed 's#^\./##' | sort)
+cd ..
+WARREN_TEST_JOBS=1 exec node dist/test/helpers/run.js "${files[@]}"

@@ -1,39 +1,22 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import type { RabbitmqNode } from './rabbitmq.ts'
 
-/** How test files find the node that their run shares. */
+/** How test files find a node that their run shares. */
 export interface SharedNode {
   url: string
   /** For `rabbitmqctlAdmin`. */
   environment: NodeJS.ProcessEnv
-  /** The process that owns the node. */
-  keeper: number
 }
 
-/**
- * tap's own process: the parent of every test file, and of the files that run before and after all of them. A test file
- * that is started by another test is told by the variable.
- */
-export const RUNNER = Number(process.env.WARREN_TEST_RUNNER ?? process.ppid)
+/** Set by run.ts for the test files, and for what they start. */
+const VARIABLE = 'WARREN_SHARED_NODES'
 
-export function readSharedNode(): SharedNode | undefined {
-  try {
-    return JSON.parse(readFileSync(stateFile(RUNNER), 'utf8')) as SharedNode
-  } catch {
-    return undefined
-  }
+/** The run's node of a kind of broker, by the kind's name; undefined for a file that is run by hand. */
+export function sharedNode(kind: string): SharedNode | undefined {
+  const shared = new Map(JSON.parse(process.env[VARIABLE] ?? '[]') as [string, SharedNode][])
+  return shared.get(kind)
 }
 
-export function writeSharedNode(runner: number, node: SharedNode): void {
-  writeFileSync(stateFile(runner), JSON.stringify(node), { mode: 0o600 })
-}
-
-export function forgetSharedNode(runner: number): void {
-  rmSync(stateFile(runner), { force: true })
-}
-
-// Named after the run: two runs at once must not meet.
-function stateFile(runner: number): string {
-  return join(tmpdir(), `warren-test-run-${runner}.json`)
+/** What has test files find these nodes, each with its kind's name. */
+export function sharing(nodes: readonly (readonly [kind: string, RabbitmqNode])[]): NodeJS.ProcessEnv {
+  return { [VARIABLE]: JSON.stringify(nodes.map(([kind, { url, environment }]) => [kind, { url, environment }])) }
 }

@@ -10,16 +10,15 @@ import { brokers } from '../contract/brokers.ts'
 import { bench, testLog } from '../helpers/messaging.ts'
 import { freePort } from '../helpers/ports.ts'
 import { startProxy, throughProxy } from '../helpers/proxy.ts'
-import type { Broker } from '../helpers/rabbitmq.ts'
 import { until } from '../helpers/until.ts'
 
 t.setTimeout(110_000)
 // They mostly wait: side by side.
 t.jobs = brokers.length
-for (const { name, skip, start } of brokers) {
+for (const { name, skip, place } of brokers) {
   t.test(`machines on ${name}`, { skip, buffered: true }, async (t) => {
     t.setTimeout(110_000)
-    const broker = await start(t)
+    const broker = { url: await place(t) }
     // One after the other: all of a broker's autoscalers hear each other.
     await t.test('nobody is there', (t) => nobody(t, broker))
     await t.test('they see each other', (t) => meet(t, broker))
@@ -78,7 +77,7 @@ async function sees(one: TestMachine, expected: string[] | undefined, timeout = 
   return performance.now() - began
 }
 
-async function nobody(t: Test, broker: Broker): Promise<void> {
+async function nobody(t: Test, broker: { url: string }): Promise<void> {
   const fleet = openFleet({ urls: [broker.url], name: 'test' })
   const began = performance.now()
   await t.rejects(fleet.workers(), AutoscalerUnavailableError, 'no exchange')
@@ -98,7 +97,7 @@ async function nobody(t: Test, broker: Broker): Promise<void> {
   await t.rejects(openFleet({ urls: [gone], name: 'test' }).workers(), BrokerUnavailableError, 'no broker')
 }
 
-async function meet(t: Test, { url }: Broker): Promise<void> {
+async function meet(t: Test, { url }: { url: string }): Promise<void> {
   const a = machine(t, url, 'a')
   t.equal(a.ids(), undefined, 'at first it does not know who is there')
   await sees(a, [])
@@ -114,7 +113,7 @@ async function meet(t: Test, { url }: Broker): Promise<void> {
   await left
 }
 
-async function cutOff(t: Test, { url }: Broker): Promise<void> {
+async function cutOff(t: Test, { url }: { url: string }): Promise<void> {
   const proxy = await startProxy(t, Number(new URL(url).port))
   const a = machine(t, url, 'a')
   const b = machine(t, throughProxy(url, proxy), 'b')
@@ -131,7 +130,7 @@ async function cutOff(t: Test, { url }: Broker): Promise<void> {
   t.same(b.answers, ['unknown', 'a', 'unknown', 'a'], 'cut off, it takes nobody for gone, nor right afterwards')
 }
 
-async function hang(t: Test, { url }: Broker): Promise<void> {
+async function hang(t: Test, { url }: { url: string }): Promise<void> {
   const proxy = await startProxy(t, Number(new URL(url).port))
   const a = machine(t, url, 'a')
   const b = machine(t, throughProxy(url, proxy), 'b')
@@ -146,7 +145,7 @@ async function hang(t: Test, { url }: Broker): Promise<void> {
   t.same(b.answers, ['unknown', 'a', 'unknown', 'a'], 'at no time did it take itself for the only one')
 }
 
-async function garbage(t: Test, broker: Broker): Promise<void> {
+async function garbage(t: Test, broker: { url: string }): Promise<void> {
   const a = machine(t, broker.url, 'a')
   await sees(a, [])
   const channel = await bench(t, broker.url).channel()
@@ -185,7 +184,7 @@ async function garbage(t: Test, broker: Broker): Promise<void> {
   t.same(await openFleet({ urls: [broker.url], name: 'test' }).workers(), [])
 }
 
-async function merge(t: Test, broker: Broker): Promise<void> {
+async function merge(t: Test, broker: { url: string }): Promise<void> {
   const a = machine(t, broker.url, 'a', () => [worker('a', { desired: 3, inProgress: 1 })])
   const b = machine(t, broker.url, 'b', () => [
     worker('b', { depth: 5, dead: 7, inProgress: 2 }),
@@ -228,7 +227,7 @@ function worker(host: string, view: Partial<WorkerView> = {}): WorkerView {
   } as unknown as WorkerView
 }
 
-async function depths(t: Test, { url }: Broker): Promise<void> {
+async function depths(t: Test, { url }: { url: string }): Promise<void> {
   const a = machine(t, url, 'a')
   t.equal(await a.depth('any'), undefined, 'not known without a connection')
   await until(() => a.state.status === 'ready', { what: 'a connection' })

@@ -19,6 +19,8 @@ import { type Load, startLoad } from './load.ts'
 import { watchProcesses } from './watch.ts'
 import { NOTING, SOURCES } from './workers.ts'
 
+// @counts-messages
+
 const SECONDS = Number(process.env.WARREN_SOAK_SECONDS ?? 60)
 const SEED = Number(process.env.WARREN_SEED ?? 1)
 /** Kinds of brokers: by a part of their name; all of them where it is not set. */

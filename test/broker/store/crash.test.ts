@@ -5,6 +5,8 @@ import t from 'tap'
 import { run } from '../../helpers/process.ts'
 import { open } from './helpers.ts'
 
+// @counts-messages
+
 const KILLS = Number(process.env.STORE_KILLS ?? 10)
 const child = fileURLToPath(new URL('../../fixtures/store/crash.js', import.meta.url))
 // Messages that were not handed out may be called redelivered, as far as a mark is set ahead.

@@ -1,0 +1,87 @@
+// Which test files a run has, and what their sources say of how they are to be run.
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** `embedded`: what needs nothing but Node; `runtime`: what of that can differ between versions of Node; `all`: everything. */
+export type Suite = 'embedded' | 'runtime' | 'all'
+
+export interface TestFile {
+  /** Its source below test/: 'broker/crash.test.ts'. */
+  readonly name: string
+  /** The compiled file. */
+  readonly path: string
+  /**
+   * It counts messages: one failure in a hundred runs would be a message lost, so a failure is one, and it is not run again.
+   * A line `// @counts-messages` in its source says so.
+   */
+  readonly countsMessages: boolean
+  /** It compares times: nothing else runs meanwhile. A line `// @alone` in its source says so. */
+  readonly isAlone: boolean
+}
+
+/** Left out unless asked for by name: they have scripts of their own. */
+const ONLY_BY_NAME = /^broker\/differential\/|^soak\//
+/** What tests the tests. */
+const OF_THE_TESTS = /^helpers\/|^bench\//
+/** The end-to-end path that other versions of Node are tried on. */
+const ONE_PATH = 'e2e/embedded.test.ts'
+/** Takes processes, pm2 and RabbitMQ, which don't depend on the version of Node more than that path does. */
+const NOT_RUNTIME = /^(e2e|scaling|commands|process|readme)|^bench|^(build|compose|architecture)\.test/
+
+/** What takes longest comes first: the run ends when the last file does, and short ones fill the gaps. */
+const FIRST = [
+  /^e2e\//,
+  /^contract\//,
+  /^readme/,
+  /^bench\/smoke/,
+  /^helpers\//,
+  /^(scaling|process|commands)\//,
+  /^broker\//,
+]
+
+/**
+ * The files of a suite, in the order in which they should run.
+ * @param root the repository, compiled
+ * @param patterns parts of names; one that contains any of them is taken, whatever the suite
+ * @throws Error when a pattern has no file, or when a source has not been compiled
+ */
+export function select(root: string, suite: Suite, patterns: readonly string[] = []): TestFile[] {
+  const names = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
+    .map((name) => name.replaceAll('\\', '/'))
+    .filter((name) => name.endsWith('.test.ts') && !/^fixtures\/|node_modules/.test(name))
+  for (const pattern of patterns) {
+    if (!names.some((name) => name.includes(pattern)))
+      throw new Error(`expected test files named '${pattern}', found none`)
+  }
+  const isWanted = (name: string) =>
+    patterns.length > 0 ? patterns.some((pattern) => name.includes(pattern)) : isIn(suite, name)
+  return names
+    .filter(isWanted)
+    .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1))
+    .map((name) => describe(root, name))
+}
+
+function isIn(suite: Suite, name: string): boolean {
+  if (ONLY_BY_NAME.test(name)) return false
+  if (suite === 'all') return true
+  if (/^helpers\/|^bench\/smoke/.test(name)) return false
+  return suite === 'embedded' || name === ONE_PATH || !(NOT_RUNTIME.test(name) || OF_THE_TESTS.test(name))
+}
+
+function rank(name: string): number {
+  const found = FIRST.findIndex((pattern) => pattern.test(name))
+  return found < 0 ? FIRST.length : found
+}
+
+function describe(root: string, name: string): TestFile {
+  const source = readFileSync(join(root, 'test', name), 'utf8')
+  const path = join(root, 'dist', 'test', name.replace(/\.ts$/, '.js'))
+  if (!existsSync(path))
+    throw new Error(`expected test/${name} to be compiled, found no ${path}: run \`npm run build\``)
+  return {
+    name,
+    path,
+    countsMessages: /^\/\/ @counts-messages\b/m.test(source),
+    isAlone: /^\/\/ @alone\b/m.test(source),
+  }
+}
