@@ -88,7 +88,6 @@ await main(
         await Promise.all([consumer.close(), client.close(deadline)])
         await runner.close()
       },
-      ...(runner.uncaught && { uncaught: runner.uncaught }),
     }
   },
   { loads: (root) => listSources(root, 'workers').flatMap((s) => (s.name === name ? [s.compiled] : [])) },

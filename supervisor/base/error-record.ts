@@ -73,7 +73,7 @@ const EXECUTORS_OWN: ReadonlySet<string | undefined> = new Set<ErrorKind>([
   'ThreadStartError',
 ])
 
-/** Makes the record of anything that was thrown. It never throws. */
+/** Makes the record of anything that was thrown, records included. It never throws. */
 export function recordOf(thrown: unknown, bounds: ErrorBounds = BOUNDS): ErrorRecord {
   try {
     return record(thrown, bounds, [])
@@ -163,8 +163,10 @@ function particulars(
 
 function factsOf(thrown: unknown): Pick<ErrorRecord, 'facts'> {
   const found: [string, string | number][] = []
+  // A record that is recorded again has them in one place.
+  const known = read(thrown, 'facts')
   for (const key of FACTS) {
-    const value = read(thrown, key)
+    const value = read(thrown, key) ?? read(known, key)
     if (typeof value === 'number') found.push([key, value])
     else if (typeof value === 'string') found.push([key, cutText(value, BOUNDS.name)])
   }

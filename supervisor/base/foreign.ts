@@ -74,6 +74,17 @@ export function messageOf(thrown: unknown, maxBytes: number): string {
   return cutText(all ? all.map((one) => readText(one, 'message', 200) ?? show(one, 200)).join('; ') : message, maxBytes)
 }
 
+/** `instanceof`, without a call of the value's own: a proxy may answer it with an error, or with prototypes for ever. */
+export function isInstance<T>(value: unknown, type: { prototype: T }): value is T {
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false
+  let at: object | null = value
+  while (at !== null && !types.isProxy(at)) {
+    at = Object.getPrototypeOf(at)
+    if (at === type.prototype) return true
+  }
+  return false
+}
+
 /** Whether it is an error, of this realm or another's, or says of itself what an error says. */
 export function isErrorLike(value: unknown): boolean {
   return types.isNativeError(value) || typeof read(value, 'message') === 'string'

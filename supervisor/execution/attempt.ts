@@ -29,8 +29,6 @@ export interface Runner {
    * longer than a small handler.
    */
   run(attempt: Attempt, stop: AbortSignal, done: Done): void
-  /** Fails the attempt that an uncaught exception comes from, if that can be told. To be called while it is handled. */
-  uncaught?(error: unknown): void
   close(): Promise<void>
 }
 

@@ -1,7 +1,7 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import type { WorkerDefinition } from '../base/definitions.ts'
 import { recordOf, recordOfHandler } from '../base/error-record.ts'
 import { HandlerTimeoutError } from '../base/errors.ts'
+import { runAs, type UncaughtOrigin, type Work, type WorkOwner } from '../base/work.ts'
 import type { Attempt, Done, Outcome, Runner } from './attempt.ts'
 import { type ContextParts, HandlerContext } from './context.ts'
 import { createDeadlines, type Timed } from './deadlines.ts'
@@ -12,7 +12,7 @@ export interface InlineOptions extends Omit<ContextParts, 'timeout'> {
 }
 
 /** An attempt that runs. */
-interface Run extends Timed<Run> {
+interface Run extends Timed<Run>, Work {
   readonly context: HandlerContext
   readonly stop: AbortSignal
   readonly done: Done
@@ -31,8 +31,7 @@ const NOTHING: Outcome = { status: 'done', result: undefined }
 export function createInlineRunner({ definition, ...options }: InlineOptions): Runner {
   const { timeout } = definition
   const parts: ContextParts = { ...options, timeout }
-  /** The attempt whose handler began what runs now: its timers, callbacks and promises. */
-  const current = new AsyncLocalStorage<Run>()
+  const owner: WorkOwner = { uncaught }
   const running = createDeadlines<Run>(timeout, endAtTimeout)
   /** Signals that end what runs with them. */
   const watched = new WeakSet<AbortSignal>()
@@ -41,10 +40,10 @@ export function createInlineRunner({ definition, ...options }: InlineOptions): R
     if (!watched.has(stop)) watch(stop)
     const began = performance.now()
     const context = new HandlerContext(attempt, parts, began)
-    const one: Run = { context, began, stop, done, isOver: false, before: undefined, after: undefined }
+    const one: Run = { owner, context, began, stop, done, isOver: false, before: undefined, after: undefined }
     running.add(one)
     try {
-      const returned = current.run(one, handle, definition, attempt.body, context)
+      const returned = runAs(one, handle, definition, attempt.body, context)
       if (isThenable(returned)) {
         returned.then(
           (value) => succeed(one, value),
@@ -126,12 +125,20 @@ export function createInlineRunner({ definition, ...options }: InlineOptions): R
     stop.addEventListener('abort', endThose, { once: true })
   }
 
-  function uncaught(error: unknown): void {
-    const one = current.getStore()
-    if (one) end(one, error, { status: 'failed', error: recordOfHandler(error) })
+  // Only the attempt fails, and the process goes on: one message must not take its neighbours along.
+  function uncaught(one: Run, thrown: unknown, origin: UncaughtOrigin): boolean {
+    const error = recordOfHandler(thrown)
+    if (!one.isOver) end(one, thrown, { status: 'failed', error })
+    else if (origin === 'rejection') {
+      one.context.log.error(
+        { err: error },
+        'nobody handled a rejection, and its attempt has ended: is an await missing?',
+      )
+    } else return false
+    return true
   }
 
-  return { run, uncaught, close: async () => {} }
+  return { run, close: async () => {} }
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

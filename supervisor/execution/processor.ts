@@ -5,7 +5,7 @@ import { aborted } from '../base/aborted.ts'
 import type { Backoff } from '../base/backoff.ts'
 import { type ErrorRecord, recordOf } from '../base/error-record.ts'
 import { KilledError, reasonOf } from '../base/errors.ts'
-import type { Logger } from '../base/log.ts'
+import { type Logger, logSafely } from '../base/log.ts'
 import type { Headers, Incoming } from '../base/message.ts'
 import { attemptOf, type Outcome, type Runner } from './attempt.ts'
 import { createLookahead } from './lookahead.ts'
@@ -172,8 +172,9 @@ export function createProcessor(options: ProcessorOptions): Processor {
 
   // Whatever goes wrong here, the message is not lost, and its neighbours go on.
   function giveBack(incoming: Incoming, error: unknown): void {
-    log.error({ err: recordOf(error), id: incoming.id }, 'a message could not be settled: it goes back to its queue')
     incoming.requeue()
+    const details = { err: recordOf(error), id: incoming.id }
+    logSafely(() => log.error(details, 'a message could not be settled: it goes back to its queue'))
   }
 
   /** Takes a message to its end: run, decide, settle. */
@@ -195,9 +196,9 @@ export function createProcessor(options: ProcessorOptions): Processor {
         const isAtOnce = settlement.action === 'ack' && !incoming.reply
         if (isAtOnce) incoming.ack()
         else void settleLater(outcome, settlement)
-        // Only now: what is told of a message must not stand between its outcome and its settlement.
-        if ('error' in settlement) tellFailure(incoming, settlement)
-        else if (tellsEnd) tellEnd(incoming, settlement, Math.round(took))
+        // Only now: what is logged of a message must not stand between its outcome and its settlement.
+        if ('error' in settlement) logSafely(() => tellFailure(incoming, settlement))
+        else if (tellsEnd) logSafely(() => tellEnd(incoming, settlement, Math.round(took)))
         if (!isAtOnce) return
       } catch (error) {
         giveBack(incoming, error)

@@ -6,6 +6,7 @@ import type { FrontDoor, FrontDoorClient } from '../base/front-door.ts'
 import type { Logger } from '../base/log.ts'
 import { auth } from './auth.ts'
 import { limitBody } from './body-limit.ts'
+import { containErrors } from './contain-errors.ts'
 import { crossSite } from './cross-site.ts'
 import { deadLetterRoutes } from './dead-letters.ts'
 import { health } from './health.ts'
@@ -38,6 +39,7 @@ export function createApp({ config, log, client, deadLetters, fleet, project, ro
     .use(crossSite(config.apiKeys))
     .use(auth(config.apiKeys))
     .use(limitBody())
+    .use(containErrors())
     .route('/', health(client, project))
     .route('/', deadLetterRoutes(deadLetters, client))
     .route('/', workerRoutes(fleet, client))

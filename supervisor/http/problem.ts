@@ -2,7 +2,9 @@ import { STATUS_CODES } from 'node:http'
 import type { Context } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { isA, recordOf } from '../base/error-record.ts'
 import { MessageTooLargeError, reasonOf, UnavailableError, UnroutableError, ValidationError } from '../base/errors.ts'
+import { isInstance } from '../base/foreign.ts'
 
 export interface ProblemOptions {
   /** A URI that identifies the kind of problem. @default 'about:blank': the status says it all */
@@ -41,33 +43,36 @@ export function problem(
   return new ProblemError(status, title, detail, options)
 }
 
-// A body of nothing but misses would make a response many times its size.
-const MAX_ERRORS = 100
 const MAX_DETAIL = 1_000
+const UNEXPECTED = 'Something unexpected happened. The log has it by the request id.'
 
-/** The problem that an error of any kind means for the caller. Details of unexpected errors stay out of it. */
-export function toProblem(error: unknown): ProblemError {
-  if (error instanceof ProblemError) return error
-  if (error instanceof ValidationError) {
+/** The problem that whatever was thrown means for the caller. Details of unexpected errors stay out of it. */
+export function toProblem(thrown: unknown): ProblemError {
+  if (isInstance(thrown, ProblemError)) return thrown
+  const error = recordOf(thrown)
+  if (isA(error, ValidationError)) {
     const detail = error.message.slice(0, MAX_DETAIL)
-    return problem(422, 'Validation failed', detail, { errors: error.issues.slice(0, MAX_ERRORS), cause: error })
+    return problem(422, 'Validation failed', detail, { errors: error.issues ?? [] })
   }
-  if (error instanceof MessageTooLargeError) return problem(413, 'Message too large', error.message, { cause: error })
+  if (isA(error, MessageTooLargeError)) return problem(413, 'Message too large', error.message)
   // A queue that is not there yet is there once its worker runs: to the caller that is the same as a broker away.
-  if (error instanceof UnavailableError || error instanceof UnroutableError) {
-    return problem(503, 'Service unavailable', reasonOf(error), { headers: { 'retry-after': '1' }, cause: error })
+  if (isA(error, UnavailableError) || isA(error, UnroutableError)) {
+    return problem(503, 'Service unavailable', reasonOf(error), { headers: { 'retry-after': '1' } })
   }
-  if (error instanceof HTTPException) {
+  return (isInstance(thrown, HTTPException) && problemOf(thrown)) || problem(500, 'Internal server error', UNEXPECTED)
+}
+
+function problemOf(error: HTTPException): ProblemError | undefined {
+  try {
     // Middleware of others puts headers such as www-authenticate on a response of its own.
     const headers = Object.fromEntries(error.res?.headers ?? [])
     delete headers['content-type']
     delete headers['content-length']
     const title = STATUS_CODES[error.status] ?? 'Error'
-    return problem(error.status as ContentfulStatusCode, title, error.message || undefined, { headers, cause: error })
+    return problem(error.status as ContentfulStatusCode, title, error.message || undefined, { headers })
+  } catch {
+    return undefined
   }
-  return problem(500, 'Internal server error', 'Something unexpected happened. The log has it by the request id.', {
-    cause: error,
-  })
 }
 
 /** The one place where problem responses are built. */
@@ -82,9 +87,10 @@ export function problemBody({ options, title, status, detail }: ProblemError, re
 }
 
 /** Hono's `onError`: answers with the problem, and logs what nobody expected. */
-export function answerError(error: unknown, c: Context): Response {
-  const answer = toProblem(error)
+export function answerError(thrown: unknown, c: Context): Response {
+  const answer = toProblem(thrown)
   if (answer.status === 500) {
+    const error = recordOf(thrown)
     // Reading a body whose sender hung up fails as well; nobody is left to answer, and nothing is wrong here.
     const gone = c.req.raw.signal.aborted
     if (gone) c.var.log.debug({ err: error }, 'the client went away')

@@ -1,4 +1,5 @@
 import type { MiddlewareHandler } from 'hono'
+import { recordOf } from '../base/error-record.ts'
 import type { FrontDoor, FrontDoorClient } from '../base/front-door.ts'
 import type { Logger } from '../base/log.ts'
 import { uuidv7 } from '../base/uuid.ts'
@@ -35,7 +36,7 @@ export function requestContext(log: Logger, client: FrontDoorClient): Middleware
       status: c.res.status,
       ms: Math.round((performance.now() - start) * 10) / 10,
     }
-    const code = (c.error as { code?: string } | undefined)?.code
+    const code = c.error && recordOf(c.error).code
     if (code !== undefined) line.code = code
     requestLog[HEALTH_ROUTES.has(c.req.path) ? 'debug' : 'info'](line, 'request')
   }

@@ -2,9 +2,11 @@ import { relative } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Config, loadConfig } from '../base/config.ts'
 import { MAX_TIMER_MS } from '../base/durations.ts'
-import { EXIT_CONFIG, reasonOf, StartupError, WarrenError } from '../base/errors.ts'
+import { isA, recordOf, START_BOUNDS } from '../base/error-record.ts'
+import { EXIT_CONFIG, reasonOf, StartupError } from '../base/errors.ts'
 import { createLogger, type Logger } from '../base/log.ts'
-import { QUIET_TOPIC } from '../base/state.ts'
+import { type ProcessState, QUIET_TOPIC } from '../base/state.ts'
+import { giveToWork } from '../base/work.ts'
 import { watchOwnFiles } from './reload.ts'
 import { openReport, type Report } from './report.ts'
 
@@ -30,8 +32,6 @@ export interface Service {
   stop(deadline: AbortSignal): Promise<void>
   /** Takes nothing new, and resolves when what it has is done. Nothing ends by it. */
   quiet?(): Promise<void>
-  /** Told of an uncaught exception while it is handled; then the process drains, and ends. */
-  uncaught?(error: unknown): void
 }
 
 export interface ProcessOptions {
@@ -41,7 +41,8 @@ export interface ProcessOptions {
 
 /**
  * What every process does: read the configuration, start, and stop well. SIGINT, SIGTERM, pm2's `shutdown` message, a
- * lost pm2 daemon and an uncaught exception all drain within SHUTDOWN_TIMEOUT; a second signal exits at once.
+ * lost pm2 daemon and an uncaught exception or rejection all drain within SHUTDOWN_TIMEOUT; a second signal exits at
+ * once. What nobody has caught of a request or an attempt at a message is theirs, and ends nothing else.
  *
  * Exit codes: 0 after a drain, 1 after an error, EXIT_CONFIG after one that no restart mends.
  *
@@ -54,7 +55,7 @@ export async function main(
   { loads = () => [] }: ProcessOptions = {},
 ): Promise<void> {
   const report = openReport()
-  let log = createLogger(name, 'info')
+  const log = createLogger(name, 'info')
   let service: Service | undefined
   let timeout = 0
   let stopping = false
@@ -71,10 +72,10 @@ export async function main(
   process.on('disconnect', () => void stop('the pm2 daemon is gone', 0))
   // It may have been killed before this line; pm2 sets `pm_id`.
   if (process.env.pm_id !== undefined && !process.connected) return stop('the pm2 daemon is gone', 0)
-  process.on('uncaughtException', (error) => {
-    service?.uncaught?.(error)
-    fail(error)
-  })
+  process.on('uncaughtException', (error) => giveToWork(error, 'exception') || fail(error))
+  process.on('unhandledRejection', (error) => giveToWork(error, 'rejection') || fail(error))
+  // A library's, or the user's, output: where nobody reads it, that is no reason to end.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   const reloads = process.env.WARREN_DEV === '1'
   if (reloads) reloadOnChange()
 
@@ -119,20 +120,18 @@ export async function main(
     void stop(cause, 0)
   }
 
-  function fail(error: unknown): void {
-    // A mistake of the user's is told in a sentence; a stack would only hide it. A restart does not mend it.
-    const permanent = error instanceof StartupError
-    const told = permanent ? { code: error.code } : { err: error }
-    log.fatal(told, permanent ? reasonOf(error) : `stopping after an error: ${reasonOf(error)}`)
-    void stop('an error', permanent ? EXIT_CONFIG : 1, { reason: reasonOf(error), ...codeOf(error) })
+  function fail(thrown: unknown): void {
+    const failure = describe(thrown)
+    log.fatal(failure.fields, failure.isPermanent ? failure.reason : `stopping after an error: ${failure.reason}`)
+    void stop('an error', failure.exitCode, failure.state)
   }
 
-  async function stop(cause: string, exitCode: number, failure?: { reason: string; code?: string }): Promise<void> {
+  async function stop(cause: string, exitCode: number, failure?: ProcessState): Promise<void> {
     if (stopping) return
     stopping = true
     log.info({ cause, timeoutMs: timeout }, 'draining')
     // A daemon that does not read its messages must not hold up the drain, nor may anything else for ever.
-    const told = report.set(failure ? { status: 'failed', ...failure } : { status: 'draining' })
+    const told = report.set(failure ?? { status: 'draining' })
     await Promise.race([told, delay(TOLD_TIMEOUT)])
     setTimeout(() => process.exit(exitCode || 1), Math.min(timeout + LAST_RESORT, MAX_TIMER_MS))
     try {
@@ -140,7 +139,7 @@ export async function main(
       await service?.stop(AbortSignal.timeout(timeout))
       log.info('stopped')
     } catch (error) {
-      log.error({ err: error }, 'the drain failed')
+      log.error({ err: recordOf(error) }, 'the drain failed')
       exitCode ||= 1
     }
     process.exit(exitCode)
@@ -150,22 +149,41 @@ export async function main(
     const root = process.cwd()
     const config = loadConfig(root)
     timeout = config.shutdownTimeout
-    log = createLogger(name, config.logLevel)
+    log.level = config.logLevel
     service = await start({ config, log, report, root, fail })
     if (quieted) void becomeQuiet()
   } catch (error) {
     if (stopping) return
     stopping = !reloads
-    const permanent = error instanceof StartupError
-    // A mistake of the user's is told in a sentence; a stack would only hide it.
-    log.fatal(permanent ? { code: error.code } : { err: error }, reasonOf(error))
-    await report.set({ status: 'failed', reason: reasonOf(error), ...codeOf(error) })
+    const { fields, reason, state, exitCode } = describe(error)
+    log.fatal(fields, reason)
+    await report.set(state)
     if (reloads) log.info('waiting for a change of the code')
-    else process.exit(permanent ? EXIT_CONFIG : 1)
+    else process.exit(exitCode)
   }
 }
 
-function codeOf(error: unknown): { code?: string } {
-  const code = error instanceof WarrenError ? error.code : (error as NodeJS.ErrnoException | null)?.code
-  return code === undefined ? {} : { code }
+interface Failure {
+  readonly reason: string
+  readonly isPermanent: boolean
+  readonly exitCode: number
+  /** Of its log line. */
+  readonly fields: Record<string, unknown>
+  readonly state: ProcessState
+}
+
+/** What ends a process, as it is logged and reported. */
+function describe(thrown: unknown): Failure {
+  const error = recordOf(thrown, START_BOUNDS)
+  const reason = reasonOf(error)
+  const { code } = error
+  // A mistake of the user's is told in a sentence; a stack would only hide it. A restart does not mend it.
+  const isPermanent = isA(error, StartupError)
+  return {
+    reason,
+    isPermanent,
+    exitCode: isPermanent ? EXIT_CONFIG : 1,
+    fields: isPermanent ? { code } : { err: error },
+    state: { status: 'failed', reason, ...(code !== undefined && { code }) },
+  }
 }

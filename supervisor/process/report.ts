@@ -73,7 +73,12 @@ export function openReport(): Report {
 function send(message: unknown): Promise<void> {
   return new Promise((resolve) => {
     if (!process.connected || !process.send) return resolve()
-    // A daemon that is gone is not this message's problem: 'disconnect' drains the process.
-    process.send(message, undefined, undefined, () => resolve())
+    try {
+      // A daemon that is gone is not this message's problem: 'disconnect' drains the process.
+      process.send(message, undefined, undefined, () => resolve())
+    } catch {
+      // It went between the two lines.
+      resolve()
+    }
   })
 }

@@ -6,6 +6,7 @@ import { HandlerTimeoutError, InvalidMessageError } from '../../supervisor/base/
 import { createInlineRunner } from '../../supervisor/execution/inline.ts'
 import { aQueue, testLog } from '../helpers/messaging.ts'
 import { outcomeOf } from '../helpers/outcome.ts'
+import { nextUncaught } from '../helpers/uncaught.ts'
 
 const never = new AbortController().signal
 
@@ -23,7 +24,7 @@ function runnerOf(handler: (data: { n: number }, context: Context) => unknown, t
     const attempt = { id: 'id-1', attempt: 2, attempts: 5, requestId: 'r-1', body: Buffer.from(text) }
     return outcomeOf(runner, attempt, stop)
   }
-  return { run, uncaught: (error: unknown) => runner.uncaught?.(error), lines, requests }
+  return { run, lines, requests }
 }
 
 t.test('the handler gets parsed data and its context; its result is checked and returned as JSON', async (t) => {
@@ -80,18 +81,54 @@ t.test('a stop aborts the signal with its reason', async (t) => {
   await t.rejects(running, reason)
 })
 
-t.test('an exception that nobody catches fails the attempt that it comes from', async (t) => {
-  const { run, uncaught } = runnerOf(({ n }) => {
+t.test('an exception that nobody catches fails the attempt that it comes from, and no other', async (t) => {
+  const taken = nextUncaught(t, 'uncaughtException')
+  const { run } = runnerOf(({ n }) => {
     if (n > 1) return { sum: n }
     return new Promise(() => {
       setTimeout(() => {
-        // What the process does in its handler of uncaught exceptions, which runs where it was thrown.
-        uncaught(new RangeError('in a timer'))
+        throw Object.freeze(new RangeError('in a timer'))
       }, 10)
     })
   })
   const good = run({ n: 2 })
   await t.rejects(run({ n: 1 }), new RangeError('in a timer'))
   t.equal(await good, '{"sum":2}')
-  t.doesNotThrow(() => uncaught(new Error('of nobody')))
+  t.equal(await taken, true)
+})
+
+t.test('a forgotten await fails the attempt while it runs, and is one log line afterwards', async (t) => {
+  const reject = async () => {
+    throw new RangeError('not awaited')
+  }
+  const running = nextUncaught(t, 'unhandledRejection')
+  const first = runnerOf(() => {
+    void reject()
+    return new Promise(() => {})
+  })
+  await t.rejects(first.run({ n: 1 }), new RangeError('not awaited'))
+  t.equal(await running, true)
+
+  const over = nextUncaught(t, 'unhandledRejection')
+  const second = runnerOf(() => {
+    void reject()
+    return { sum: 1 }
+  })
+  t.equal(await second.run({ n: 1 }), '{"sum":1}')
+  t.equal(await over, true, 'the process goes on')
+  t.match(second.lines.items, [
+    { level: 'error', worker: 'w', id: 'id-1', attempt: 2, err: { type: 'RangeError', message: 'not awaited' } },
+  ])
+})
+
+t.test("an exception long after its attempt is the process's", async (t) => {
+  const taken = nextUncaught(t, 'uncaughtException')
+  const { run } = runnerOf(() => {
+    setTimeout(() => {
+      throw new Error('late')
+    }, 1)
+    return { sum: 1 }
+  })
+  await run({ n: 1 })
+  t.equal(await taken, false)
 })

@@ -1,10 +1,10 @@
 import t from 'tap'
-import { BrokerUnavailableError, ThreadStartError, UnrecoverableError } from '../../supervisor/base/errors.ts'
+import { BrokerUnavailableError, UnrecoverableError } from '../../supervisor/base/errors.ts'
 import type { Headers, Incoming } from '../../supervisor/base/message.ts'
 import { createProcessor } from '../../supervisor/execution/processor.ts'
 import { collect } from '../helpers/collect.ts'
 import { testLog } from '../helpers/messaging.ts'
-import { runnerOf } from '../helpers/outcome.ts'
+import { runnerOf, STOPPED } from '../helpers/outcome.ts'
 
 /** A processor whose handlers the test ends, and whose settlements it sees. */
 function stage({
@@ -220,7 +220,7 @@ t.test('anything may be thrown', async (t) => {
   processor.handle(message('a'))
   started.items[0]?.fail('a string')
   await settled.reach(1)
-  t.match(letters, [{ 'x-dead-message': "a handler threw 'a string'" }])
+  t.match(letters, [{ 'x-dead-message': "the thrown value is not an Error: 'a string'" }])
   const odd = [
     Object.assign(new Error('x'), { message: { not: 'a text' } }),
     Object.create(null),
@@ -252,7 +252,7 @@ t.test('a dead letter that can not be encoded is tried without the headers that 
 t.test("threads that can't start send the message back", async (t) => {
   const { processor, started, settled, letters, message } = stage()
   processor.handle(message('a'))
-  started.items[0]?.fail(new ThreadStartError('w', 'no memory'))
+  started.items[0]?.fail(STOPPED)
   t.strictSame(await settled.reach(1), ['requeue a'])
   t.strictSame(letters, [])
 })

@@ -1,9 +1,9 @@
 import { Hono } from 'hono'
-import { pino } from 'pino'
 import type { Bus } from '../../supervisor/base/bus.ts'
 import type { DeadLetters } from '../../supervisor/base/dead-letters.ts'
 import type { Fleet } from '../../supervisor/base/fleet.ts'
 import type { FrontDoor, FrontDoorClient } from '../../supervisor/base/front-door.ts'
+import { loggerOn } from '../../supervisor/base/log.ts'
 import { createApp } from '../../supervisor/http/app.ts'
 import type { Mount } from '../../supervisor/http/routes.ts'
 import { type HttpServer, serve } from '../../supervisor/http/server.ts'
@@ -42,7 +42,7 @@ export async function startFrontDoor(t: Teardown, options: FrontDoorOptions = {}
   const { apiKeys = [], routes = [], state = { status: 'ready' }, refuse } = options
   const { deadLetters = {} as DeadLetters, fleet = {} as Fleet } = options
   const lines: string[] = []
-  const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) })
+  const log = loggerOn({ write: (line) => void lines.push(line) }, { level: 'debug', formatters: {} })
   const sent: Recorded[] = []
 
   function bus(headers?: { requestId?: string }): Bus {

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { type Channel, connect } from 'amqplib'
-import { type Logger, pino } from 'pino'
 import { z } from 'zod'
 import type { DeadLetters } from '../../supervisor/base/dead-letters.ts'
 import { defineFanout, defineQueue } from '../../supervisor/base/definitions.ts'
+import { type Logger, loggerOn } from '../../supervisor/base/log.ts'
 import type { Incoming } from '../../supervisor/base/message.ts'
 import { type Client, openClient } from '../../supervisor/messaging/client.ts'
 import { type Consumer, openConsumer } from '../../supervisor/messaging/consumer.ts'
@@ -31,10 +31,7 @@ export interface TestLog {
 /** A logger whose lines a test can read. */
 export function testLog(): TestLog {
   const lines: TestLog['lines'] = collect('log lines')
-  const log = pino(
-    { level: 'debug', formatters: { level: (level) => ({ level }) } },
-    { write: (line: string) => lines.push(JSON.parse(line)) },
-  )
+  const log = loggerOn({ write: (line: string) => lines.push(JSON.parse(line)) }, { level: 'debug' })
   return { log, lines }
 }
 

@@ -11,13 +11,19 @@ export function outcomeOf(runner: Runner, attempt: Attempt, stop: AbortSignal): 
   })
 }
 
+/** What an attempt rejects with that its runner has stopped. */
+export const STOPPED = Symbol('stopped')
+
 /** A runner whose attempts are promises. */
 export function runnerOf(run: (attempt: Attempt, stop: AbortSignal) => Promise<string | undefined>): Runner {
   return {
     run(attempt, stop, done) {
       run(attempt, stop).then(
         (result) => done({ status: 'done', result }),
-        (error) => done(stop.aborted ? { status: 'stopped' } : { status: 'failed', error: recordOf(error) }),
+        (error) =>
+          done(
+            stop.aborted || error === STOPPED ? { status: 'stopped' } : { status: 'failed', error: recordOf(error) },
+          ),
       )
     },
     close: async () => {},

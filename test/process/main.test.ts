@@ -136,6 +136,34 @@ t.test('other errors of the start, and later ones, exit with 1', async (t) => {
   t.match(told.states.at(-1), { status: 'failed', reason: 'told' })
 })
 
+t.test('it drains whatever nobody has caught, and whatever happens to its log', async (t) => {
+  const explode = '() => { throw new Error(1) }'
+  const thrown = {
+    'Object.freeze(new Error("frozen"))': /frozen/,
+    [`Object.defineProperty(new Error('getter'), 'x', { get: ${explode}, enumerable: true })`]: /getter/,
+    [`Object.defineProperty(new Error('x'), 'message', { get: ${explode} })`]: /./,
+    [`Object.assign(new Error('coded'), { code: { toString: ${explode} } })`]: /coded/,
+    [`new Proxy({}, { get: ${explode}, getPrototypeOf: ${explode}, has: ${explode} })`]: /./,
+    null: /null/,
+    'Symbol("s")': /s/,
+  }
+  await Promise.all(
+    Object.entries(thrown).flatMap(([what, reason]) =>
+      [`setTimeout(() => { throw ${what} }, 20)`, `setTimeout(() => Promise.reject(${what}), 20)`].map(async (how) => {
+        const { code, output, states } = await run(t, `${READY}; ${how}; ${DRAIN}`).ended
+        t.equal(code, 1, how)
+        t.match(output, 'drained', how)
+        t.match(output, '"level":"fatal"', how)
+        t.match(states.at(-1), { status: 'failed', reason }, how)
+      }),
+    ),
+  )
+  const unwritable = `import('node:fs').then(({ closeSync }) => { closeSync(1); process.stdout.write('x'); setTimeout(() => { throw new Error('late') }, 20) })`
+  const deaf = await run(t, `${READY}; ${unwritable}; return { stop: async () => { process.send('drained') } }`).ended
+  t.equal(deaf.code, 1)
+  t.ok(deaf.messages.includes('drained'))
+})
+
 t.test('it says ready once, and its state again when asked', async (t) => {
   const { child, ended, ready } = run(
     t,

@@ -1,0 +1,36 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+
+/** Where an error surfaced that nothing has caught. */
+export type UncaughtOrigin = 'exception' | 'rejection'
+
+/** What runs for somebody: a request, or an attempt at a message. */
+export interface Work {
+  readonly owner: WorkOwner
+}
+
+/** Who runs work, and answers for its errors. */
+export interface WorkOwner {
+  /**
+   * Takes an error that comes from the work, and that nothing of its own has caught.
+   * @returns false: it has nothing to do with the work any more, so it is the process's
+   */
+  uncaught(work: never, error: unknown, origin: UncaughtOrigin): boolean
+}
+
+/** Everything that a work's code begins belongs to it: its promises, timers and callbacks. */
+const current = new AsyncLocalStorage<Work>()
+
+/** Runs a function as a part of the work. */
+export function runAs<A extends unknown[], R>(work: Work, run: (...args: A) => R, ...args: A): R {
+  return current.run(work, run, ...args)
+}
+
+/**
+ * Gives an error that nothing has caught to the work that it comes from. To be called in the process's handlers of
+ * such errors, which Node runs in the context of what threw.
+ * @returns false: it comes from no work that answers for it
+ */
+export function giveToWork(error: unknown, origin: UncaughtOrigin): boolean {
+  const work = current.getStore()
+  return work ? work.owner.uncaught(work as never, error, origin) : false
+}
