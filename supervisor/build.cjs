@@ -159,10 +159,10 @@ module.exports = { build, BuildError }
 if (require.main === module || process.env.pm_exec_path === __filename) {
   const root = process.cwd()
   try {
-    const started = Date.now()
+    const started = performance.now()
     const args = process.argv.slice(2)
     const built = build(root, { force: args.includes('--force'), ifMissing: args.includes('--if-missing') })
-    if (built) console.log(`Compiled in ${((Date.now() - started) / 1000).toFixed(1)} s.`)
+    if (built) console.log(`Compiled in ${((performance.now() - started) / 1000).toFixed(1)} s.`)
     if (process.env.WARREN_STARTED) hintNewWorkers(root, process.env.WARREN_STARTED.split(','))
   } catch (error) {
     console.error(error instanceof BuildError ? error.message : error)

@@ -3,6 +3,7 @@ import { dirname, join, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { breaches, importsOf } from './helpers/architecture.ts'
+import { forbidden } from './helpers/source-rules.ts'
 
 // Compiled, this file is in dist/test.
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
@@ -20,6 +21,7 @@ t.test('the sources keep the dependency rules', async (t) => {
   }
   t.ok(files.has('supervisor/index.ts'), 'the sources are found')
   t.same(breaches(files), [])
+  t.same(forbidden(files), [])
 })
 
 t.test('the top level holds what the design says, and no more', async (t) => {
@@ -125,5 +127,42 @@ t.test('every breach is found', async (t) => {
     const found = breaches(new Map(Object.entries(files)))
     t.equal(found.length, expected ? 1 : 0, what)
     if (expected) t.match(found[0], expected, what)
+  }
+})
+
+t.test('what the sources must not do is found, and nothing else', async (t) => {
+  const of = (code: string, path = 'supervisor/http/a.ts') => forbidden(new Map([[path, code]]))
+  for (const code of [
+    'const late = Date.now() - began > 5_000',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the source of one
+    'const at = `${new Date().getTime()}`',
+    'return pins[name]',
+    'return known?.[worker.name]',
+    'states[one.id] = state',
+    'if (name in states) return',
+    'const states: Record<string, State> = {}',
+    'const found: Readonly<Record<string, number | null>> = {}',
+  ]) {
+    t.equal(of(code).length, 1, code)
+    t.match(of(code)[0], /^supervisor\/http\/a\.ts:1 has '/)
+    t.same(of(code, 'test/a.test.ts'), [], 'tests may')
+  }
+  for (const code of [
+    'const took = performance.now() - began',
+    'const at = new Date(message.timestamp)',
+    'return pins.get(name)',
+    'return list[index]',
+    'return Object.hasOwn(commands, name) ? commands[name] : undefined',
+    "return event['name']",
+    "if ('delay' in options) return",
+    'for (const name in table) count++',
+    'const given: Record<string, unknown> = {}',
+    "throw new Error('pins[name] in states, not Date.now()')",
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the source of one
+    'throw new Error(`${count} in ${place}`)',
+    '// pins[name], Date.now()',
+    '/* Date.now() */',
+  ]) {
+    t.same(of(code), [], code)
   }
 })

@@ -137,7 +137,7 @@ const crowds: fc.Arbitrary<Crowd> = fc
   .map(({ ceiling, workers }) => {
     const workloads = workers.map(({ isRare, min, max, serviceMs, every }, index): Workload => {
       const scale = { min, max, messagesPerInstance: 10, cooldown: 60_000 }
-      const rate = (second: number) => (isRare ? (second % every === 1 ? 1 : 0) : 6_000 / serviceMs)
+      const rate = (second: number) => (isRare ? (Math.floor(second) % every === 1 ? 1 : 0) : 6_000 / serviceMs)
       return { worker: `worker-${index}`, scale, concurrency: 5, serviceMs, rate }
     })
     // The model begins with all that `min` says: no more than there are places for.

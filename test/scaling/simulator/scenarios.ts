@@ -101,7 +101,7 @@ function workerOf(worker: string, rate: number): Workload {
 function rareOnes(): Workload[] {
   return ['rare-1', 'rare-2', 'rare-3'].map((worker) => ({
     ...workerOf(worker, 0),
-    rate: (second) => (second < 120 && second % 40 === 10 ? 2 : 0),
+    rate: (second) => (second < 120 && Math.floor(second) % 40 === 10 ? 2 : 0),
   }))
 }
 
