@@ -3,11 +3,17 @@ import { fileURLToPath } from 'node:url'
 import { loadWorker } from './base/discovery.ts'
 import { DiscoveryError } from './base/errors.ts'
 import { listSources } from './base/sources.ts'
+import { openDeathNote } from './execution/death-note.ts'
 import { createInlineRunner } from './execution/inline.ts'
 import { createProcessor } from './execution/processor.ts'
+import { createSandbox } from './execution/sandbox.ts'
+import { sandboxProcesses } from './execution/sandbox-process.ts'
 import { openClient } from './messaging/client.ts'
 import { openConsumer } from './messaging/consumer.ts'
 import { main, type ProcessContext, type Service } from './process/main.ts'
+
+/** Processes that ended in a row without a message handled, after which the next takes them one by one. */
+const CAREFUL_AFTER = 2
 
 const name = process.argv[2]
 
@@ -35,26 +41,48 @@ await main(
           })
         : createInlineRunner({ worker: name, definition, log, bus })
 
+    const sandbox = createSandbox({
+      worker: name,
+      definition,
+      log,
+      transport,
+      start: sandboxProcesses({
+        worker: name,
+        root,
+        logLevel: config.logLevel,
+        definition,
+        filename: fileURLToPath(new URL('./sandbox.js', import.meta.url)),
+      }),
+    })
+    const note = openDeathNote(config.dataDir, name, process.env.pm_id ?? '0')
+    const isCareful = note.deaths >= CAREFUL_AFTER
+    if (isCareful) log.warn({ deaths: note.deaths }, 'the processes before this one ended early: one message at a time')
+
     const processor = createProcessor({
       worker: name,
       concurrency: definition.concurrency,
       attempts: definition.attempts,
       backoff: definition.backoff,
       runner,
+      sandbox,
       log,
-      settled: () => consumer.settled(),
       isolate: client.isolate,
       retry: client.retry,
       deadLetter: client.deadLetter,
       reply: client.reply,
       onProgress: report.setInProgress,
       onPrefetch: (prefetch) => consumer.setPrefetch(prefetch),
+      onFirst() {
+        note.clear()
+        if (isCareful) consumer.setPrefetch(definition.concurrency)
+      },
     })
     report.setInProgress(0)
     const consumer = openConsumer({
       urls,
       worker: name,
       definition,
+      ...(isCareful && { prefetch: 1 }),
       log,
       onMessage: processor.handle,
       onState: tell,
@@ -86,7 +114,8 @@ await main(
         await consumer.quiet()
         await processor.drain(deadline)
         await Promise.all([consumer.close(), client.close(deadline)])
-        await runner.close()
+        await Promise.all([runner.close(), sandbox.close()])
+        note.clear()
       },
     }
   },

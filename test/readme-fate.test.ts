@@ -1,10 +1,12 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { createBus } from '../supervisor/base/create-bus.ts'
-import { UnrecoverableError } from '../supervisor/base/errors.ts'
+import { KilledError, UnrecoverableError } from '../supervisor/base/errors.ts'
 import type { Incoming } from '../supervisor/base/message.ts'
+import type { Attempt, Signals } from '../supervisor/execution/attempt.ts'
 import { createProcessor } from '../supervisor/execution/processor.ts'
-import { deliveryBinding } from '../supervisor/messaging/delay.ts'
+import { DELIVER } from '../supervisor/messaging/delay.ts'
+import { addressTopology } from '../supervisor/messaging/topology.ts'
 import { aFanout, aQueue, testLog } from './helpers/messaging.ts'
 import { runnerOf } from './helpers/outcome.ts'
 import { readReadme } from './helpers/readme.ts'
@@ -37,17 +39,18 @@ async function play({ isSuspect = false, returns = 0, attempt = 1, handler, drai
     const becomes = (what: Fate) => async () => {
       fate ??= what
     }
+    async function run(_: Attempt, { stop }: Signals) {
+      ran = true
+      return handler?.(stop)
+    }
     const processor = createProcessor({
       worker: 'w',
       concurrency: 1,
       attempts: 3,
       backoff: { type: 'fixed', delay: 1, maxDelay: 1, jitter: 0 },
-      runner: runnerOf(async (_, stop) => {
-        ran = true
-        return handler?.(stop)
-      }),
+      runner: runnerOf(run),
+      sandbox: runnerOf(run),
       log: testLog().log,
-      settled: async () => {},
       isolate: becomes('isolated'),
       retry: becomes('retried'),
       deadLetter: becomes('dead'),
@@ -59,6 +62,8 @@ async function play({ isSuspect = false, returns = 0, attempt = 1, handler, drai
       deadLetters: 'q.dead',
       isSuspect,
       returns,
+      redelivered: returns > 0,
+      deaths: 0,
       id: 'id',
       attempt,
       requestId: undefined,
@@ -68,6 +73,7 @@ async function play({ isSuspect = false, returns = 0, attempt = 1, handler, drai
       unreadable: [],
       reply: undefined,
       lost: new AbortController().signal,
+      held: async () => true,
       ack() {
         fate ??= 'gone'
         resolve()
@@ -98,8 +104,14 @@ async function ways(): Promise<Set<string>> {
   })
   await bus.send(aQueue(), { n: 1 })
   await bus.publish(aFanout(), { n: 1 }, { delay: '1s' })
-  const out = deliveryBinding('q')
-  if (out.kind === 'binding' && out.queue === 'q') way('delayed', 'waiting')
+  const kinds = new Map([
+    ['q', 'waiting'],
+    ['q.suspects', 'suspect'],
+  ])
+  for (const made of addressTopology({ kind: 'queue', name: 'q' })) {
+    const kind = made.kind === 'binding' && made.exchange === DELIVER && kinds.get(made.queue)
+    if (kind) way('delayed', kind)
+  }
 
   const fail = async () => Promise.reject(new Error('x'))
   const untilStopped = (stop: AbortSignal) =>
@@ -109,13 +121,14 @@ async function ways(): Promise<Set<string>> {
     { handler: fail },
     { handler: fail, attempt: 3 },
     { handler: () => Promise.reject(new UnrecoverableError('x')) },
+    { handler: () => Promise.reject(new KilledError('w', 1, 'SIGKILL')) },
     { handler: untilStopped, drained: true },
     { returns: 1 },
     { returns: 2 },
     { returns: 3 },
   ]
   for (const isSuspect of [false, true]) {
-    const [kept, running] = isSuspect ? ['suspect', 'alone'] : ['waiting', 'running']
+    const [kept, running] = isSuspect ? ['suspect', 'sandbox'] : ['waiting', 'running']
     for (const scene of scenes) {
       const { fate, ran } = await play({ ...scene, isSuspect })
       if (ran) way(kept, running)

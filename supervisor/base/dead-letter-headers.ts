@@ -7,6 +7,8 @@ export const DEAD_STACK = 'x-dead-stack'
 export const DEAD_ATTEMPTS = 'x-dead-attempts'
 export const DEAD_WORKER = 'x-dead-worker'
 export const DEAD_HOST = 'x-dead-host'
+/** How often a message was seen to end a process in which nothing else ran. */
+export const DEAD_KILLS = 'x-dead-kills'
 /** It comes along with every further attempt, and into the dead letter. */
 export const FIRST_FAILED_AT = 'x-dead-first-failed-at'
 export const LAST_FAILED_AT = 'x-dead-last-failed-at'
@@ -20,6 +22,7 @@ export const DEATH_NOTES: ReadonlySet<string> = new Set([
   DEAD_ATTEMPTS,
   DEAD_WORKER,
   DEAD_HOST,
+  DEAD_KILLS,
   FIRST_FAILED_AT,
   LAST_FAILED_AT,
 ])

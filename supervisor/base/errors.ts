@@ -219,12 +219,17 @@ export class HandlerExitError extends WarrenError {
   }
 }
 
-/** The message has ended the process of its worker, again and again. */
+/** The message has ended a process of its worker in which nothing else ran. */
 export class KilledError extends WarrenError {
-  constructor(worker: string, times: number) {
+  /**
+   * @param times how often that was seen
+   * @param how the exit code or signal of the last one
+   */
+  constructor(worker: string, times: number, how: string) {
+    const count = times === 1 ? '1 time' : `${times} times`
     super(
       'WARREN_KILLED',
-      `The message killed the worker ${times} times: each time the process of worker '${worker}' ended.`,
+      `The message killed the worker ${count}: a process of worker '${worker}' that handled nothing else ended (${how}).`,
     )
   }
 }

@@ -47,10 +47,17 @@ export interface Incoming {
   readonly id: string
   /** Counted from 1. */
   readonly attempt: number
-  /** How often the broker has had it back: its consumer ended, or gave it back (RabbitMQ's `x-delivery-count`). */
+  /**
+   * How often the broker says that it came back (RabbitMQ's `x-delivery-count`): a lost connection counts as well as a
+   * process that ended, so it makes a message suspicious, and charges it nothing.
+   */
   readonly returns: number
-  /** It came from the queue of suspects, where each time it came back is a process that it has ended. */
+  /** It may have been delivered before (AMQP's `redelivered`). */
+  readonly redelivered: boolean
+  /** It came from the queue of suspects. */
   readonly isSuspect: boolean
+  /** How often it was seen to end a process in which nothing else ran. */
+  readonly deaths: number
   /** Where suspects go; undefined where they can't, because the queue is a process's own. */
   readonly suspects: string | undefined
   readonly requestId: string | undefined
@@ -66,8 +73,17 @@ export interface Incoming {
   readonly unreadable: readonly string[]
   /** Where the caller of a call waits for the result; a correlation id that is no UTF-8 is bytes. */
   readonly reply: { readonly to: string; readonly correlationId: string | Uint8Array } | undefined
-  /** Aborted when the connection it came by is gone: the broker will deliver it again, whatever happens here. */
+  /**
+   * Aborted when the connection it came by is gone: the broker will deliver it again, whatever happens here. The delivery is
+   * void from then on: it settles nothing.
+   */
   readonly lost: AbortSignal
+  /**
+   * Asks the broker, by the channel that it came by, whether the delivery still counts. Resolves with false when the
+   * connection is lost, noticed or not. To be asked before a copy of it is sent: of a delivery that is void, the copy would
+   * be a second message.
+   */
+  held(): Promise<boolean>
   ack(): void
   requeue(): void
 }

@@ -28,7 +28,11 @@ export class HandlerContext implements Context {
   #log: Logger | undefined
   #bus: Bus | undefined
 
-  constructor({ id, attempt, attempts, requestId }: Omit<Attempt, 'body'>, parts: ContextParts, now: number) {
+  constructor(
+    { id, attempt, attempts, requestId }: Omit<Attempt, 'body' | 'deaths'>,
+    parts: ContextParts,
+    now: number,
+  ) {
     this.id = id
     this.attempt = attempt
     this.attempts = attempts

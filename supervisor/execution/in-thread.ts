@@ -3,20 +3,27 @@ import { createBus } from '../base/create-bus.ts'
 import type { WorkerDefinition } from '../base/definitions.ts'
 import { loadWorker } from '../base/discovery.ts'
 import { recordOf, recordOfHandler, reviveError } from '../base/error-record.ts'
-import { createLogger } from '../base/log.ts'
-import type { Transport } from '../base/message.ts'
+import { createLogger, logSafely } from '../base/log.ts'
+import { giveToWork, runAs, type Work } from '../base/work.ts'
 import { type ContextParts, HandlerContext } from './context.ts'
 import { handle, resultOf } from './perform.ts'
-import type { FromThread, ThreadData, ThreadLine, ThreadResult, ThreadTask, ToThread } from './thread-protocol.ts'
+import { createRemoteTransport } from './remote-bus.ts'
+import type { ThreadData, ThreadLine, ThreadResult, ThreadTask, ToThread } from './thread-protocol.ts'
 import { markStarted } from './thread-start.ts'
 
 // Piscina wraps its users' workerData.
 const { worker, root, logLevel } = (workerData as [unknown, ThreadData])[1] ?? (workerData as unknown as ThreadData)
 const log = createLogger(worker, logLevel)
 const { port1: line, port2: theirs } = new MessageChannel()
-const { transport, onAnswer } = portTransport((message) => line.postMessage(message))
+const { transport, onAnswer } = createRemoteTransport((question) => line.postMessage(question))
 let loading: Promise<Loaded> | undefined
-let current: { readonly number: number; readonly context: HandlerContext } | undefined
+let current: Task | undefined
+
+interface Task extends Work {
+  readonly id: string
+  readonly number: number
+  readonly context: HandlerContext
+}
 
 interface Loaded {
   readonly definition: WorkerDefinition
@@ -44,8 +51,9 @@ export async function runInThread({ number, attempt, start }: ThreadTask): Promi
     const { definition, parts } = loaded
     if (!markStarted(start, threadId)) throw new Error('the attempt was ended before its handler started')
     const context = new HandlerContext(attempt, parts, performance.now())
-    current = { number, context }
-    return { ok: true, result: await resultOf(definition, await handle(definition, attempt.body, context)) }
+    current = { owner: { uncaught }, id: attempt.id, number, context }
+    const returned = await runAs(current, handle, definition, attempt.body, context)
+    return { ok: true, result: await resultOf(definition, returned) }
   } catch (error) {
     return { ok: false, error: recordOfHandler(error), isStart: false }
   } finally {
@@ -53,38 +61,26 @@ export async function runInThread({ number, attempt, start }: ThreadTask): Promi
   }
 }
 
+// An exception or rejection that nobody handles ends the thread, and so fails the attempt that runs in it, if it is its own.
+// What an earlier handler has left behind is not to: nobody is charged for it.
+function uncaught(task: Task, error: unknown): boolean {
+  if (task !== current) return false
+  process.off('uncaughtException', onUncaught)
+  queueMicrotask(() => {
+    throw error
+  })
+  return true
+}
+
+process.on('uncaughtException', onUncaught)
+
+function onUncaught(error: unknown): void {
+  if (giveToWork(error, 'exception')) return
+  const details = { err: recordOf(error) }
+  logSafely(() => log.warn(details, 'what a handler left behind in its thread failed: no message is charged'))
+}
+
 async function load(): Promise<Loaded> {
   const { definition } = await loadWorker(root, worker)
   return { definition, parts: { worker, timeout: definition.timeout, log, bus: (of) => createBus(transport, of) } }
-}
-
-/** A bus's transport that asks the process's main thread to send. */
-function portTransport(post: (message: FromThread) => void) {
-  const calls = new Map<number, { resolve(body: Uint8Array | undefined): void; reject(error: Error): void }>()
-  let last = 0
-
-  function ask(message: (call: number) => FromThread): Promise<Uint8Array | undefined> {
-    return new Promise((resolve, reject) => {
-      const call = ++last
-      calls.set(call, { resolve, reject })
-      post(message(call))
-    })
-  }
-
-  function onAnswer(message: Exclude<ToThread, { type: 'abort' }>): void {
-    const call = calls.get(message.call)
-    calls.delete(message.call)
-    if (message.type === 'answer') call?.resolve(message.body)
-    else call?.reject(reviveError(message.error))
-  }
-
-  const transport: Transport = {
-    async deliver(envelope) {
-      await ask((call) => ({ type: 'deliver', call, envelope }))
-    },
-    async request(envelope, timeoutMs) {
-      return (await ask((call) => ({ type: 'request', call, envelope, timeoutMs }))) as Uint8Array
-    },
-  }
-  return { transport, onAnswer }
 }

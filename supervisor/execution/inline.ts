@@ -2,9 +2,10 @@ import type { WorkerDefinition } from '../base/definitions.ts'
 import { recordOf, recordOfHandler } from '../base/error-record.ts'
 import { HandlerTimeoutError } from '../base/errors.ts'
 import { runAs, type UncaughtOrigin, type Work, type WorkOwner } from '../base/work.ts'
-import type { Attempt, Done, Outcome, Runner } from './attempt.ts'
+import { type Attempt, type Done, lostReason, type Outcome, type Runner, type Signals } from './attempt.ts'
 import { type ContextParts, HandlerContext } from './context.ts'
 import { createDeadlines, type Timed } from './deadlines.ts'
+import { createLate } from './late.ts'
 import { handle, resultOf } from './perform.ts'
 
 export interface InlineOptions extends Omit<ContextParts, 'timeout'> {
@@ -13,14 +14,13 @@ export interface InlineOptions extends Omit<ContextParts, 'timeout'> {
 
 /** An attempt that runs. */
 interface Run extends Timed<Run>, Work {
-  readonly context: HandlerContext
-  readonly stop: AbortSignal
-  readonly done: Done
-  isOver: boolean
+  readonly id: string
+  readonly attempt: number
+  /** Undefined once it has been ended: a handler that never settles keeps its run, and is to keep nothing else. */
+  context: HandlerContext | undefined
+  signals: Signals | undefined
+  done: Done | undefined
 }
-
-/** Milliseconds after its attempt's end that a handler may take to heed its signal until it is told of. */
-const RUNS_ON_AFTER = 1_000
 
 const NOTHING: Outcome = { status: 'done', result: undefined }
 
@@ -33,14 +33,17 @@ export function createInlineRunner({ definition, ...options }: InlineOptions): R
   const parts: ContextParts = { ...options, timeout }
   const owner: WorkOwner = { uncaught }
   const running = createDeadlines<Run>(timeout, endAtTimeout)
-  /** Signals that end what runs with them. */
+  const late = createLate({ log: options.log, timeout })
+  /** Signals that have a listener. */
   const watched = new WeakSet<AbortSignal>()
+  let latest: Signals | undefined
 
-  function run(attempt: Attempt, stop: AbortSignal, done: Done): void {
-    if (!watched.has(stop)) watch(stop)
+  function run(attempt: Attempt, signals: Signals, done: Done): void {
+    if (signals !== latest) watch(signals)
     const began = performance.now()
     const context = new HandlerContext(attempt, parts, began)
-    const one: Run = { owner, context, began, stop, done, isOver: false, before: undefined, after: undefined }
+    const { id, attempt: number } = attempt
+    const one: Run = { owner, id, attempt: number, context, began, signals, done, before: undefined, after: undefined }
     running.add(one)
     try {
       const returned = runAs(one, handle, definition, attempt.body, context)
@@ -76,13 +79,9 @@ export function createInlineRunner({ definition, ...options }: InlineOptions): R
   }
 
   function settle(one: Run, outcome: Outcome): void {
-    if (one.isOver) {
-      tellLate(one)
-      return
-    }
-    one.isOver = true
-    running.delete(one)
-    one.done(outcome)
+    const done = close(one)
+    if (done) done(outcome)
+    else late.ended(one)
   }
 
   function endAtTimeout(one: Run): void {
@@ -92,46 +91,51 @@ export function createInlineRunner({ definition, ...options }: InlineOptions): R
 
   // Whatever the handler makes of its abort, the abort is why the attempt failed.
   function end(one: Run, reason: unknown, outcome: Outcome): void {
-    if (one.isOver) return
-    one.isOver = true
+    const { context } = one
+    const done = close(one)
+    if (!done || !context) return
+    late.began(context)
+    HandlerContext.abort(context, reason)
+    done(outcome)
+  }
+
+  /** @returns whom to tell of its end; undefined: it has been told */
+  function close(one: Run): Done | undefined {
+    const { done } = one
+    if (!done) return undefined
     running.delete(one)
-    HandlerContext.abort(one.context, reason)
-    late.set(one, setTimeout(tellRunsOn, RUNS_ON_AFTER, one).unref())
-    one.done(outcome)
+    one.context = one.signals = one.done = undefined
+    return done
   }
 
-  /** Handlers that have not ended although their attempts have. */
-  const late = new Map<Run, NodeJS.Timeout>()
-
-  function tellRunsOn({ context }: Run): void {
-    const details = { timeoutMs: timeout }
-    context.log.warn(details, 'a handler runs on after its attempt has ended: it ignores its signal')
+  // One listener for all that runs with the same signal: there may be thousands.
+  function watch(signals: Signals): void {
+    latest = signals
+    const { stop, lost } = signals
+    onAbort(stop, () => {
+      for (const one of running) if (one.signals?.stop === stop) end(one, stop.reason, { status: 'stopped' })
+    })
+    onAbort(lost, () => {
+      for (const { signals, context } of running) {
+        if (context && signals?.lost === lost) HandlerContext.abort(context, lostReason(lost))
+      }
+    })
   }
 
-  function tellLate(one: Run): void {
-    clearTimeout(late.get(one))
-    late.delete(one)
-    const tookMs = Math.round(performance.now() - one.began)
-    const details = { tookMs, timeoutMs: timeout }
-    one.context.log.warn(details, 'a handler ended after its attempt had: its outcome is dropped')
-  }
-
-  // One listener for all: a process has one such signal, and thousands of attempts.
-  function watch(stop: AbortSignal): void {
-    watched.add(stop)
-    const endThose = () => {
-      for (const one of running) if (one.stop === stop) end(one, stop.reason, { status: 'stopped' })
-    }
-    stop.addEventListener('abort', endThose, { once: true })
+  function onAbort(signal: AbortSignal, listener: () => void): void {
+    if (watched.has(signal)) return
+    watched.add(signal)
+    signal.addEventListener('abort', listener, { once: true })
   }
 
   // Only the attempt fails, and the process goes on: one message must not take its neighbours along.
   function uncaught(one: Run, thrown: unknown, origin: UncaughtOrigin): boolean {
     const error = recordOfHandler(thrown)
-    if (!one.isOver) end(one, thrown, { status: 'failed', error })
+    if (one.done) end(one, thrown, { status: 'failed', error })
     else if (origin === 'rejection') {
-      one.context.log.error(
-        { err: error },
+      const { id, attempt } = one
+      options.log.error(
+        { worker: options.worker, id, attempt, err: error },
         'nobody handled a rejection, and its attempt has ended: is an await missing?',
       )
     } else return false

@@ -3,6 +3,7 @@ import {
   DEAD_ATTEMPTS,
   DEAD_ERROR,
   DEAD_HOST,
+  DEAD_KILLS,
   DEAD_MESSAGE,
   DEAD_REASON,
   DEAD_STACK,
@@ -52,8 +53,7 @@ export function decide(outcome: Outcome, { attempt, attempts, backoff, isCall }:
     case 'failed': {
       const { error } = outcome
       const reason = reasonFor(error)
-      const isLast =
-        isCall || attempt >= attempts || reason === 'killed' || reason === 'invalid' || reason === 'unrecoverable'
+      const isLast = isCall || attempt >= attempts || reason === 'invalid' || reason === 'unrecoverable'
       if (isLast) return { action: 'dead-letter', reason, error }
       return { action: 'retry', reason, error, delayMs: error.delayMs ?? backoffDelay(backoff, attempt, random) }
     }
@@ -80,8 +80,21 @@ function reasonFor({ kind }: ErrorRecord): DeadReason {
 }
 
 /** The headers of a message's next attempt. */
-export function retryHeaders({ attempt, at, before }: { attempt: number; at: Date; before: Headers }): Headers {
-  return { [ATTEMPT_HEADER]: attempt + 1, [FIRST_FAILED_AT]: before[FIRST_FAILED_AT] ?? at.toISOString() }
+export function retryHeaders({ attempt, deaths = 0, at, before }: RetryFacts): Headers {
+  return {
+    [ATTEMPT_HEADER]: attempt + 1,
+    [FIRST_FAILED_AT]: before[FIRST_FAILED_AT] ?? at.toISOString(),
+    ...(deaths > 0 && { [DEAD_KILLS]: deaths }),
+  }
+}
+
+export interface RetryFacts {
+  attempt: number
+  /** How often it has ended a process, with this attempt. */
+  deaths?: number
+  at: Date
+  /** The headers the message came with. */
+  before: Headers
 }
 
 export interface DeadLetterFacts {

@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { ErrorRecord } from '../base/error-record.ts'
-import type { Envelope } from '../base/message.ts'
 import type { Attempt } from './attempt.ts'
+import type { BusAnswer } from './remote-bus.ts'
 
 /** What every task of a thread gets with it, once, at the thread's start. */
 export interface ThreadData {
@@ -32,13 +32,5 @@ export type ThreadResult =
   /** `isStart`: the worker's file could not be loaded, so no handler has run. */
   | { ok: false; error: ErrorRecord; isStart: boolean }
 
-/** From the thread: its handler's bus sends. */
-export type FromThread =
-  | { type: 'deliver'; call: number; envelope: Envelope }
-  | { type: 'request'; call: number; envelope: Envelope; timeoutMs: number }
-
 /** To the thread: the signal of a task's handler aborts, or the bus's answer. */
-export type ToThread =
-  | { type: 'abort'; number: number; error: ErrorRecord }
-  | { type: 'answer'; call: number; body: Uint8Array | undefined }
-  | { type: 'refused'; call: number; error: ErrorRecord }
+export type ToThread = { type: 'abort'; number: number; error: ErrorRecord } | BusAnswer

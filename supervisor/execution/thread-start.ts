@@ -21,8 +21,13 @@ export function runsFor(start: BigInt64Array): number | undefined {
   return at > 0n ? Number(process.hrtime.bigint() - at) / 1e6 : undefined
 }
 
+/** The thread where the handler has started. */
+export function threadOf(start: BigInt64Array): number {
+  return Number(Atomics.load(start, 1))
+}
+
 /** Calls the task off, unless its handler has started. @returns the thread where it has */
 export function callOff(start: BigInt64Array): number | undefined {
   const at = Atomics.compareExchange(start, 0, WAITING, CALLED_OFF)
-  return at > 0n ? Number(Atomics.load(start, 1)) : undefined
+  return at > 0n ? threadOf(start) : undefined
 }

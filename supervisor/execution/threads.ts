@@ -12,9 +12,10 @@ import {
 } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { Transport } from '../base/message.ts'
-import type { Attempt, Done, Outcome, Runner } from './attempt.ts'
-import type { FromThread, ThreadData, ThreadLine, ThreadResult, ThreadTask, ToThread } from './thread-protocol.ts'
-import { callOff, createStart, runsFor } from './thread-start.ts'
+import { type Attempt, type Done, lostReason, type Outcome, type Runner, type Signals } from './attempt.ts'
+import { answerBus, type BusQuestion } from './remote-bus.ts'
+import type { ThreadData, ThreadLine, ThreadResult, ThreadTask, ToThread } from './thread-protocol.ts'
+import { callOff, createStart, runsFor, threadOf } from './thread-start.ts'
 
 export interface ThreadsOptions extends ThreadData {
   definition: WorkerDefinition
@@ -65,7 +66,7 @@ export function createThreadRunner(options: ThreadsOptions): Runner {
     if (!isLine(message)) return
     const { thread, port } = message
     lines.set(thread, port)
-    port.on('message', (message: FromThread) => void relay(message, port, transport))
+    port.on('message', (question: BusQuestion) => void answerBus(question, transport, (answer) => post(port, answer)))
     port.on('close', () => lines.delete(thread))
     // While a task runs, piscina keeps the process alive.
     port.unref()
@@ -82,7 +83,7 @@ export function createThreadRunner(options: ThreadsOptions): Runner {
     log.warn({ threads, cores: availableParallelism() }, 'more threads than cores: CPU-bound handlers will share them')
   }
 
-  async function runInThread({ body, ...attempt }: Attempt, stop: AbortSignal): Promise<Outcome> {
+  async function runInThread({ body, ...attempt }: Attempt, { stop, lost }: Signals): Promise<Outcome> {
     const number = ++tasks
     const start = createStart()
     const kill = new AbortController()
@@ -100,21 +101,28 @@ export function createThreadRunner(options: ThreadsOptions): Runner {
       if (ending) return
       ending = reason
       clearTimeout(timer)
-      const thread = callOff(start)
-      const line = thread === undefined ? undefined : lines.get(thread)
-      if (line) post(line, { type: 'abort', number, error: recordOf(reason) })
+      abortSignal(callOff(start), reason)
       timer = setTimeout(() => kill.abort(), KILL_GRACE)
     }
-    function onStop(): void {
-      end(stop.reason)
+    function abortSignal(thread: number | undefined, reason: Error): void {
+      const line = thread === undefined ? undefined : lines.get(thread)
+      if (line) post(line, { type: 'abort', number, error: recordOf(reason) })
+    }
+    function onLost(): void {
+      if (runsFor(start) === undefined) end(lostReason(lost))
+      else abortSignal(threadOf(start), lostReason(lost))
     }
     function outcomeOf(reason: Error): Outcome {
       if (reason === stop.reason) return { status: 'stopped' }
       return reason instanceof ThreadStartError ? broken(reason) : { status: 'failed', error: recordOf(reason) }
     }
+    function onStop(): void {
+      end(stop.reason)
+    }
 
     running.add(one)
     stop.addEventListener('abort', onStop, { once: true })
+    lost.addEventListener('abort', onLost, { once: true })
     try {
       // A copy of its own: a Buffer may be a view of a larger one, all of which would travel.
       const bytes = new Uint8Array(body)
@@ -131,6 +139,7 @@ export function createThreadRunner(options: ThreadsOptions): Runner {
       running.delete(one)
       clearTimeout(timer)
       stop.removeEventListener('abort', onStop)
+      lost.removeEventListener('abort', onLost)
     }
   }
 
@@ -147,8 +156,8 @@ export function createThreadRunner(options: ThreadsOptions): Runner {
     return recordOfHandler(thrown)
   }
 
-  function run(attempt: Attempt, stop: AbortSignal, done: Done): void {
-    void runInThread(attempt, stop).then(done)
+  function run(attempt: Attempt, signals: Signals, done: Done): void {
+    void runInThread(attempt, signals).then(done)
   }
 
   return {
@@ -162,20 +171,6 @@ export function createThreadRunner(options: ThreadsOptions): Runner {
 function isLine(message: unknown): message is ThreadLine {
   const { thread, port } = (message ?? {}) as Partial<ThreadLine>
   return typeof thread === 'number' && port instanceof MessagePort
-}
-
-/** Does what a thread's bus asks for, over the process's own connection. */
-async function relay(message: FromThread, port: MessagePort, transport: Transport): Promise<void> {
-  const { call, envelope } = message
-  try {
-    const body =
-      message.type === 'request'
-        ? await transport.request(envelope, message.timeoutMs)
-        : await transport.deliver(envelope)
-    post(port, { type: 'answer', call, body: body ?? undefined })
-  } catch (error) {
-    post(port, { type: 'refused', call, error: recordOf(error) })
-  }
 }
 
 function post(port: MessagePort, message: ToThread): void {

@@ -22,13 +22,13 @@ import {
 import { createCalls, REPLY_TO } from './calls.ts'
 import { headersOfNextLife } from './dead-letter.ts'
 import { declare } from './declare.ts'
-import { delayRoute, delayTopology } from './delay.ts'
+import { delayTopology, retryRoute } from './delay.ts'
 import { createDenials, noteDeniedPublish, publishingTo } from './denials.ts'
 import { codeOf, deniedPermission } from './explain.ts'
 import type { Link } from './link.ts'
 import type { LinkChannel } from './link-channel.ts'
 import { createPublisher, type Outgoing } from './publisher.ts'
-import { createRoutes, describe, dueIn, outgoing, type Route } from './route.ts'
+import { createRoutes, describe, dueIn, kept, outgoing, type Route } from './route.ts'
 import { openSession, type SessionState } from './session.ts'
 import { addressTopology, type Declaration, deadLetterTopology, workerTopology } from './topology.ts'
 
@@ -48,6 +48,9 @@ export interface ClientOptions {
 /** What of a message is sent once more. */
 export type Forwarded = Pick<Incoming, 'id' | 'body' | 'properties'>
 
+/** See `Client.retry`. */
+type RetryOptions = { delayMs: number; bare: boolean; asSuspect?: boolean }
+
 /** A process's way to send: one session for all that it publishes. */
 export interface Client {
   readonly state: SessionState
@@ -64,8 +67,9 @@ export interface Client {
    * Sends a message once more to the queue that it came from, and to no other, after a delay.
    * @param options.delayMs milliseconds
    * @param options.bare without the headers that it came with: all headers together have 64 KiB
+   * @param options.asSuspect to the suspects of that queue
    */
-  retry(incoming: Incoming, headers: Headers, options: { delayMs: number; bare: boolean }): Promise<void>
+  retry(incoming: Incoming, headers: Headers, options: RetryOptions): Promise<void>
   /** Moves a message to its queue of suspects, as it came. */
   isolate(incoming: Incoming, options: { bare: boolean }): Promise<void>
   /**
@@ -244,11 +248,10 @@ export function openClient({ urls, name, log }: ClientOptions): Client {
         ensureDelays().catch((error) => log.warn({ reason: reasonOf(error) }, 'the delay network is not ready'))
     },
 
-    async retry(incoming, headers, { delayMs, bare }) {
-      const { queue } = incoming
+    async retry(incoming, headers, { delayMs, bare, asSuspect = false }) {
       if (delayMs > 0) await ensureDelays()
-      const route = delayMs > 0 ? delayRoute(delayMs, queue) : { exchange: '', routingKey: queue }
-      const address = `another attempt in queue '${queue}'`
+      const route = retryRoute(incoming, delayMs, asSuspect)
+      const address = `another attempt in queue '${incoming.queue}'`
       const all = delayMs > 0 ? { ...headers, ...dueIn(delayMs) } : headers
       await forward(incoming, { ...route, address }, { headers: all, bare, topology: delayTopology })
     },
@@ -284,14 +287,6 @@ export function openClient({ urls, name, log }: ClientOptions): Client {
       await session.close()
     },
   }
-}
-
-/** Properties and headers that would make a copy expire, be refused, answered or sent elsewhere; and brokers' own notes. */
-const NOT_KEPT =
-  /^(expiration|userId|replyTo|deliveryMode|CC|BCC|x-death|x-(first|last)-death-.*|x-(delivery|acquired)-count)$/
-
-function kept(properties: Headers): Headers {
-  return Object.fromEntries(Object.entries(properties).filter(([name]) => !NOT_KEPT.test(name)))
 }
 
 /** Past all exchanges but the default one, into one queue. */

@@ -9,6 +9,7 @@ import { createDeliveries, type Deliveries, type Origin } from './deliveries.ts'
 import type { Link } from './link.ts'
 import type { LinkChannel } from './link-channel.ts'
 import { declareOwnQueue } from './own-queue.ts'
+import { createRoundTrip } from './round-trip.ts'
 import { openSession, type SessionState } from './session.ts'
 import { deadLettersOf, suspectQueue, workerTopology, workQueue } from './topology.ts'
 
@@ -19,6 +20,8 @@ const CANCEL_TIMEOUT = 2_000
 const CANCELLED = 'the broker cancelled the consumer of queue'
 const CANCEL_CAUSES =
   'the queue was deleted, has moved to another node, or a message was unacknowledged for longer than its consumer timeout'
+/** Suspects that an instance has at a time, at most: other instances have some as well. */
+const MOST_SUSPECTS = 5_000
 
 export interface ConsumerOptions {
   urls: readonly string[]
@@ -26,6 +29,8 @@ export interface ConsumerOptions {
   worker: string
   definition: Pick<WorkerDefinition, 'address' | 'subscription' | 'concurrency' | 'timeout'>
   log: Logger
+  /** How many messages it may have at a time, until `setPrefetch` says otherwise. By default the worker's `concurrency`. */
+  prefetch?: number
   /** Gets each message; must not throw. */
   onMessage: (incoming: Incoming) => void
   onState?: (state: SessionState) => void
@@ -35,7 +40,7 @@ export interface ConsumerOptions {
 
 export interface Consumer {
   readonly state: SessionState
-  /** Has the broker send so many messages before it waits for acks. Until then it is the worker's `concurrency`. */
+  /** Has the broker send so many messages before it waits for acks. */
   setPrefetch(prefetch: number): void
   /** Takes no more messages; those that were delivered can still be settled. */
   quiet(): Promise<void>
@@ -50,7 +55,7 @@ export function openConsumer(options: ConsumerOptions): Consumer {
   const { urls, worker, definition, log, onMessage, onState, onUnusable } = options
   let quieted = false
   let current: Consumption[] = []
-  let prefetch = definition.concurrency
+  let { prefetch = definition.concurrency } = options
   const session = openSession({ urls, name: `${worker} consume`, log, setup, ...(onState && { onState }) })
 
   async function setup(link: Link): Promise<void> {
@@ -67,9 +72,8 @@ export function openConsumer(options: ConsumerOptions): Consumer {
     current.push(main)
     // It may have changed meanwhile.
     main.setPrefetch(prefetch)
-    // One at a time: whatever comes back of these has ended its process itself.
-    const alone = { ...from, queue: shared as string, isSuspect: true }
-    if (suspects) current.push(await consume(link, alone, 1))
+    const apart = { ...from, queue: shared as string, isSuspect: true }
+    if (suspects) current.push(await consume(link, apart, Math.min(definition.concurrency, MOST_SUSPECTS)))
     if (quieted) await Promise.all(current.map(({ cancel }) => cancel()))
   }
 
@@ -104,10 +108,16 @@ export function openConsumer(options: ConsumerOptions): Consumer {
     // forgets those that have not been taken.
     async function openSubscriber(): Promise<Subscriber> {
       const channel = await link.channel()
-      const deliveries = createDeliveries(channel, link.lost, from)
+      const held = createRoundTrip(() => roundTrip(subscriber))
+      const deliveries = createDeliveries({ channel, lost: link.lost, from, held })
       const subscriber: Subscriber = { channel, deliveries, prefetch: 0, tag: undefined, kept: undefined }
       subscribers.push(subscriber)
       return subscriber
+    }
+
+    // Changes nothing; its answer comes after all that was sent before it has been taken.
+    function roundTrip({ channel, prefetch }: Subscriber): Promise<unknown> {
+      return link.orLost(channel.prefetch(prefetch))
     }
 
     function cancel(subscriber: Subscriber): Promise<unknown> {
@@ -146,10 +156,9 @@ export function openConsumer(options: ConsumerOptions): Consumer {
       },
       async settled() {
         await changing
-        // Changes nothing; its answer comes after all that was sent before it has been taken.
-        const taken = subscribers.map(({ channel, prefetch, deliveries }) => {
-          deliveries.flush()
-          return link.orLost(channel.prefetch(prefetch))
+        const taken = subscribers.map((subscriber) => {
+          subscriber.deliveries.flush()
+          return roundTrip(subscriber)
         })
         await Promise.all(taken)
       },
@@ -170,7 +179,7 @@ export function openConsumer(options: ConsumerOptions): Consumer {
     },
     setPrefetch(wanted) {
       prefetch = wanted
-      // Suspects come one at a time whatever happens: they are the second.
+      // Not that of the suspects, which is the second.
       current[0]?.setPrefetch(wanted)
     },
     async quiet() {

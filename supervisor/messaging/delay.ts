@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto'
+import type { Incoming } from '../base/message.ts'
 import { AT_LEAST_ONCE, quorumQueue } from './quorum-queue.ts'
 import type { Declaration } from './topology.ts'
 
@@ -36,6 +38,25 @@ export function delayRoute(ms: number, destination: string): DelayRoute {
 /** The destination of what goes to every subscription of a fanout. No queue has a name with a colon. */
 export function fanoutDestination(fanout: string): string {
   return `fanout:${fanout}`
+}
+
+/**
+ * The destination of what goes to a queue's suspects. The name itself would not do: a routing key has 255 bytes, and the
+ * longest names leave no room for a word more.
+ */
+export function suspectDestination(queue: string): string {
+  return `suspects:${createHash('sha256').update(queue).digest('hex').slice(0, 32)}`
+}
+
+/** The way of a message to its next attempt: to its queue, or to the suspects. @param delayMs 0: at once */
+export function retryRoute(
+  { queue, suspects }: Pick<Incoming, 'queue' | 'suspects'>,
+  delayMs: number,
+  asSuspect: boolean,
+): DelayRoute {
+  const to = asSuspect && suspects !== undefined ? suspects : queue
+  if (delayMs === 0) return { exchange: '', routingKey: to }
+  return delayRoute(delayMs, to === queue ? queue : suspectDestination(queue))
 }
 
 /** Binds a queue to what comes out of the network for a destination. */

@@ -1,3 +1,4 @@
+import { DEAD_KILLS } from '../base/dead-letter-headers.ts'
 import { ATTEMPT_HEADER, DELIVERY_COUNT_HEADER, type Incoming, REQUEST_ID_HEADER } from '../base/message.ts'
 import { uuidv7 } from '../base/uuid.ts'
 import { createAckWindow } from './ack-window.ts'
@@ -12,6 +13,15 @@ const FILL_TIMEOUT = 100
 
 /** Where a delivery came from, and where it goes if it fails. */
 export type Origin = Pick<Incoming, 'queue' | 'deadLetters' | 'suspects' | 'isSuspect'>
+
+export interface DeliveriesOptions {
+  channel: LinkChannel
+  /** Aborted when the channel's connection is gone. */
+  lost: AbortSignal
+  from: Origin
+  /** See `Incoming`. */
+  held: Incoming['held']
+}
 
 /** How many messages there may be. */
 export interface Room {
@@ -37,7 +47,7 @@ export interface Deliveries {
 }
 
 /** Turns one channel's deliveries into messages that settle themselves, with as few acks as the broker is served well by. */
-export function createDeliveries(channel: LinkChannel, lost: AbortSignal, from: Origin): Deliveries {
+export function createDeliveries({ channel, lost, from, held }: DeliveriesOptions): Deliveries {
   const window = createAckWindow()
   let most = 0
   /** What the broker sends next it sends in one piece, as it got the acks: many together keep coming together. */
@@ -98,8 +108,10 @@ export function createDeliveries(channel: LinkChannel, lost: AbortSignal, from: 
       isSuspect: from.isSuspect,
       // Without an id from its sender a message gets one for this delivery; the next delivery's will differ.
       id: typeof messageId === 'string' && messageId !== '' ? messageId : uuidv7(),
-      attempt: attemptOf(headers[ATTEMPT_HEADER]),
-      returns: Number(headers[DELIVERY_COUNT_HEADER] ?? 0),
+      attempt: countOf(headers[ATTEMPT_HEADER]) || 1,
+      deaths: countOf(headers[DEAD_KILLS]),
+      returns: countOf(headers[DELIVERY_COUNT_HEADER]),
+      redelivered: fields.redelivered,
       requestId: typeof requestId === 'string' ? requestId : undefined,
       body: content,
       properties:
@@ -108,6 +120,7 @@ export function createDeliveries(channel: LinkChannel, lost: AbortSignal, from: 
       unreadable,
       reply: replyTo && correlationId ? { to: replyTo, correlationId } : undefined,
       lost,
+      held,
       ack() {
         window.handled(tag)
         if (window.due >= many && !isHeld) flush()
@@ -158,8 +171,8 @@ export function createDeliveries(channel: LinkChannel, lost: AbortSignal, from: 
 
 const NO_HEADERS: Readonly<Record<string, unknown>> = {}
 
-function attemptOf(header: unknown): number {
-  return Number.isInteger(header) && (header as number) > 0 ? (header as number) : 1
+function countOf(header: unknown): number {
+  return Number.isInteger(header) && (header as number) > 0 ? (header as number) : 0
 }
 
 function delivery(deliveryTag: number): Tagged {

@@ -2,7 +2,7 @@ import type { Options } from '../amqp/amqplib-inside.ts'
 import type { WorkerPlace } from '../base/dead-letters.ts'
 import type { Address } from '../base/definitions.ts'
 import { CONSUMER_TIMEOUT_ARGUMENT } from './consumer-timeout.ts'
-import { deliverTopology, deliveryBinding, fanoutDestination } from './delay.ts'
+import { deliverTopology, deliveryBinding, fanoutDestination, suspectDestination } from './delay.ts'
 import { AT_LEAST_ONCE, quorumQueue } from './quorum-queue.ts'
 
 /** What exists on the broker for an address: pure data, the same for senders and workers. */
@@ -91,6 +91,7 @@ function workQueueTopology(queue: string): Declaration[] {
     consumedQueue(queue, { deadLetters, deliveryLimit: DELIVERY_LIMIT }),
     consumedQueue(suspectQueue(queue), { deadLetters, deliveryLimit: SUSPECT_DELIVERY_LIMIT }),
     deliveryBinding(queue),
+    deliveryBinding(suspectQueue(queue), suspectDestination(queue)),
   ]
 }
 

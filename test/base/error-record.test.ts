@@ -228,8 +228,8 @@ t.test(
     t.ok(isA(recordOf(new ConfigError(['x'])), StartupError))
     t.notOk(isA(recordOf(new StartupError('X', 'x')), ConfigError))
     t.notOk(isA(recordOf(new Error('x')), StartupError))
-    t.equal(recordOf(new KilledError('w', 1)).kind, 'KilledError')
-    t.equal(recordOfHandler(new KilledError('w', 1)).kind, undefined, "not a handler's to say")
+    t.equal(recordOf(new KilledError('w', 1, 'SIGKILL')).kind, 'KilledError')
+    t.equal(recordOfHandler(new KilledError('w', 1, 'SIGKILL')).kind, undefined, "not a handler's to say")
 
     // As npm leaves it where two packages of a project need two versions of Warren.
     const base = fileURLToPath(new URL('../../supervisor/base', import.meta.url))

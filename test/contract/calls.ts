@@ -59,7 +59,6 @@ export async function calls(t: Test, url: string): Promise<void> {
     const runner = createInlineRunner({ worker: 'w', definition, log, bus: () => ({}) as Bus })
     const { attempts, backoff } = definition
     const nowhere = {
-      settled: async () => {},
       isolate: async () => {},
       retry: async () => {},
       deadLetter: async () => {},
@@ -70,6 +69,7 @@ export async function calls(t: Test, url: string): Promise<void> {
       attempts,
       backoff,
       runner,
+      sandbox: runner,
       log,
       reply,
       ...nowhere,

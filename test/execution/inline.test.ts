@@ -1,14 +1,15 @@
 import { once } from 'node:events'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import type { Bus } from '../../supervisor/base/bus.ts'
 import { type Context, defineWorker } from '../../supervisor/base/definitions.ts'
 import { HandlerTimeoutError, InvalidMessageError } from '../../supervisor/base/errors.ts'
+import type { Signals } from '../../supervisor/execution/attempt.ts'
 import { createInlineRunner } from '../../supervisor/execution/inline.ts'
 import { aQueue, testLog } from '../helpers/messaging.ts'
 import { outcomeOf } from '../helpers/outcome.ts'
 import { nextUncaught } from '../helpers/uncaught.ts'
-
-const never = new AbortController().signal
 
 function runnerOf(handler: (data: { n: number }, context: Context) => unknown, timeout = 5_000) {
   const { log, lines } = testLog()
@@ -19,10 +20,10 @@ function runnerOf(handler: (data: { n: number }, context: Context) => unknown, t
     return {} as Bus
   }
   const runner = createInlineRunner({ worker: 'w', definition, log, bus })
-  const run = (body: unknown, stop = never) => {
+  const run = (body: unknown, signals: Partial<Signals> = {}) => {
     const text = typeof body === 'string' ? body : JSON.stringify(body)
-    const attempt = { id: 'id-1', attempt: 2, attempts: 5, requestId: 'r-1', body: Buffer.from(text) }
-    return outcomeOf(runner, attempt, stop)
+    const attempt = { id: 'id-1', attempt: 2, attempts: 5, deaths: 0, requestId: 'r-1', body: Buffer.from(text) }
+    return outcomeOf(runner, attempt, signals)
   }
   return { run, lines, requests }
 }
@@ -76,7 +77,7 @@ t.test('a stop aborts the signal with its reason', async (t) => {
   const stop = new AbortController()
   const reason = new Error('stopping')
   const { run } = runnerOf((_, { signal }) => once(signal, 'abort').then(() => Promise.reject(new Error('cleaned up'))))
-  const running = run({ n: 1 }, stop.signal)
+  const running = run({ n: 1 }, { stop: stop.signal })
   stop.abort(reason)
   await t.rejects(running, reason)
 })
@@ -131,4 +132,31 @@ t.test("an exception long after its attempt is the process's", async (t) => {
   })
   await run({ n: 1 })
   t.equal(await taken, false)
+})
+
+t.test('a lost connection aborts the signal, and the attempt goes on to its own end', async (t) => {
+  const lost = new AbortController()
+  const { run } = runnerOf((_, { signal }) => once(signal, 'abort').then(() => ({ sum: 1 })))
+  const running = run({ n: 1 }, { lost: lost.signal })
+  lost.abort(new Error('cut'))
+  t.equal(await running, '{"sum":1}')
+})
+
+t.test('nothing is kept for handlers that never settle, and they are told of once', async (t) => {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as () => void
+  const never = new Promise(() => {})
+  const contexts: WeakRef<Context>[] = []
+  const { run, lines } = runnerOf((_, context) => {
+    contexts.push(new WeakRef(context))
+    return never
+  }, 20)
+  const count = 50
+  await Promise.allSettled(Array.from({ length: count }, () => run({ n: 1 })))
+  const [line] = await lines.reach(1)
+  t.match(line, { level: 'warn', msg: /run on/, handlers: count, id: 'id-1' })
+  gc()
+  t.equal(contexts.filter((context) => context.deref()).length, 0)
+  t.equal(contexts.length, count)
+  t.equal(lines.items.length, 1)
 })

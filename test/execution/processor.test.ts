@@ -1,79 +1,7 @@
 import t from 'tap'
-import { BrokerUnavailableError, UnrecoverableError } from '../../supervisor/base/errors.ts'
-import type { Headers, Incoming } from '../../supervisor/base/message.ts'
-import { createProcessor } from '../../supervisor/execution/processor.ts'
-import { collect } from '../helpers/collect.ts'
-import { testLog } from '../helpers/messaging.ts'
-import { runnerOf, STOPPED } from '../helpers/outcome.ts'
-
-/** A processor whose handlers the test ends, and whose settlements it sees. */
-function stage({
-  concurrency = 10,
-  attempts = 1,
-  retry = async () => {},
-  deadLetter = async () => {},
-  onPrefetch = () => {},
-}: {
-  concurrency?: number
-  attempts?: number
-  retry?: (headers: Headers, delayMs: number) => Promise<void>
-  deadLetter?: (bare: boolean) => Promise<void>
-  onPrefetch?: (prefetch: number) => void
-} = {}) {
-  const started = collect<{ id: string; end(result?: string): void; fail(error: unknown): void }>('started handlers')
-  const settled = collect<string>('settlements')
-  const letters: Headers[] = []
-  const replies: unknown[][] = []
-  const runner = runnerOf(
-    ({ id }, stop) =>
-      new Promise((resolve, reject) => {
-        stop.addEventListener('abort', () => reject(stop.reason))
-        started.push({ id, end: resolve, fail: reject })
-      }),
-  )
-  const processor = createProcessor({
-    worker: 'w',
-    concurrency,
-    attempts,
-    backoff: { type: 'fixed', delay: 200, maxDelay: 200, jitter: 0 },
-    runner,
-    log: testLog().log,
-    settled: async () => {},
-    async isolate({ id }) {
-      settled.push(`isolate ${id}`)
-    },
-    retry: (_, headers, { delayMs }) => retry(headers, delayMs),
-    async deadLetter(_, headers, { bare }) {
-      await deadLetter(bare)
-      letters.push(headers)
-    },
-    async reply(to, body, errorName) {
-      replies.push([to.to, body.toString(), errorName])
-    },
-    onPrefetch,
-  })
-  const lost = new AbortController()
-  const message = (id: string, reply?: Incoming['reply'], more: Partial<Incoming> = {}): Incoming => ({
-    queue: 'q',
-    suspects: 'q.suspects',
-    isSuspect: false,
-    returns: 0,
-    deadLetters: 'q.dead',
-    id,
-    attempt: 1,
-    requestId: undefined,
-    body: Buffer.from('{}'),
-    properties: { headers: {} },
-    raw: undefined,
-    unreadable: [],
-    reply,
-    lost: lost.signal,
-    ack: () => settled.push(`ack ${id}`),
-    requeue: () => settled.push(`requeue ${id}`),
-    ...more,
-  })
-  return { processor, started, settled, letters, replies, message, lost }
-}
+import { BrokerUnavailableError, KilledError, TopologyError, UnrecoverableError } from '../../supervisor/base/errors.ts'
+import type { Incoming } from '../../supervisor/base/message.ts'
+import { stage } from '../helpers/stage.ts'
 
 t.test('quick handlers have more at hand, but not while messages come back', async (t) => {
   const told: number[] = []
@@ -112,16 +40,6 @@ t.test('no more handlers than the concurrency run at once', async (t) => {
   await started.reach(3)
   t.strictSame(settled.items, ['ack a'])
   t.equal(processor.inProgress, 3)
-})
-
-t.test('what waits on a lost connection is not handled: it comes again', async (t) => {
-  const { processor, started, settled, message, lost } = stage({ concurrency: 1 })
-  processor.handle(message('a'))
-  processor.handle(message('b'))
-  lost.abort(new Error('gone'))
-  started.items[0]?.end()
-  await settled.reach(1)
-  t.equal(started.items.length, 1)
 })
 
 t.test('a failure is acked only after its dead letter is confirmed, however long the broker is away', async (t) => {
@@ -173,44 +91,41 @@ t.test('what has come back twice is set apart, without being handled', async (t)
   t.equal((await started.reach(2)).at(-1)?.id, 'c')
 })
 
-t.test('a suspect is handled alone: it waits for what runs, and what comes waits for it', async (t) => {
-  const { processor, started, settled, message } = stage()
-  const ids = () => started.items.map(({ id }) => id)
+t.test('suspects are handled in the sandbox, in half of the places, while others go on', async (t) => {
+  const { processor, started, settled, message } = stage({ concurrency: 4 })
+  const where = () => started.items.map(({ id, where }) => `${id} ${where}`)
   processor.handle(message('a'))
-  processor.handle(message('s', undefined, { isSuspect: true }))
-  processor.handle(message('b'))
-  await settled.reach(0)
-  t.strictSame(ids(), ['a'])
-  started.items[0]?.end()
-  await started.reach(2)
-  t.strictSame(ids(), ['a', 's'])
+  for (const id of ['s', 't', 'u']) processor.handle(message(id, undefined, { isSuspect: true }))
+  for (const id of ['b', 'c']) processor.handle(message(id))
+  await started.reach(4)
+  t.strictSame(where(), ['a process', 's sandbox', 't sandbox', 'b process'])
   started.items[1]?.end()
-  await started.reach(3)
-  t.strictSame(ids(), ['a', 's', 'b'])
-  started.items[2]?.end()
-  t.strictSame(await settled.reach(3), ['ack a', 'ack s', 'ack b'])
+  await started.reach(5)
+  t.equal(where().at(-1), 'u sandbox')
+  started.items[0]?.end()
+  t.equal((await started.reach(6)).at(-1)?.id, 'c')
+  for (const { end } of started.items) end()
+  t.equal((await settled.reach(6)).length, 6)
 })
 
-t.test('a suspect that has ended its process as often as it has attempts is a dead letter', async (t) => {
-  const { processor, started, settled, letters, message } = stage({ attempts: 3 })
-  processor.handle(message('a', undefined, { isSuspect: true, returns: 2 }))
-  await started.reach(1)
-  started.items[0]?.fail(new Error('well, an error'))
-  await settled.reach(1)
-  t.match(letters, [{ 'x-dead-reason': 'failed', 'x-dead-attempts': 3 }], 'that was its third attempt')
-
-  processor.handle(message('b', undefined, { isSuspect: true, returns: 3 }))
-  t.strictSame(await settled.reach(2), ['ack a', 'ack b'])
-  t.equal(started.items.length, 1, 'it is not handled once more')
-  t.match(letters[1], { 'x-dead-reason': 'killed', 'x-dead-message': /killed the worker 3 times/ })
+t.test('how often a message came back charges it nothing', async (t) => {
+  const { processor, started, settled, letters, message } = stage({ attempts: 2 })
+  processor.handle(message('a', undefined, { isSuspect: true, returns: 7 }))
+  ;(await started.reach(1))[0]?.fail(new Error('its first attempt'))
+  t.strictSame(await settled.reach(1), ['ack a'])
+  t.strictSame(letters, [], 'it is tried again')
+  processor.handle(message('b', undefined, { isSuspect: true, returns: 7, attempt: 2 }))
+  ;(await started.reach(2))[1]?.fail(new KilledError('w', 2, 'SIGSEGV'))
+  await settled.reach(2)
+  t.match(letters, [{ 'x-dead-reason': 'killed', 'x-dead-attempts': 2 }])
 })
 
-t.test('a suspect that a drain puts back is not charged for it', async (t) => {
-  const { processor, started, settled, message } = stage()
+t.test('a drain gives suspects back as they came', async (t) => {
+  const { processor, started, settled, message } = stage({ concurrency: 1 })
   processor.handle(message('a'))
   processor.handle(message('s', undefined, { isSuspect: true }))
   const drained = processor.drain(AbortSignal.timeout(5_000))
-  t.strictSame(await settled.reach(2), ['isolate s', 'ack s'])
+  t.strictSame(await settled.reach(1), ['requeue s'])
   started.items[0]?.end()
   await drained
 })
@@ -252,7 +167,7 @@ t.test('a dead letter that can not be encoded is tried without the headers that 
 t.test("threads that can't start send the message back", async (t) => {
   const { processor, started, settled, letters, message } = stage()
   processor.handle(message('a'))
-  started.items[0]?.fail(STOPPED)
+  started.items[0]?.giveUp()
   t.strictSame(await settled.reach(1), ['requeue a'])
   t.strictSame(letters, [])
 })
@@ -292,4 +207,41 @@ t.test('at the deadline what still runs is aborted and given back', async (t) =>
   await drained
   t.strictSame(settled.items, ['requeue a'])
   t.strictSame(letters, [])
+})
+
+t.test('a failed message that waits for the broker holds no place among those that run', async (t) => {
+  let isAway = true
+  const { processor, started, settled, message } = stage({
+    concurrency: 1,
+    async deadLetter() {
+      if (isAway) throw new BrokerUnavailableError('away')
+    },
+  })
+  processor.handle(message('a'))
+  processor.handle(message('b'))
+  started.items[0]?.fail(new Error('x'))
+  const [, b] = await started.reach(2)
+  t.equal(processor.inProgress, 2)
+  b?.end()
+  t.strictSame(await settled.reach(1), ['ack b'])
+  isAway = false
+  t.strictSame(await settled.reach(2), ['ack b', 'ack a'])
+  await processor.idle()
+  t.equal(processor.inProgress, 0)
+})
+
+t.test('a next attempt that can never be sent ends as a dead letter', async (t) => {
+  let tries = 0
+  const { processor, started, settled, letters, message } = stage({
+    attempts: 3,
+    async retry() {
+      tries++
+      throw new TopologyError('the queues of delayed messages', 'refused')
+    },
+  })
+  processor.handle(message('a'))
+  started.items[0]?.fail(new Error('x'))
+  t.strictSame(await settled.reach(1), ['ack a'])
+  t.equal(tries, 3)
+  t.match(letters, [{ 'x-dead-reason': 'failed', 'x-dead-attempts': 1 }])
 })

@@ -12,6 +12,7 @@ import {
   ValidationError,
 } from '../../supervisor/base/errors.ts'
 import type { Envelope, Transport } from '../../supervisor/base/message.ts'
+import type { Signals } from '../../supervisor/execution/attempt.ts'
 import { createThreadRunner } from '../../supervisor/execution/threads.ts'
 import { compiledProject } from '../helpers/compiled-project.ts'
 import { testLog } from '../helpers/messaging.ts'
@@ -30,6 +31,10 @@ const acts = {
   throw: () => { throw new RangeError('thrown') },
   unrecoverable: () => { throw new UnrecoverableError('never') },
   loop: () => { for (;;); },
+  leave: () => { setTimeout(() => { throw new Error('left behind') }, 50); return 'left' },
+  slow: () => new Promise((resolve) => setTimeout(resolve, 300, 'slow')),
+  timer: () => { setTimeout(() => { throw new RangeError('in a timer') }, 5); return new Promise(() => {}) },
+  rejects: () => { void Promise.reject(new RangeError('nobody awaits it')); return new Promise(() => {}) },
   busy: () => { for (const end = Date.now() + 250; Date.now() < end; ); },
   wait: (c) => new Promise((_, reject) => c.signal.addEventListener('abort', () => reject(c.signal.reason))),
   exit: () => process.exit(7),
@@ -69,10 +74,9 @@ async function threads(t: Test, { timeout = '300ms' } = {}) {
   const onBroken = (error: Error) => void broken.push(error)
   const runner = createThreadRunner({ ...data, definition, filename, log, transport, onBroken })
   t.teardown(() => runner.close())
-  const never = new AbortController().signal
-  const run = (act: string, stop = never) => {
+  const run = (act: string, signals: Partial<Signals> = {}) => {
     const body = Buffer.from(JSON.stringify({ do: act }))
-    return outcomeOf(runner, { id: 'id-1', attempt: 1, attempts: 5, requestId: 'r-1', body }, stop)
+    return outcomeOf(runner, { id: 'id-1', attempt: 1, attempts: 5, deaths: 0, requestId: 'r-1', body }, signals)
   }
   return { run, sent, broken, root }
 }
@@ -166,7 +170,7 @@ t.test('a stop aborts the signal with its reason, and then the thread', async (t
   const reason = new Error('stopping')
   // The third one waits for a thread, and never gets one.
   const acts = ['wait', 'loop', 'context']
-  const running = Promise.allSettled(acts.map((act) => run(act, stop.signal)))
+  const running = Promise.allSettled(acts.map((act) => run(act, { stop: stop.signal })))
   await until(() => true, { what: 'a turn of the event loop' })
   stop.abort(reason)
   for (const result of await running) t.match(result, { status: 'rejected', reason })
@@ -177,4 +181,18 @@ t.test("a thread that can't load the worker's file is not the message's fault", 
   writeFileSync(join(root, 'dist/workers/scripted.js'), 'export default (')
   await t.rejects(run('context'), /stopped/)
   t.match(broken, [ThreadStartError])
+})
+
+t.test('what a handler left behind fails: the attempt that runs in its thread then is not charged', async (t) => {
+  const { run } = await threads(t, { timeout: '20s' })
+  // Both threads have something left behind.
+  t.strictSame(await Promise.all([run('leave'), run('leave')]), ['"left"', '"left"'])
+  t.strictSame(await Promise.all([run('slow'), run('slow')]), ['"slow"', '"slow"'])
+})
+
+t.test('what nobody catches fails the attempt that it comes from', async (t) => {
+  const { run } = await threads(t, { timeout: '20s' })
+  await t.rejects(run('timer'), { name: 'RangeError', message: 'in a timer' })
+  await t.rejects(run('rejects'), { name: 'RangeError', message: 'nobody awaits it' })
+  t.ok(await run('context'))
 })

@@ -35,7 +35,11 @@ const THROWN: [what: string, make: () => unknown, headers: Headers][] = [
   ['a name that is an object', () => Object.assign(new Error('o'), { name: { a: 1 } }), { 'x-dead-error': 'Error' }],
   ['a proxy', () => new Proxy({}, { get: explode, getPrototypeOf: explode, ownKeys: explode }), {}],
   ['nothing', () => undefined, { 'x-dead-message': /undefined/ as never }],
-  ["a kind that is not a handler's to say", () => new KilledError('w', 1), { 'x-dead-error': 'KilledError' }],
+  [
+    "a kind that is not a handler's to say",
+    () => new KilledError('w', 1, 'SIGKILL'),
+    { 'x-dead-error': 'KilledError' },
+  ],
   ['one more of those', () => new HandlerTimeoutError('w', 1), { 'x-dead-error': 'HandlerTimeoutError' }],
 ]
 
@@ -56,7 +60,7 @@ function stage(make: () => unknown, log = loggerOn({ write: () => {} }, { level:
     backoff: { type: 'fixed', delay: 200, maxDelay: 200, jitter: 0 },
     runner: createInlineRunner({ worker: 'w', definition, log, bus: () => ({}) as Bus }),
     log,
-    settled: async () => {},
+    sandbox: { run: () => {}, close: async () => {} },
     isolate: async () => void events.push('isolate'),
     retry: async () => void events.push('retry'),
     async deadLetter(_, headers) {
@@ -79,7 +83,10 @@ function stage(make: () => unknown, log = loggerOn({ write: () => {} }, { level:
         attempt,
       },
       ...{ requestId: undefined, body: Buffer.from('{"n":1}'), properties: { headers: {} }, reply },
+      redelivered: false,
+      deaths: 0,
       lost: new AbortController().signal,
+      held: async () => true,
       ack: () => events.push('ack'),
       requeue: () => events.push('requeue'),
     }

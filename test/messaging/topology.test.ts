@@ -1,5 +1,11 @@
 import t from 'tap'
-import { deliverTopology, deliveryBinding, fanoutDestination } from '../../supervisor/messaging/delay.ts'
+import {
+  delayRoute,
+  deliverTopology,
+  deliveryBinding,
+  fanoutDestination,
+  suspectDestination,
+} from '../../supervisor/messaging/delay.ts'
 import { addressTopology, workerTopology, workQueue } from '../../supervisor/messaging/topology.ts'
 import { aFanout, aQueue } from '../helpers/messaging.ts'
 
@@ -35,6 +41,7 @@ t.test('a queue is the same for its senders and its worker', async (t) => {
     work(name),
     suspects(name),
     deliveryBinding(name),
+    deliveryBinding(`${name}.suspects`, suspectDestination(name)),
   ])
   t.strictSame(workerTopology('w', { address, subscription: 'group' }), addressTopology(address))
   t.equal(workQueue('w', { address, subscription: 'group' }), address.name)
@@ -52,6 +59,7 @@ t.test("a fanout's subscription is a bound queue named after its worker", async 
     work(queue),
     suspects(queue),
     deliveryBinding(queue),
+    deliveryBinding(`${queue}.suspects`, suspectDestination(queue)),
     { kind: 'binding', queue, exchange: address.name, key: '' },
     deliveryBinding(queue, fanoutDestination(address.name)),
   ])
@@ -61,4 +69,12 @@ t.test("a fanout's subscription is a bound queue named after its worker", async 
     dead(queue),
   ])
   t.equal(workQueue('w', { address, subscription: 'instance' }), undefined)
+})
+
+t.test('a routing key has room for the longest names, suspects included', async (t) => {
+  // The longest that an address and a worker may have together.
+  const queue = `${'f'.repeat(100)}.${'w'.repeat(98)}`
+  for (const destination of [queue, suspectDestination(queue)]) {
+    t.ok(Buffer.byteLength(delayRoute(1, destination).routingKey) <= 255)
+  }
 })
