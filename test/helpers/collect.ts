@@ -16,7 +16,7 @@ export function collect<T>(what: string): Collector<T> {
       items.push(item)
       check()
     },
-    async reach(count, timeout = 15_000) {
+    async reach(count, timeout = 30_000) {
       await new Promise<void>((resolve, reject) => {
         const late = () => reject(new Error(`expected ${count} ${what} within ${timeout} ms, found ${items.length}`))
         const timer = setTimeout(late, timeout)

@@ -18,7 +18,7 @@ export interface Running {
   readonly exited: Promise<Exit>
   /**
    * Resolves with the match once the output has one, from its beginning on.
-   * @throws when the process ends without one, or after `timeout` milliseconds (default 20 seconds)
+   * @throws when the process ends without one, or after `timeout` milliseconds (default 60 seconds)
    */
   outputs(pattern: RegExp, timeout?: number): Promise<RegExpMatchArray>
   /**
@@ -87,7 +87,7 @@ export function run(command: string, args: readonly string[] = [], options: Spaw
       return chunks.stderr
     },
 
-    outputs(pattern, timeout = 20_000) {
+    outputs(pattern, timeout = 60_000) {
       return new Promise((resolve, reject) => {
         const timer = setTimeout(() => settle(`did not output it within ${timeout} ms`), timeout)
         waiting.add(look)

@@ -236,11 +236,11 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Waits until something becomes true, which it must within a few seconds. */
-export async function until(what: string, condition: () => boolean | Promise<boolean>, ms = 15_000): Promise<void> {
-  const end = Date.now() + ms
+/** Waits until something becomes true. @param ms how long at most */
+export async function until(what: string, condition: () => boolean | Promise<boolean>, ms = 60_000): Promise<void> {
+  const end = performance.now() + ms
   while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`not within ${ms} ms: ${what}`)
+    if (performance.now() > end) throw new Error(`not within ${ms} ms: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
 }

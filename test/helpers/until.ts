@@ -5,7 +5,7 @@ export interface UntilOptions {
   what: string
   /**
    * Milliseconds.
-   * @default 10 seconds
+   * @default 30 seconds
    */
   timeout?: number
   /**
@@ -22,9 +22,9 @@ export interface UntilOptions {
  */
 export async function until<T>(
   predicate: () => T | Promise<T>,
-  { what, timeout = 10_000, interval = 20 }: UntilOptions,
+  { what, timeout = 30_000, interval = 20 }: UntilOptions,
 ): Promise<NonNullable<T>> {
-  const deadline = Date.now() + timeout
+  const deadline = performance.now() + timeout
   for (;;) {
     let last: unknown
     let cause: unknown
@@ -35,7 +35,7 @@ export async function until<T>(
     } catch (error) {
       cause = error
     }
-    if (Date.now() >= deadline) {
+    if (performance.now() >= deadline) {
       const found = cause === undefined ? `found ${JSON.stringify(last)}` : `the last look failed: ${cause}`
       throw new Error(`Waited ${timeout} ms for ${what}; ${found}`, { cause })
     }
