@@ -10,7 +10,10 @@ async function onePm2() {
   const process = { pid: 100, status: 'online' }
   const told: string[] = []
   const pm2 = {
-    list: async () => [{ id: 7, name: 'work', ...process } as Instance],
+    list: async () => {
+      told.push('list')
+      return [{ id: 7, name: 'work', ...process } as Instance]
+    },
     listen: async (onEvent: (event: Pm2Event) => void) => {
       tell = onEvent
     },
@@ -25,6 +28,7 @@ async function onePm2() {
     () => {},
   )
   await instances.refresh()
+  told.splice(0)
   return {
     instances,
     told,
@@ -90,8 +94,19 @@ t.test('one that does not become quiet is told again', async (t) => {
   one.says({})
   one.instances.markQuiet(7)
   await one.instances.refresh(true)
-  t.same(one.told, ['state 7', 'quiet 7'])
+  t.same(one.told, ['list', 'quiet 7'])
   one.says({ status: 'quiet' })
   await one.instances.refresh(true)
-  t.same(one.told, ['state 7', 'quiet 7'], 'until it is')
+  t.same(one.told, ['list', 'quiet 7', 'list'], 'until it is')
+})
+
+t.test('what pm2 lists is read again after a while, by no clock that can be set', async (t) => {
+  const one = await onePm2()
+  const { now } = Date
+  t.teardown(() => Object.assign(Date, { now }))
+  await one.instances.refresh()
+  t.same(one.told, [])
+  Object.assign(Date, { now: () => now() + 3_600_000 })
+  await one.instances.refresh()
+  t.same(one.told, [], 'an hour ahead')
 })
