@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { hostname } from 'node:os'
 import { StartupError } from './base/errors.ts'
 import type { WorkerSummary } from './base/fleet.ts'
+import { projectMark } from './base/project-mark.ts'
 import { listSources } from './base/sources.ts'
 import { openMachines } from './messaging/machines.ts'
 import { deadLettersOf, queuesOf } from './messaging/topology.ts'
@@ -41,6 +42,7 @@ async function startAutoscaler({ config, log, report, root }: ProcessContext): P
   const machines = openMachines({
     urls: config.amqpUrls,
     name: NAME,
+    project: projectMark(root),
     log,
     heartbeat: () => heartbeatOf({ ...machine, scaler }),
     view: () => viewOf({ ...machine, scaler, machines, queuesOf: queuesByContent }),

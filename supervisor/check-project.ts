@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { parseConfig } from './base/config.ts'
 import { loadWorker, loadWorkers, unfinishedImports, type Worker } from './base/discovery.ts'
 import { reasonOf, StartupError } from './base/errors.ts'
+import { projectMark } from './base/project-mark.ts'
 import { listSources } from './base/sources.ts'
 import { loadRoutes } from './http/routes.ts'
 import { findRefusals } from './messaging/refused-project.ts'
@@ -53,7 +54,7 @@ async function askBroker(workers: readonly Worker[]): Promise<void> {
   const { amqpUrls } = parseConfig(process.env, root)
   if (amqpUrls.length === 0) return
   const limits = workers.map(({ name, definition }) => ({ name, timeout: definition.timeout }))
-  problems.push(...(await findRefusals(amqpUrls, limits)))
+  problems.push(...(await findRefusals(amqpUrls, projectMark(root), limits)))
 }
 
 async function attempt<T>(step: () => Promise<T>): Promise<T | undefined> {

@@ -1,5 +1,6 @@
 // The entry of the front door's process: `node dist/supervisor/front-door.js`, as pm2 runs it.
 import type { FrontDoorClient } from './base/front-door.ts'
+import { projectMark } from './base/project-mark.ts'
 import { listSources } from './base/sources.ts'
 import { createApp } from './http/app.ts'
 import { loadRoutes } from './http/routes.ts'
@@ -17,7 +18,7 @@ await main(NAME, startFrontDoor, { loads: (root) => listSources(root, 'routes').
 
 async function startFrontDoor({ config, log, report, root }: ProcessContext): Promise<Service> {
   const routes = await loadRoutes(root)
-  const client = openClient({ urls: config.amqpUrls, name: NAME, log })
+  const client = openClient({ urls: config.amqpUrls, name: NAME, project: projectMark(root), log })
   const { redrive } = client
   const deadLetters = openDeadLetters({ urls: config.amqpUrls, name: NAME, workers: workersOf(root), redrive })
   const project = projectId(root)

@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url'
 import { loadWorker } from './base/discovery.ts'
 import { DiscoveryError } from './base/errors.ts'
+import { projectMark } from './base/project-mark.ts'
 import { listSources } from './base/sources.ts'
 import { openDeathNote } from './execution/death-note.ts'
 import { createInlineRunner } from './execution/inline.ts'
@@ -23,7 +24,9 @@ await main(
     if (!name) throw new DiscoveryError("expected a worker's name as the argument, found nothing: worker.js NAME")
     const { definition } = await loadWorker(root, name)
     const urls = config.amqpUrls
-    const client = openClient({ urls, name, log })
+    const project = projectMark(root)
+    const client = openClient({ urls, name, project, log })
+    client.register({ name, address: definition.address, subscription: definition.subscription })
     const { bus, transport } = client
 
     const runner =
@@ -81,6 +84,7 @@ await main(
     const consumer = openConsumer({
       urls,
       worker: name,
+      project,
       definition,
       ...(isCareful && { prefetch: 1 }),
       log,

@@ -3,13 +3,7 @@ import { aborted } from '../base/aborted.ts'
 import type { Bus } from '../base/bus.ts'
 import { createBus } from '../base/create-bus.ts'
 import type { WorkerPlace } from '../base/dead-letters.ts'
-import {
-  BrokerUnavailableError,
-  MessageTooLargeError,
-  reasonOf,
-  TopologyError,
-  UnroutableError,
-} from '../base/errors.ts'
+import { BrokerUnavailableError, MessageTooLargeError, reasonOf, UnroutableError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import {
   ATTEMPT_HEADER,
@@ -21,13 +15,16 @@ import {
 } from '../base/message.ts'
 import { createCalls, REPLY_TO } from './calls.ts'
 import { headersOfNextLife } from './dead-letter.ts'
+import { createDeclarations } from './declarations.ts'
 import { declare } from './declare.ts'
 import { delayTopology, retryRoute } from './delay.ts'
 import { createDenials, noteDeniedPublish, publishingTo } from './denials.ts'
-import { codeOf, deniedPermission } from './explain.ts'
 import type { Link } from './link.ts'
 import type { LinkChannel } from './link-channel.ts'
 import { createPublisher, type Outgoing } from './publisher.ts'
+import { compactRegistry } from './read-registry.ts'
+import { createRegistry } from './registry.ts'
+import { entryOfAddress, entryOfWorker } from './registry-entries.ts'
 import { createRoutes, describe, dueIn, kept, outgoing, type Route } from './route.ts'
 import { openSession, type SessionState } from './session.ts'
 import { addressTopology, type Declaration, deadLetterTopology, workerTopology } from './topology.ts'
@@ -42,6 +39,8 @@ export interface ClientOptions {
   urls: readonly string[]
   /** The process's name, shown in logs and in the broker's list of connections. */
   name: string
+  /** The project that the broker's virtual host belongs to; without one nothing is noted in its registry. */
+  project?: string
   log: Logger
 }
 
@@ -61,6 +60,8 @@ export interface Client {
   bus(headers?: { requestId?: string | undefined }): Bus
   /** What a bus in a thread sends its messages through. */
   readonly transport: Transport
+  /** Notes in the project's registry what a worker consumes. */
+  register(worker: WorkerPlace): void
   /** Makes the delay network ready on the present connection, before the first retry needs it. */
   prepareRetries(): void
   /**
@@ -86,21 +87,23 @@ export interface Client {
 }
 
 /** Connects in the background, and for as long as it takes; meanwhile, sending rejects at once. */
-export function openClient({ urls, name, log }: ClientOptions): Client {
+export function openClient({ urls, name, project, log }: ClientOptions): Client {
   const listeners: ((state: SessionState) => void)[] = []
   const publisher = createPublisher(() => session.state.reason ?? session.state.status)
   const denials = createDenials(onDenial)
   const calls = createCalls()
   const routes = createRoutes(forget)
-  /** Addresses that were declared on the present connection. */
-  const declared = new Map<string, Promise<void>>()
+  const declarations = createDeclarations(() => connected().link, denials)
+  const registry =
+    project === undefined ? undefined : createRegistry({ log, compact: () => compactRegistry(urls, name) })
   let current: { link: Link; channel: LinkChannel } | undefined
-  const session = openSession({ urls, name: `${name} publish`, log, setup, onState })
+  const session = openSession({ urls, name: `${name} publish`, project, log, setup, onState })
 
   async function setup(link: Link): Promise<void> {
-    declared.clear()
+    declarations.forgetAll()
     const channel = await publisher.attach(link)
     current = { link, channel }
+    registry?.attach(link)
     link.lost.addEventListener('abort', () => {
       current = undefined
       calls.dropAll(reasonOf(link.lost.reason))
@@ -116,6 +119,7 @@ export function openClient({ urls, name, log }: ClientOptions): Client {
 
   function onState(state: SessionState): void {
     publisher.block(state.status === 'blocked' ? (state.reason ?? '') : undefined)
+    if (state.status === 'ready') registry?.resume()
     for (const listener of listeners) listener(state)
   }
 
@@ -125,26 +129,7 @@ export function openClient({ urls, name, log }: ClientOptions): Client {
   }
 
   function ensureDelays(): Promise<void> {
-    return ensureDeclared(DELAYS, delayTopology)
-  }
-
-  async function ensureDeclared(what: string, topology: () => Declaration[]): Promise<void> {
-    denials.check(what)
-    return declareOnce(what, topology)
-  }
-
-  function declareOnce(what: string, topology: () => Declaration[]): Promise<void> {
-    const { link } = connected()
-    const known = declared.get(what)
-    if (known) return known
-    const declaring = declare(link, topology()).catch(function forget(error: unknown) {
-      declared.delete(what)
-      if (link.lost.aborted) throw new BrokerUnavailableError(reasonOf(link.lost.reason), { cause: error })
-      if (deniedPermission(error)) throw denials.note(what, error, () => declareOnce(what, topology))
-      throw codeOf(error) ? new TopologyError(what, reasonOf(error), { cause: error }) : error
-    })
-    declared.set(what, declaring)
-    return declaring
+    return declarations.ensure(DELAYS, delayTopology)
   }
 
   function publish(envelope: Envelope, extra?: Partial<Outgoing['properties']>): Promise<void> {
@@ -166,7 +151,8 @@ export function openClient({ urls, name, log }: ClientOptions): Client {
     const { link } = connected()
     const message = outgoing(envelope, route, extra)
     denials.check(publishingTo(message.exchange))
-    await ensureDeclared(route.described, () => addressTopology(envelope.address))
+    await declarations.ensure(route.described, () => addressTopology(envelope.address))
+    if (route.declaredOn !== link) registry?.note(entryOfAddress(envelope.address))
     route.declaredOn = link
     if (envelope.delayMs > 0) await ensureDelays()
     await publisher.publish(message)
@@ -176,9 +162,9 @@ export function openClient({ urls, name, log }: ClientOptions): Client {
   function forget(route: Route): void {
     if (route.isQueue) {
       route.declaredOn = undefined
-      declared.delete(route.described)
+      declarations.forget(route.described)
     }
-    declared.delete(DELAYS)
+    declarations.forget(DELAYS)
   }
 
   /** Publishes a message once more, as it came but for the headers that are added. */
@@ -243,6 +229,10 @@ export function openClient({ urls, name, log }: ClientOptions): Client {
     bus: (headers) => createBus(transport, headers),
     transport,
 
+    register(worker) {
+      registry?.note(entryOfAddress(worker.address), entryOfWorker(worker))
+    },
+
     prepareRetries() {
       if (current)
         ensureDelays().catch((error) => log.warn({ reason: reasonOf(error) }, 'the delay network is not ready'))
@@ -281,7 +271,8 @@ export function openClient({ urls, name, log }: ClientOptions): Client {
     reply,
 
     async close(deadline) {
-      if (session.state.status === 'ready') await Promise.race([publisher.flush(), aborted(deadline)])
+      const written = () => Promise.all([publisher.flush(), registry?.idle()])
+      if (session.state.status === 'ready') await Promise.race([written(), aborted(deadline)])
       denials.close()
       calls.dropAll('this process is stopping')
       await session.close()

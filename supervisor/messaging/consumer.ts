@@ -27,6 +27,8 @@ export interface ConsumerOptions {
   urls: readonly string[]
   /** The worker's name; with its definition it says which queue. */
   worker: string
+  /** The project that the broker's virtual host belongs to. */
+  project?: string
   definition: Pick<WorkerDefinition, 'address' | 'subscription' | 'concurrency' | 'timeout'>
   log: Logger
   /** How many messages it may have at a time, until `setPrefetch` says otherwise. By default the worker's `concurrency`. */
@@ -52,11 +54,11 @@ export interface Consumer {
 
 /** Consumes a worker's queue over a session of its own, for as long as the process wants to. */
 export function openConsumer(options: ConsumerOptions): Consumer {
-  const { urls, worker, definition, log, onMessage, onState, onUnusable } = options
+  const { urls, worker, project, definition, log, onMessage, onState, onUnusable } = options
   let quieted = false
   let current: Consumption[] = []
   let { prefetch = definition.concurrency } = options
-  const session = openSession({ urls, name: `${worker} consume`, log, setup, ...(onState && { onState }) })
+  const session = openSession({ urls, name: `${worker} consume`, project, log, setup, ...(onState && { onState }) })
 
   async function setup(link: Link): Promise<void> {
     current = []

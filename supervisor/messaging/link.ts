@@ -2,13 +2,7 @@ import { type Channel, connect } from 'amqplib'
 import { socketOf } from '../amqp/amqplib-inside.ts'
 import type { ServerProperties } from './consumer-timeout.ts'
 import { corkEachTurn } from './cork.ts'
-import {
-  createLinkChannel,
-  createPublishingChannel,
-  type LinkChannel,
-  type OrLost,
-  type PublishingChannel,
-} from './link-channel.ts'
+import { createLinkChannel, createPublishingChannel, type LinkChannel, type PublishingChannel } from './link-channel.ts'
 import { openWire } from './wire/wire.ts'
 
 /** Milliseconds without a byte until a connection attempt is given up. */
@@ -35,6 +29,8 @@ export interface Link {
   looseChannel(onEnd: () => void): Promise<LinkChannel>
   /** Runs `use` on a channel that may fail alone, as a refused declaration makes it, and closes it. */
   withChannel<T>(use: (channel: LinkChannel) => Promise<T>): Promise<T>
+  /** The same, on one whose messages the broker confirms. */
+  withConfirmChannel<T>(use: (channel: PublishingChannel) => Promise<T>): Promise<T>
   /** Ends the link because of an error, unless it is being closed. */
   fail(error: Error): void
   /** Closes in order: what was sent has been handled by the broker when this resolves. */
@@ -135,7 +131,12 @@ export async function openLink({ url, name, onBlocked }: LinkOptions): Promise<L
       )
     },
     withChannel(use) {
-      return orLost(open(create).then((channel) => useOnce(channel, use, orLost)))
+      return orLost(open(create).then((channel) => useOnce(channel, createLinkChannel(channel, orLost), use)))
+    },
+    withConfirmChannel(use) {
+      return orLost(
+        open(createConfirming).then((channel) => useOnce(channel, createPublishingChannel(channel, wire, orLost), use)),
+      )
     },
     fail(error) {
       // While it closes, what fails was under way; what was sent before is not to be lost with it.
@@ -160,13 +161,12 @@ export async function openLink({ url, name, onBlocked }: LinkOptions): Promise<L
 }
 
 /** Runs `use` on a channel that may fail alone, and closes it. */
-async function useOnce<T>(channel: Channel, use: (channel: LinkChannel) => Promise<T>, orLost: OrLost): Promise<T> {
+async function useOnce<C extends LinkChannel, T>(channel: Channel, own: C, use: (own: C) => Promise<T>): Promise<T> {
   let refused: Error | undefined
   channel.on('error', (error) => {
     refused = error
   })
   channel.on('handler-error', () => {})
-  const own = createLinkChannel(channel, orLost)
   try {
     const result = await use(own)
     await own.close()

@@ -32,6 +32,8 @@ export interface MachinesOptions {
   urls: readonly string[]
   /** The process's name, shown in logs and in the broker's list of connections. */
   name: string
+  /** The project that the broker's virtual host belongs to. */
+  project?: string
   log: Logger
   /** This machine, as the others shall see it. */
   heartbeat: () => Heartbeat
@@ -52,7 +54,7 @@ export interface Machines {
 }
 
 /** Connects in the background, and for as long as it takes. */
-export function openMachines({ urls, name, log, heartbeat, view, onState }: MachinesOptions): Machines {
+export function openMachines({ urls, name, project, log, heartbeat, view, onState }: MachinesOptions): Machines {
   const { id: own } = heartbeat()
   /** Tells this process from another that goes by the same id. */
   const appId = randomUUID()
@@ -63,7 +65,7 @@ export function openMachines({ urls, name, log, heartbeat, view, onState }: Mach
   let since = heard
   let isDoubled = false
   let answering: Promise<Buffer> | undefined
-  const session = openSession({ urls, name, log, setup, onState: changed })
+  const session = openSession({ urls, name, project, log, setup, onState: changed })
   const beating = setInterval(() => tell(TYPES.heartbeat), HEARTBEAT)
 
   async function setup(link: Link): Promise<void> {

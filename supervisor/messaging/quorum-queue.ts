@@ -4,6 +4,6 @@ import type { Declaration } from './topology.ts'
 export const AT_LEAST_ONCE = { 'x-dead-letter-strategy': 'at-least-once', 'x-overflow': 'reject-publish' }
 
 /** A queue as all of ours that outlive a connection are: replicated, synced before a confirm, counting deliveries. */
-export function quorumQueue(name: string, args: Record<string, unknown> = {}): Declaration {
+export function quorumQueue(name: string, args: Record<string, unknown> = {}): Extract<Declaration, { kind: 'queue' }> {
   return { kind: 'queue', name, options: { durable: true, arguments: { 'x-queue-type': 'quorum', ...args } } }
 }

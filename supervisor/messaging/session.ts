@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { brokerName } from '../base/config.ts'
 import type { Logger } from '../base/log.ts'
 import { reconnectDelay } from './backoff.ts'
+import { claim } from './claim.ts'
 import { codeOf, explain } from './explain.ts'
 import { type Link, openLink } from './link.ts'
 
@@ -19,6 +20,8 @@ export interface SessionOptions {
   urls: readonly string[]
   /** Shown in logs and in the broker's list of connections: process and purpose. */
   name: string
+  /** The project that the broker's virtual host has to belong to; without one it may belong to anybody. */
+  project?: string | undefined
   log: Logger
   /** Builds what lives on a connection: channels, topology, consumers. Runs on every new one. */
   setup: (link: Link) => Promise<void>
@@ -38,7 +41,7 @@ const CONNECTING = 'connecting to the broker'
  * starts again from nothing when it is lost. amqplib's own recovery restores the bare connection only, and can hang or
  * crash when the loss falls into its `setup`; here a loss during `setup` is one like any other.
  */
-export function openSession({ urls, name, log, setup, onState }: SessionOptions): Session {
+export function openSession({ urls, name, project, log, setup, onState }: SessionOptions): Session {
   const closed = new AbortController()
   let state: SessionState = { status: 'waiting', reason: CONNECTING }
   let link: Link | undefined
@@ -50,6 +53,7 @@ export function openSession({ urls, name, log, setup, onState }: SessionOptions)
       try {
         link = await openLink({ url, name, onBlocked })
         if (closed.signal.aborted) return await link.close()
+        if (project !== undefined) await link.orLost(claim(link, project))
         await link.orLost(setup(link))
         attempt = -1
         become({ status: 'ready' }, url)

@@ -83,6 +83,13 @@ export function subscriptionBindings(queue: string, fanout: string): Declaration
   return [{ kind: 'binding', queue, exchange: fanout, key: '' }, deliveryBinding(queue, fanoutDestination(fanout))]
 }
 
+/** Where the project's processes note what they declare. Without limits: what is noted there is nowhere else. */
+export const REGISTRY = 'warren.registry'
+
+export function registryTopology() {
+  return quorumQueue(REGISTRY, { 'x-delivery-limit': NO_DELIVERY_LIMIT })
+}
+
 function workQueueTopology(queue: string): Declaration[] {
   const deadLetters = deadLetterQueue(queue)
   return [

@@ -11,6 +11,9 @@ export interface Verdict {
   readonly stop?: boolean
 }
 
+/** Decides about one message. @param index counted from the queue's head, from 0 on */
+export type Visitor = (message: Delivered, index: number) => Verdict | Promise<Verdict>
+
 export interface VisitOptions {
   /** How many messages will do, as far as one can tell: that many are taken at first. */
   want?: number
@@ -46,33 +49,46 @@ const CONCURRENT_BYTES = 16 * 1024 * 1024
  * @param link one that nobody else uses, and that is closed afterwards, whatever happens
  * @throws DeadLettersBusyError while somebody else is at it; whatever `visit` throws, after all is put back
  */
-export async function visitQueue(
+export function visitQueue(
   link: Link,
   queue: string,
-  visit: (message: Delivered, index: number) => Verdict | Promise<Verdict>,
+  visit: Visitor,
   { want = WANT, patience = PATIENCE }: VisitOptions = {},
 ): Promise<void> {
-  await alone(link, queue, patience, async (total) => {
-    if (total === 0) return
-    const { removed, failure } = await link.withChannel((channel) => take(channel, { queue, total, want, visit }))
-    await poll(RETURNED, async () => {
-      const { messages, consumers } = await look(link, queue)
-      return consumers === 0 && messages >= total - removed
-    })
-    if (failure) throw failure.error
-  })
+  return visiting(link, queue, patience, (look) => look(visit, want))
+}
+
+/** The same, for looks one after the other between which nobody else looks. */
+export function visiting<T>(
+  link: Link,
+  queue: string,
+  patience: number,
+  use: (look: (visit: Visitor, want?: number) => Promise<void>) => Promise<T>,
+): Promise<T> {
+  return alone(link, queue, patience, () =>
+    use(async function lookAtAll(visit, want = WANT) {
+      const { messages: total } = await look(link, queue)
+      if (total === 0) return
+      const { removed, failure } = await link.withChannel((channel) => take(channel, { queue, total, want, visit }))
+      await poll(RETURNED, async () => {
+        const { messages, consumers } = await look(link, queue)
+        return consumers === 0 && messages >= total - removed
+      })
+      if (failure) throw failure.error
+    }),
+  )
 }
 
 /** Removes everything, and resolves with how many that were. The same rules hold. */
 export async function purgeQueue(link: Link, queue: string): Promise<number> {
-  return alone(link, queue, PATIENCE, async (total) => {
-    if (total === 0) return 0
+  return alone(link, queue, PATIENCE, async () => {
+    if ((await look(link, queue)).messages === 0) return 0
     const { messageCount } = await link.withChannel((channel) => channel.purgeQueue(queue))
     return messageCount
   })
 }
 
-async function alone<T>(link: Link, queue: string, patience: number, use: (total: number) => Promise<T>): Promise<T> {
+async function alone<T>(link: Link, queue: string, patience: number, use: () => Promise<T>): Promise<T> {
   const lock = `${queue}.lock`
   const options = { exclusive: true, durable: false, arguments: { 'x-queue-type': 'classic' } }
   const start = performance.now()
@@ -89,14 +105,12 @@ async function alone<T>(link: Link, queue: string, patience: number, use: (total
   )
   if (!isMine) throw new DeadLettersBusyError(queue, 'another list, redrive or purge is under way')
   // The last one may have ended without a word: until the broker has noticed, its messages are not back.
-  let total = 0
-  const isFree = await poll(patience - (performance.now() - start), async () => {
-    const { messages, consumers } = await look(link, queue)
-    total = messages
-    return consumers === 0
-  })
+  const isFree = await poll(
+    patience - (performance.now() - start),
+    async () => (await look(link, queue)).consumers === 0,
+  )
   if (!isFree) throw new DeadLettersBusyError(queue, 'something else consumes it')
-  const result = await use(total)
+  const result = await use()
   await link.withChannel((channel) => channel.deleteQueue(lock))
   return result
 }
@@ -126,7 +140,7 @@ interface Visit {
   queue: string
   total: number
   want: number
-  visit: Parameters<typeof visitQueue>[2]
+  visit: Visitor
 }
 
 /**

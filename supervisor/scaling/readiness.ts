@@ -3,8 +3,14 @@ import type { ProcessState } from '../base/state.ts'
 import type { Pm2Event } from './pm2.ts'
 import { BROKER } from './project.ts'
 
-/** Answers of the broker that no waiting changes: a wrong password, no such vhost, a queue declared otherwise. */
-const PERMANENT = new Set(['ACCESS_REFUSED', 'NOT_ALLOWED', 'PRECONDITION_FAILED', 'WARREN_TOPOLOGY'])
+/** Answers of the broker that no waiting changes: a wrong password, no such vhost, another project's, a queue declared otherwise. */
+const PERMANENT = new Set([
+  'ACCESS_REFUSED',
+  'NOT_ALLOWED',
+  'PRECONDITION_FAILED',
+  'WARREN_TOPOLOGY',
+  'WARREN_OTHER_PROJECT',
+])
 
 /**
  * After one failure the others' reasons arrive within moments; the message names them together. Shorter than the

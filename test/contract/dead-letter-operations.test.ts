@@ -3,6 +3,7 @@ import t from 'tap'
 import { brokers } from './brokers.ts'
 import { deadLetterOperations } from './dead-letter-operations.ts'
 import { forgedLetters } from './forged-letters.ts'
+import { projects } from './projects.ts'
 
 // @counts-messages
 
@@ -14,5 +15,6 @@ for (const { name, skip, place } of brokers) {
     const url = await place(t)
     await deadLetterOperations(t, url)
     await forgedLetters(t, url)
+    await projects(t, url)
   })
 }

@@ -44,13 +44,14 @@ export interface TestConsumer extends Consumer {
 
 export interface Bench {
   readonly lines: TestLog['lines']
-  client(options?: { wait?: boolean; url?: string }): Promise<Client>
+  client(options?: { wait?: boolean; url?: string; project?: string }): Promise<Client>
   consumer(
     options: Parameters<typeof consumerOf>[0] & {
       onMessage?: (incoming: Incoming) => void
       onUnusable?: (error: Error) => void
       url?: string
       wait?: boolean
+      project?: string
     },
   ): Promise<TestConsumer>
   /** The dead letters of workers, each as `[name, address, subscription]`. */
@@ -72,14 +73,14 @@ export function bench(t: Teardown, url: string): Bench {
   const made: Bench = {
     lines,
 
-    async client({ wait = true, url: other = url } = {}) {
-      const client = openClient({ urls: other.split(','), name: 'test', log })
+    async client({ wait = true, url: other = url, project } = {}) {
+      const client = openClient({ urls: other.split(','), name: 'test', log, ...(project && { project }) })
       closing.push(() => client.close(AbortSignal.timeout(1000)))
       if (wait) await clientReady(client)
       return client
     },
 
-    async consumer({ onMessage, onUnusable, url: other = url, wait = true, ...options }) {
+    async consumer({ onMessage, onUnusable, url: other = url, wait = true, project, ...options }) {
       const received = collect<Incoming>('messages')
       const states = collect<SessionState>('states')
       let told = () => {}
@@ -87,6 +88,7 @@ export function bench(t: Teardown, url: string): Bench {
         ...consumerOf(options),
         urls: other.split(','),
         log,
+        ...(project && { project }),
         ...(onUnusable && { onUnusable }),
         onState(state) {
           states.push(state)
