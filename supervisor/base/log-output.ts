@@ -1,4 +1,4 @@
-import { fstatSync, writeSync } from 'node:fs'
+import { writeSync } from 'node:fs'
 import { isMainThread } from 'node:worker_threads'
 
 export interface LogOutput {
@@ -121,13 +121,12 @@ export function openOutput(fd: number, note: (lost: number, code: string) => str
   return { write, flushSync }
 }
 
-/** Lets writes to a pipe fail instead of waiting for a reader that may have stopped: Node does so when it opens one. */
+/**
+ * Lets writes to a pipe fail instead of waiting for a reader that may have stopped: Node does so when it opens one. A
+ * thread's `process.stdout` is another stream, but the descriptor is one for the whole process. Whether it is a pipe must
+ * not be asked by `fstat`: after that of a socket Node's `realpath` takes a cached part of a path for the socket, and
+ * leaves links in the paths of modules (lib/fs.js, `binding.statValues`).
+ */
 function dontWait(fd: number): void {
-  try {
-    const found = fstatSync(fd)
-    // A thread's `process.stdout` is another stream; but the descriptor is one for the whole process.
-    if (isMainThread && fd === 1 && (found.isFIFO() || found.isSocket())) process.stdout.on('error', () => {})
-  } catch {
-    // A closed descriptor: each write will fail, and be counted.
-  }
+  if (isMainThread && fd === 1) process.stdout.on('error', () => {})
 }
