@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import { StartupError } from './base/errors.ts'
 import type { WorkerSummary } from './base/fleet.ts'
 import { projectMark } from './base/project-mark.ts'
+import { ceilingProblem } from './base/scale.ts'
 import { listSources } from './base/sources.ts'
 import { openMachines } from './messaging/machines.ts'
 import { deadLettersOf, queuesOf } from './messaging/topology.ts'
@@ -57,6 +58,8 @@ async function startAutoscaler({ config, log, report, root }: ProcessContext): P
     asleep: openAsleep(config.dataDir),
     log,
   })
+  const problem = ceilingProblem(workers, ceiling)
+  if (problem) log.warn(problem)
   let stopping = false
 
   function tell(): void {

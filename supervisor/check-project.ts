@@ -7,9 +7,11 @@ import { parseConfig } from './base/config.ts'
 import { loadWorker, loadWorkers, unfinishedImports, type Worker } from './base/discovery.ts'
 import { reasonOf, StartupError } from './base/errors.ts'
 import { projectMark } from './base/project-mark.ts'
+import { ceilingProblem } from './base/scale.ts'
 import { listSources } from './base/sources.ts'
 import { loadRoutes } from './http/routes.ts'
 import { findRefusals } from './messaging/refused-project.ts'
+import { projectEnv } from './scaling/project.ts'
 
 /** Milliseconds that importing the files may take. */
 const LIMIT_MS = 30_000
@@ -47,7 +49,24 @@ async function check(withBroker: boolean): Promise<void> {
     console.log(`${file}: ${definition.address.kind} ${definition.address.name}`)
   }
   for (const { file, path } of routes) console.log(`${file}: ${path}`)
+  warnOfCeiling(workers)
   if (withBroker && problems.length === 0) await askBroker(workers)
+}
+
+// No reason not to start: on several machines it may be enough.
+function warnOfCeiling(workers: readonly Worker[]): void {
+  let ceiling: number
+  try {
+    ceiling = parseConfig(projectEnv(root), root).maxInstances
+  } catch {
+    // What is wrong with the environment is the start's to tell.
+    return
+  }
+  const problem = ceilingProblem(
+    workers.map(({ definition }) => definition),
+    ceiling,
+  )
+  if (problem) console.error(`Warning: ${problem}`)
 }
 
 async function askBroker(workers: readonly Worker[]): Promise<void> {

@@ -67,3 +67,27 @@ export function parseScale(value: unknown): { scale: Scale; problems: string[] }
   }
   return { scale: { min, max, messagesPerInstance, cooldown: cooldown ?? DEFAULTS.cooldown }, problems }
 }
+
+/**
+ * Whether a machine's ceiling holds what the workers always have there: an instance of each without `scale`, and `min` of
+ * the others; and beside them one for all that have none.
+ * @param ceiling MAX_INSTANCES
+ * @returns what is wrong and what to do, in a sentence
+ */
+export function ceilingProblem(
+  workers: readonly { readonly scale?: Scale | undefined }[],
+  ceiling: number,
+): string | undefined {
+  const scales = workers.flatMap(({ scale }) => (scale ? [scale] : []))
+  const unscaled = workers.length - scales.length
+  const min = scales.reduce((sum, one) => sum + one.min, 0)
+  const needed = unscaled + min + (scales.length > 0 && min === 0 ? 1 : 0)
+  if (needed <= ceiling) return undefined
+  const which = `${unscaled} for those without \`scale\`, ${needed - unscaled} for the others`
+  const room = Math.max(ceiling - unscaled, 0)
+  const outcome = room === 0 ? 'those with `scale` do not run' : `those with \`scale\` take turns in ${room}`
+  return (
+    `MAX_INSTANCES is ${ceiling}: expected at least ${needed} on a machine that runs all workers alone (${which}). ` +
+    `Set it, or a lower \`min\`; as it is, ${outcome}.`
+  )
+}

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { z } from 'zod'
 import { defineFanout, defineQueue, defineWorker } from '../../supervisor/base/definitions.ts'
-import { parseScale } from '../../supervisor/base/scale.ts'
+import { ceilingProblem, parseScale } from '../../supervisor/base/scale.ts'
 
 t.test('what is left out has its default', async (t) => {
   t.same(parseScale({}), {
@@ -38,4 +38,14 @@ t.test('a worker has it, unless its processes have queues of their own', async (
     code: 'WARREN_DEFINITION',
     message: /scale: expected only with subscription 'group'/,
   })
+})
+
+t.test('a ceiling that does not hold what the workers always have', async (t) => {
+  const of = (min: number) => ({ scale: { min, max: 4, messagesPerInstance: 100, cooldown: 1_000 } })
+  const unscaled = { scale: undefined }
+  t.equal(ceilingProblem([unscaled, of(2), of(0)], 3), undefined)
+  t.equal(ceilingProblem([], 1), undefined)
+  t.match(ceilingProblem([unscaled, of(2), of(0)], 2), /^MAX_INSTANCES is 2: expected at least 3 .*take turns in 1\.$/)
+  t.match(ceilingProblem([unscaled, of(0)], 1), /expected at least 2 .*do not run\.$/)
+  t.equal(ceilingProblem([unscaled, unscaled], 2), undefined)
 })

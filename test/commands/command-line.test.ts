@@ -52,6 +52,19 @@ t.test('check where there is no project', async (t) => {
   t.match(stderr, `Expected a folder workers/ or routes/ in ${folder}, found neither.`)
 })
 
+t.test('check warns of a ceiling under what the workers always have', async (t) => {
+  const root = compiledProject(t, {
+    'workers/fine.ts': `
+      import { z } from 'zod'
+      import { defineQueue, defineWorker } from 'warren'
+      const scale = { min: 2 }
+      export default defineWorker(defineQueue('fine', { data: z.object({}) }), { scale, handler() {} })`,
+  })
+  writeFileSync(join(root, '.env'), 'MAX_INSTANCES=1')
+  const warning = /^Warning: MAX_INSTANCES is 1: expected at least 2 /
+  t.match(await node([CLI, 'check'], root), { code: 0, stdout: 'workers/fine.ts: queue fine', stderr: warning })
+})
+
 t.test('a file whose import never ends is named', async (t) => {
   const root = compiledProject(t, {
     'workers/fine.ts': `
