@@ -1,9 +1,6 @@
 // What pm2 runs: the front door, one app per file in workers/, the autoscaler, and the embedded broker while AMQP_URL
 // names no other.
 // `npm start` uses this file, and so does pm2 by hand.
-const fs = require('node:fs')
-const { join } = require('node:path')
-const { parseEnv } = require('node:util')
 const { build } = require('./supervisor/build.cjs')
 
 const root = __dirname
@@ -14,9 +11,11 @@ const poll = process.env.WATCH_POLL === '1'
 const stopping = process.argv.some((arg) => ['stop', 'delete', 'del'].includes(arg))
 build(root, { ifMissing: stopping })
 
-const environment = projectEnvironment()
+const { projectEnv, startEnvironment } = require('./dist/supervisor/base/app-mark.js')
 const { parseDuration } = require('./dist/supervisor/base/durations.js')
 const { listSources } = require('./dist/supervisor/base/sources.js')
+// What the processes will see: the environment, completed by `.env`.
+const environment = projectEnv(root)
 const workers = listSources(root, 'workers').map((worker) => worker.name)
 
 module.exports = {
@@ -29,7 +28,7 @@ module.exports = {
   ],
 }
 
-function app(name, script, options = {}) {
+function app(name, script, { env = {}, ...options } = {}) {
   return {
     name,
     script,
@@ -41,12 +40,13 @@ function app(name, script, options = {}) {
     pmx: false, // with it, pm2 keeps processes that failed to load as `online`
     vizion: false,
     merge_logs: true,
-    filter_env: ['npm_'], // the same environment whether npm starts it or pm2 by hand
+    filter_env: [''], // nothing of the environment but what `env` has of it: keys and URLs where they are needed alone
     wait_ready: true,
     listen_timeout: 10_000,
     kill_timeout: killTimeout(),
     stop_exit_codes: [78], // EXIT_CONFIG: no restart mends it
     exp_backoff_restart_delay: dev ? 20 : 500,
+    env: { ...startEnvironment({ name, script, args: options.args }, root), ...env },
     ...options,
   }
 }
@@ -61,12 +61,6 @@ function compiler() {
     watch_options: { ignoreInitial: true, usePolling: poll, interval: 300 },
     env: { WARREN_STARTED: workers.join() },
   })
-}
-
-// What the processes will see: the environment, completed by `.env`.
-function projectEnvironment() {
-  const file = join(root, '.env')
-  return { ...(fs.existsSync(file) ? parseEnv(fs.readFileSync(file, 'utf8')) : {}), ...process.env }
 }
 
 // pm2 kills a process that has not ended by then: a drain takes up to SHUTDOWN_TIMEOUT.

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { projectEnv } from './base/app-mark.ts'
 import { parseConfig } from './base/config.ts'
 import { loadWorker, loadWorkers, unfinishedImports, type Worker } from './base/discovery.ts'
 import { reasonOf, StartupError } from './base/errors.ts'
@@ -11,7 +12,6 @@ import { ceilingProblem } from './base/scale.ts'
 import { listSources } from './base/sources.ts'
 import { loadRoutes } from './http/routes.ts'
 import { findRefusals } from './messaging/refused-project.ts'
-import { projectEnv } from './scaling/project.ts'
 
 /** Milliseconds that importing the files may take. */
 const LIMIT_MS = 30_000

@@ -3,20 +3,21 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { closureOf } from './base/closure.ts'
+import { APP_VARIABLE } from './base/app-env.ts'
+import { projectEnv } from './base/app-mark.ts'
 import { type Config, loadConfig, parseConfig } from './base/config.ts'
 import type { DeadLetters } from './base/dead-letters.ts'
-import { parseDuration } from './base/durations.ts'
+import { MAX_TIMER_MS, parseDuration } from './base/durations.ts'
 import { reasonOf, StartupError, WarrenError } from './base/errors.ts'
 import { withLock } from './base/lock.ts'
-import { listSources } from './base/sources.ts'
 import { didYouMean } from './base/suggest.ts'
 import type { Client } from './messaging/client.ts'
 import type { StartResult } from './scaling/start.ts'
 
 const USAGE = `Usage: warren COMMAND
 
-  start [--timeout 60s]             start everything and wait until it is ready
+  start [--timeout 60s|none] [--without-keys]
+                                    start everything and wait until it is ready
   dev [--timeout 60s]               the same with live reload
   stop                              stop what start has started, after a drain
   status                            what runs, and how it is
@@ -29,6 +30,9 @@ const USAGE = `Usage: warren COMMAND
   --version                         which Warren this is`
 
 const root = process.cwd()
+
+// One of the project's own processes may have started this one, and would pass for it.
+delete process.env[APP_VARIABLE]
 
 /** Commands that change something: `npm start | head` closes the pipe early, which is no reason to leave it half done. */
 const GOING_ON = new Set(['start', 'dev', 'stop', 'scale', 'dead'])
@@ -74,14 +78,17 @@ function exit(code: number | undefined): void {
 }
 
 async function start(dev = false): Promise<number> {
-  const { values } = parseArgs({ args: process.argv.slice(3), options: { timeout: { type: 'string' } } })
-  const timeoutMs = parseDuration(values.timeout ?? '60s')
-  if (!timeoutMs)
-    throw new StartupError('WARREN_USAGE', `--timeout: expected '60s' or alike, found '${values.timeout}'`)
+  const options = { timeout: { type: 'string' }, 'without-keys': { type: 'boolean' } } as const
+  const { values } = parseArgs({ args: process.argv.slice(3), options })
+  const timeoutMs = values.timeout === 'none' ? MAX_TIMER_MS : parseDuration(values.timeout ?? '60s')
+  if (!timeoutMs) {
+    throw new StartupError('WARREN_USAGE', `--timeout: expected '60s' or alike, or none; found '${values.timeout}'`)
+  }
+  // Empty, so that it is somebody's will, and `.env` does not bring them back.
+  if (values['without-keys']) process.env.API_KEYS = ''
   if (dev) process.env.WARREN_DEV = '1'
   else delete process.env.WARREN_DEV
 
-  const { projectEnv } = await import('./scaling/project.ts')
   const config = parseConfig(projectEnv(root), root)
   const { checkProject } = await import('./process/check.ts')
   // All mistakes are told at once, and before anything is stopped.
@@ -91,7 +98,7 @@ async function start(dev = false): Promise<number> {
   const { dataDir } = config
   const result = await withLock(
     resolve(root, 'dist/.start-lock'),
-    () => startProject({ root, dev, timeoutMs, filesOf, print, isAsleep: (name) => openAsleep(dataDir).has(name) }),
+    () => startProject({ root, dev, timeoutMs, config, print, isAsleep: (name) => openAsleep(dataDir).has(name) }),
     () => print('another start is at it: waiting for it to end'),
   )
   console.log(welcome(config, result, dev))
@@ -163,7 +170,6 @@ async function k8s(): Promise<number> {
   const { runK8s } = await import('./commands/k8s.ts')
   const { queuesOf } = await import('./messaging/topology.ts')
   const { workersOf } = await import('./process/workers.ts')
-  const { projectEnv } = await import('./scaling/project.ts')
   const { shutdownTimeout } = parseConfig(projectEnv(root), root)
   const { name = 'warren' } = JSON.parse(readFileSync(resolve(root, 'package.json'), 'utf8')) as { name?: string }
   await runK8s(process.argv.slice(3), workersOf(root), { name, shutdownTimeout, queuesOf }, OUTPUT)
@@ -206,14 +212,6 @@ function version(): number {
   const file = fileURLToPath(new URL('../../package.json', import.meta.url))
   console.log((JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version)
   return 0
-}
-
-/** What an app's process loads; for what no longer is among the sources, its entry. */
-function filesOf({ name, script, args = [] }: { name: string; script: string; args?: string[] }): Set<string> {
-  const folder = name === 'front-door' ? 'routes' : 'workers'
-  const isAll = name === 'front-door' || name === 'autoscaler'
-  const loads = listSources(root, folder).filter((source) => isAll || args.includes(source.name))
-  return closureOf([resolve(root, script), ...loads.map(({ compiled }) => compiled)], root)
 }
 
 function print(line: string): void {

@@ -1,6 +1,6 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto'
 import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { reasonOf, StartupError } from './errors.ts'
 
 /** Who may use the embedded broker: the processes of the user who can read the file that they are in. */
@@ -52,9 +52,8 @@ export function isSame(given: Credentials, right: Credentials): boolean {
   return a.length === b.length && timingSafeEqual(a, b)
 }
 
-// The folder above is not the broker's alone: it gets the modes that the system gives any folder.
+// DATA_DIR above it as well, where nobody has made it yet: what workers store there is no more for others.
 function makeFolder(folder: string): void {
-  mkdirSync(dirname(folder), { recursive: true })
   mkdirSync(folder, { recursive: true, mode: 0o700 })
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 
 /** What compiled JavaScript loads: `from './a.js'`, `import './a.js'`, `import('./a.js')`, `new URL('./a.js', …)`. */
@@ -14,11 +14,26 @@ export function closureOf(files: readonly string[], root: string): Set<string> {
   for (let file = open.pop(); file !== undefined; file = open.pop()) {
     if (found.has(file)) continue
     found.add(file)
-    if (!/\.[mc]?js$/.test(file) || !existsSync(file)) continue
-    for (const [, , reference] of readFileSync(file, 'utf8').matchAll(REFERENCE)) {
+    if (!/\.[mc]?js$/.test(file)) continue
+    for (const reference of referencesOf(file)) {
       if (reference === 'warren') open.push(resolve(root, 'dist/supervisor/index.js'))
-      else if (/^\.\.?\//.test(reference as string)) open.push(resolve(dirname(file), reference as string))
+      else open.push(resolve(dirname(file), reference))
     }
   }
   return found
+}
+
+/** What was read of files already: those of Warren are part of every app. */
+const known = new Map<string, { state: string; references: readonly string[] }>()
+
+function referencesOf(file: string): readonly string[] {
+  const stat = statSync(file, { throwIfNoEntry: false })
+  if (!stat?.isFile()) return []
+  const state = `${stat.ctimeMs} ${stat.size} ${stat.ino}`
+  const before = known.get(file)
+  if (before?.state === state) return before.references
+  const all = [...readFileSync(file, 'utf8').matchAll(REFERENCE)].map(([, , reference]) => reference as string)
+  const references = all.filter((reference) => reference === 'warren' || /^\.\.?\//.test(reference))
+  known.set(file, { state, references })
+  return references
 }

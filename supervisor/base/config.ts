@@ -1,7 +1,9 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { availableParallelism, totalmem } from 'node:os'
 import { resolve } from 'node:path'
+import { parseEnv } from 'node:util'
+import { APP_VARIABLE, mayHave } from './app-env.ts'
 import { brokerFolder, brokerUrl, obtainCredentials } from './broker-credentials.ts'
 import { DURATION_FORMAT, MAX_TIMER_MS, parseDuration } from './durations.ts'
 import { ConfigError } from './errors.ts'
@@ -43,12 +45,19 @@ const INSTANCES_PER_CORE = 8
  */
 export function loadConfig(root: string = process.cwd()): Config {
   const file = resolve(root, '.env')
-  // Variables that are set already win over the file's.
-  if (existsSync(file)) process.loadEnvFile(file)
+  if (existsSync(file)) loadEnvFile(file)
   const config = parseConfig(process.env, root)
   if (config.amqpUrls.length > 0) return config
   const credentials = obtainCredentials(brokerFolder(config.dataDir))
   return { ...config, amqpUrls: [brokerUrl(credentials, config.brokerPort)] }
+}
+
+// Variables that are set already win over the file's. What is not for this process stays out of it.
+function loadEnvFile(file: string): void {
+  const app = process.env[APP_VARIABLE]
+  for (const [name, value] of Object.entries(parseEnv(readFileSync(file, 'utf8')))) {
+    if (process.env[name] === undefined && (app === undefined || mayHave(app, name))) process.env[name] = value
+  }
 }
 
 /**
@@ -75,7 +84,9 @@ export function parseConfig(env: NodeJS.ProcessEnv, root: string): Config {
     const problem = apiKeyProblem(key)
     if (problem) problems.push(`API_KEYS${apiKeys.length > 1 ? ` (entry ${index + 1})` : ''}: ${problem}. ${MAKE_KEY}`)
   }
-  if (apiKeys.length === 0 && !isLoopback(host)) {
+  // The other processes don't listen, and don't get the keys.
+  const listens = [undefined, 'front-door'].includes(env[APP_VARIABLE])
+  if (listens && apiKeys.length === 0 && !isLoopback(host)) {
     expect('HOST', 'a loopback address (127.0.0.1, ::1, localhost) as long as API_KEYS is not set', host)
   }
 

@@ -1,10 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { environmentOf } from '../base/app-env.ts'
 import { withLock } from '../base/lock.ts'
 import { type ProcessState, QUIET_TOPIC, STATE_TOPIC } from '../base/state.ts'
+import { pm2Home } from './privacy.ts'
 
 /** How long a daemon that has been told to end is waited for. */
 const DAEMON_END_MS = 5_000
@@ -84,6 +85,7 @@ export async function connectPm2({ launch }: { launch: boolean }): Promise<Pm2 |
   // All apps of a start come up together. pm2's default of two at a time would have the third wait while the first
   // two wait for a broker.
   process.env.PM2_CONCURRENT_ACTIONS ??= '32'
+  if (!launch && !existsSync(pm2Home())) return undefined
   // Imported here, because the import alone creates PM2_HOME.
   const { default: pm2 } = (await import('pm2')) as unknown as { default: Pm2Module }
   const call = <T>(method: keyof Pm2Module) =>
@@ -94,7 +96,7 @@ export async function connectPm2({ launch }: { launch: boolean }): Promise<Pm2 |
 
   if (!launch && !(await new Promise<boolean>((resolve) => pm2.Client.pingDaemon(resolve)))) return undefined
   // Two clients that each start a daemon leave one of them waiting for ever for the daemon that lost.
-  if (launch) await withLock(join(pm2Home(), 'warren.lock'), () => call('connect')())
+  if (launch) await withLock(join(pm2Home(), 'warren.lock'), () => withoutSecrets(() => call('connect')()))
   else await call('connect')()
 
   return {
@@ -163,8 +165,16 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-function pm2Home(): string {
-  return process.env.PM2_HOME || join(homedir(), '.pm2')
+// A daemon keeps the environment of whoever starts it for as long as it lives, and has no use for keys and URLs.
+async function withoutSecrets<T>(action: () => Promise<T>): Promise<T> {
+  const whole = { ...process.env }
+  const kept = environmentOf('daemon', whole)
+  for (const name of Object.keys(whole)) if (!Object.hasOwn(kept, name)) delete process.env[name]
+  try {
+    return await action()
+  } finally {
+    Object.assign(process.env, whole)
+  }
 }
 
 interface Raw {

@@ -3,14 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ProcessState } from '../base/state.ts'
 import { table } from '../base/table.ts'
 import { connectPm2, type Instance } from './pm2.ts'
-import { COMPILER, ownInstances } from './project.ts'
+import { COMPILER, expectedApps, ownInstances } from './project.ts'
 
 /** How long a process has to say how it is; one that keeps its event loop busy longer shows no state. */
 const ANSWER_MS = 1_000
 
 const HEADINGS = ['name', 'id', 'pid', 'pm2', 'state', 'cpu', 'memory', 'uptime', 'restarts']
 
-/** A table of the project's processes, or undefined if there are none. */
+/** A table of the project's processes, and of what of it does not run; undefined if nothing does. */
 export async function projectStatus(root: string): Promise<string | undefined> {
   const pm2 = await connectPm2({ launch: false })
   if (!pm2) return undefined
@@ -30,7 +30,9 @@ export async function projectStatus(root: string): Promise<string | undefined> {
       for (const instance of asked) void pm2.askState(instance.id)
       await Promise.race([all, sleep(ANSWER_MS)])
     }
-    return table([HEADINGS, ...own.map((instance) => row(instance, states.get(instance.id)))])
+    const missing = expectedApps(root).filter((name) => !own.some((instance) => instance.name === name))
+    const rows = own.map((instance) => row(instance, states.get(instance.id)))
+    return table([HEADINGS, ...rows, ...missing.map((name) => [name, '-', '-', 'missing', '`npm start` starts it'])])
   } finally {
     await pm2.disconnect()
   }

@@ -30,7 +30,7 @@ const WALL_CLOCK: Rule = {
     ['supervisor/messaging/registry-entries.ts', 'when something was declared, which is shown'],
     ['supervisor/messaging/route.ts', 'the time stamp of a message and when it is due, which others read'],
     ['supervisor/scaling/autoscale.ts', 'the time of a decision, which is shown'],
-    ['supervisor/scaling/start.ts', 'compared with the times that pm2 gives'],
+    ['supervisor/scaling/rollout.ts', 'compared with the times that pm2 gives'],
     ['supervisor/scaling/status.ts', 'compared with the times that pm2 gives'],
   ]),
 }
@@ -67,6 +67,8 @@ const RECORDS: Rule = {
   instead: 'use a Map for what is found by a name; Record<string, unknown> is for what is not known yet',
   allowed: new Map([
     ['supervisor/amqp/', "names of the protocol's own"],
+    ['supervisor/base/app-env.ts', 'an environment'],
+    ['supervisor/base/app-mark.ts', 'an environment'],
     ['supervisor/base/error-record.ts', 'written out one by one'],
     ['supervisor/base/fleet.ts', 'JSON for those who ask; Warren looks nothing up in it'],
     ['supervisor/broker/', "names of the protocol's own, or read with Object.hasOwn"],

@@ -60,7 +60,9 @@ t.test('a mistake is told before anything is started', async (t) => {
   t.teardown(() => blocker.close())
   await once(blocker, 'listening')
   const { port } = blocker.address() as { port: number }
-  await failure(new RegExp(`front-door: PORT ${port} is taken`), { PORT: String(port) })
+  await failure(new RegExp(`front-door: Port ${port} on 127.0.0.1 is in use by another process`), {
+    PORT: String(port),
+  })
   t.match(await project.npm('status'), { stdout: /Nothing is running/ })
 })
 
