@@ -22,7 +22,9 @@ const NAME = 'autoscaler'
 await main(NAME, startAutoscaler, { loads: (root) => listSources(root, 'workers').map(({ compiled }) => compiled) })
 
 async function startAutoscaler({ config, log, report, root }: ProcessContext): Promise<Service> {
-  const workers = await workersOf(root)()
+  const described = workersOf(root)
+  const workers = await described()
+  for (const { name, reason } of await described.broken()) log.error({ worker: name, reason }, 'a worker is not scaled')
   const pm2 = await connectPm2({ launch: false })
   if (!pm2)
     throw new StartupError('WARREN_PM2', 'Expected pm2 to run, found none: the autoscaler has nothing to scale.')

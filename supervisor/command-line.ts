@@ -9,6 +9,7 @@ import { type Config, loadConfig, parseConfig } from './base/config.ts'
 import type { DeadLetters } from './base/dead-letters.ts'
 import { MAX_TIMER_MS, parseDuration } from './base/durations.ts'
 import { reasonOf, StartupError, WarrenError } from './base/errors.ts'
+import type { ProjectWorkers } from './base/fleet.ts'
 import { withLock } from './base/lock.ts'
 import { didYouMean } from './base/suggest.ts'
 import type { Client } from './messaging/client.ts'
@@ -143,11 +144,21 @@ async function logs(): Promise<number | undefined> {
   return found && follow ? undefined : 0
 }
 
+/** What the files in `workers/` say; those that are broken are told beside the command's own output. */
+async function workersHere(): Promise<ProjectWorkers> {
+  const { workersOf } = await import('./process/workers.ts')
+  const workers = workersOf(root)
+  for (const { reason } of await workers.broken()) OUTPUT.progress(reason)
+  return workers
+}
+
 async function ps(): Promise<number> {
   const { runPs } = await import('./commands/ps.ts')
   const { openFleet } = await import('./messaging/fleet.ts')
   const interrupted = new AbortController()
   process.once('SIGINT', () => interrupted.abort())
+  // The autoscalers know nothing of those that are broken.
+  await workersHere()
   await runPs(
     process.argv.slice(3),
     openFleet({ urls: loadConfig(root).amqpUrls, name: 'cli' }),
@@ -160,19 +171,17 @@ async function ps(): Promise<number> {
 async function scale(): Promise<number> {
   const { runScale } = await import('./commands/scale.ts')
   const { writePin } = await import('./scaling/notes.ts')
-  const { workersOf } = await import('./process/workers.ts')
   const { dataDir } = loadConfig(root)
-  await runScale(process.argv.slice(3), workersOf(root), (name, count) => writePin(dataDir, name, count), OUTPUT)
+  await runScale(process.argv.slice(3), await workersHere(), (name, count) => writePin(dataDir, name, count), OUTPUT)
   return 0
 }
 
 async function k8s(): Promise<number> {
   const { runK8s } = await import('./commands/k8s.ts')
   const { queuesOf } = await import('./messaging/topology.ts')
-  const { workersOf } = await import('./process/workers.ts')
   const { shutdownTimeout } = parseConfig(projectEnv(root), root)
   const { name = 'warren' } = JSON.parse(readFileSync(resolve(root, 'package.json'), 'utf8')) as { name?: string }
-  await runK8s(process.argv.slice(3), workersOf(root), { name, shutdownTimeout, queuesOf }, OUTPUT)
+  await runK8s(process.argv.slice(3), await workersHere(), { name, shutdownTimeout, queuesOf }, OUTPUT)
   return 0
 }
 
@@ -180,7 +189,6 @@ async function dead(): Promise<number> {
   const { runDead } = await import('./commands/dead.ts')
   const { openClient } = await import('./messaging/client.ts')
   const { openDeadLetters } = await import('./messaging/dead-letters.ts')
-  const { workersOf } = await import('./process/workers.ts')
   const { createLogger } = await import('./base/log.ts')
   let client: Client | undefined
 
@@ -190,7 +198,7 @@ async function dead(): Promise<number> {
     client = connecting
     // The first state says whether there is a broker; without one, whoever types a command need not wait.
     await new Promise<void>((resolve) => connecting.onState(() => resolve()))
-    return openDeadLetters({ urls, name: 'cli', workers: workersOf(root), redrive: connecting.redrive })
+    return openDeadLetters({ urls, name: 'cli', workers: await workersHere(), redrive: connecting.redrive })
   }
 
   try {

@@ -20,7 +20,8 @@ async function startFrontDoor({ config, log, report, root }: ProcessContext): Pr
   const routes = await loadRoutes(root)
   const client = openClient({ urls: config.amqpUrls, name: NAME, project: projectMark(root), log })
   const { redrive } = client
-  const deadLetters = openDeadLetters({ urls: config.amqpUrls, name: NAME, workers: workersOf(root), redrive })
+  const workers = workersOf(root)
+  const deadLetters = openDeadLetters({ urls: config.amqpUrls, name: NAME, workers, redrive })
   const project = projectId(root)
   const fleet = openFleet({ urls: config.amqpUrls, name: NAME })
   // Connected but without a permission that a route needs, it is not ready either: the requests would fail.
@@ -31,7 +32,7 @@ async function startFrontDoor({ config, log, report, root }: ProcessContext): Pr
     },
     bus: client.bus,
   }
-  const app = createApp({ config, log, client: sender, deadLetters, fleet, project, routes })
+  const app = createApp({ config, log, client: sender, deadLetters, fleet, workers, project, routes })
   const server = await serve(app, config, project)
   log.info({ host: server.host, port: server.port, routes: routes.map(({ file }) => file) }, 'listening')
 

@@ -3,8 +3,11 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { resolve } from 'node:path'
+import { connect } from 'amqplib'
 import t from 'tap'
+import { startBroker } from '../supervisor/index.ts'
 import { noRabbitmq, testBroker } from './helpers/broker.ts'
+import { compiledProject } from './helpers/compiled-project.ts'
 import { freePort } from './helpers/ports.ts'
 import { type Running, run } from './helpers/process.ts'
 import { promised } from './helpers/promised.ts'
@@ -13,9 +16,9 @@ import { until } from './helpers/until.ts'
 
 const entry = resolve('dist/supervisor/front-door.js')
 
-function start(t: Teardown, env: Record<string, string>): Running {
+function start(t: Teardown, env: Record<string, string>, cwd = process.cwd()): Running {
   const settings = { PORT: '0', HOST: '127.0.0.1', API_KEYS: '', LOG_LEVEL: 'info', DATA_DIR: temporaryFolder(t) }
-  const running = run(process.execPath, [entry], { env: { ...process.env, ...settings, ...env } })
+  const running = run(process.execPath, [entry], { cwd, env: { ...process.env, ...settings, ...env } })
   t.teardown(() => running.end())
   return running
 }
@@ -57,6 +60,43 @@ t.test("its dead letters are those of the project's workers", async (t) => {
   t.same(await (await fetch(`${url}/dead-letters`)).json(), { deadLetters: [], next: null })
   const unknown = await fetch(`${url}/dead-letters?worker=histroy`)
   t.match([unknown.status, await unknown.json()], [404, { detail: /history.* \(did you mean 'history'\?\)/ }])
+  t.same(await running.end('SIGTERM'), { code: 0, signal: null }, running.output)
+})
+
+t.test('a worker that is broken hides no dead letters but its own', async (t) => {
+  const broker = await startBroker()
+  broker.unref()
+  t.teardown(() => broker.close())
+  const cwd = compiledProject(t, {
+    'workers/broken.ts': "throw new Error('no such table')",
+    'workers/sound.ts': `
+      import { defineQueue, defineWorker } from 'warren'
+      import { z } from 'zod'
+      export default defineWorker(defineQueue('sound', { data: z.object({}) }), { handler: async () => {} })`,
+  })
+  const running = start(t, { AMQP_URL: broker.url }, cwd)
+  const url = await urlOf(running)
+  await until(async () => (await fetch(`${url}/readyz`)).ok, { what: 'the broker' })
+  const connection = await connect(broker.url)
+  const channel = await connection.createConfirmChannel()
+  await channel.assertQueue('sound.dead', {
+    durable: true,
+    arguments: { 'x-queue-type': 'quorum', 'x-delivery-limit': 2 ** 31 - 1 },
+  })
+  channel.sendToQueue('sound.dead', Buffer.from('{}'), { messageId: 'one' })
+  await channel.waitForConfirms()
+  await connection.close()
+
+  const broken = [{ name: 'broken', file: 'workers/broken.ts', reason: /^workers\/broken\.ts: .*no such table/ }]
+  const ask = async (path: string, method = 'GET') => {
+    const response = await fetch(`${url}/dead-letters${path}`, { method })
+    return [response.status, await response.json()]
+  }
+  t.match(await ask(''), [200, { deadLetters: [{ id: 'one', worker: 'sound' }], broken }])
+  t.match(await ask('?worker=sound'), [200, { deadLetters: [{ id: 'one' }] }])
+  t.match(await ask('/one'), [200, { id: 'one', body: '{}' }])
+  t.match(await ask('?worker=broken'), [404, { detail: /^The file of worker 'broken' is broken: .*no such table/ }])
+  t.match(await ask('/redrive', 'POST'), [200, { redriven: 1, broken }])
   t.same(await running.end('SIGTERM'), { code: 0, signal: null }, running.output)
 })
 

@@ -86,7 +86,7 @@ t.test('every command for dead letters, and every route', async (t) => {
   const [, known = ''] = /const COMMANDS = \{([\s\S]*?)\n\}/.exec(source('supervisor/commands/dead.ts')) ?? []
   t.same([...new Set(commands)].sort(), [...known.matchAll(/^ {2}(\w+):/gm)].map(([, name]) => name).sort())
 
-  const routes = deadLetterRoutes({} as DeadLetters, {} as FrontDoorClient).routes
+  const routes = deadLetterRoutes({} as DeadLetters, {} as FrontDoorClient, { broken: async () => [] }).routes
   const served = routes.filter(({ method }) => method !== 'ALL').map(({ method, path }) => `${method} ${path}`)
   const documented = readme
     .table(['request', 'answer'])

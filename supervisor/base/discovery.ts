@@ -1,5 +1,5 @@
 import { pathToFileURL } from 'node:url'
-import { isWorkerDefinition, type WorkerDefinition } from './definitions.ts'
+import { type Address, isWorkerDefinition, type WorkerDefinition } from './definitions.ts'
 import { DiscoveryError, reasonOf } from './errors.ts'
 import { listSources, type SourceFile } from './sources.ts'
 
@@ -44,20 +44,29 @@ export async function loadWorker(root: string, name: string): Promise<Worker> {
  */
 export async function loadWorkers(root: string): Promise<Worker[]> {
   const workers = await Promise.all(listSources(root, 'workers').map((source) => loadWorker(root, source.name)))
-  const byQueue = new Map<string, Worker>()
-  for (const worker of workers) {
-    const { kind, name } = worker.definition.address
-    if (kind !== 'queue') continue
-    const other = byQueue.get(name)
-    if (other) {
-      throw new DiscoveryError(
-        `${other.file} and ${worker.file}: expected one worker for queue '${name}', found two, of which each would get ` +
-          'some of its messages. Use a fanout for copies, or `pm2 scale` for more instances.',
-      )
-    }
-    byQueue.set(name, worker)
-  }
+  const [twin] = twinsOf(workers.map(({ file, definition }) => ({ file, address: definition.address })))
+  if (twin) throw new DiscoveryError(twin.reason)
   return workers
+}
+
+/** The workers whose queue is that of one before them, and why that can't be. */
+export function twinsOf<W extends Pick<SourceFile, 'file'> & { address: Pick<Address, 'kind' | 'name'> }>(
+  workers: readonly W[],
+): { worker: W; reason: string }[] {
+  const byQueue = new Map<string, W>()
+  return workers.flatMap((worker) => {
+    const { kind, name } = worker.address
+    if (kind !== 'queue') return []
+    const other = byQueue.get(name)
+    if (!other) {
+      byQueue.set(name, worker)
+      return []
+    }
+    const reason =
+      `${other.file} and ${worker.file}: expected one worker for queue '${name}', found two, of which each would get ` +
+      'some of its messages. Use a fanout for copies, or `pm2 scale` for more instances.'
+    return [{ worker, reason }]
+  })
 }
 
 /** The files that are being imported. */

@@ -7,6 +7,26 @@ export interface WorkerSummary
   extends WorkerPlace,
     Pick<WorkerDefinition, 'concurrency' | 'threads' | 'timeout' | 'memoryLimitMb' | 'attempts' | 'scale'> {}
 
+/** A worker's file that can't be imported, or that defines no worker. */
+export interface BrokenWorker {
+  readonly name: string
+  /** Such as `workers/thumbnail.ts`. */
+  readonly file: string
+  /** What is wrong, in a sentence that names the file. */
+  readonly reason: string
+}
+
+/** The project's workers by what their files say now. One that is broken hides none of the others. */
+export interface ProjectWorkers {
+  (): Promise<readonly WorkerSummary[]>
+  broken(): Promise<readonly BrokenWorker[]>
+}
+
+/** What a process that imports workers for another one says of each, in this order. */
+export type WorkerDescription =
+  /** Its import begins: if the process ends now, this one has ended it. */
+  { importing: string } | { name: string; worker: WorkerSummary } | { name: string; failed: string }
+
 /** One process of a worker. */
 export interface InstanceView {
   /** The machine that it runs on. */

@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import type { Config } from '../base/config.ts'
 import type { DeadLetters } from '../base/dead-letters.ts'
-import type { Fleet } from '../base/fleet.ts'
+import type { Fleet, ProjectWorkers } from '../base/fleet.ts'
 import type { FrontDoor, FrontDoorClient } from '../base/front-door.ts'
 import type { Logger } from '../base/log.ts'
 import { auth } from './auth.ts'
@@ -24,6 +24,8 @@ export interface AppOptions {
   client: FrontDoorClient
   deadLetters: DeadLetters
   fleet: Fleet
+  /** What the files in `workers/` say. */
+  workers: Pick<ProjectWorkers, 'broken'>
   /** What `projectId` makes of the project's folder. */
   project: string
   /** The user's routes, as `loadRoutes` found them. */
@@ -31,7 +33,16 @@ export interface AppOptions {
 }
 
 /** The front door: what every request passes, in this order, then Warren's own routes, then the user's. */
-export function createApp({ config, log, client, deadLetters, fleet, project, routes }: AppOptions): Hono<FrontDoor> {
+export function createApp({
+  config,
+  log,
+  client,
+  deadLetters,
+  fleet,
+  workers,
+  project,
+  routes,
+}: AppOptions): Hono<FrontDoor> {
   const app = new Hono<FrontDoor>()
     .use(requestContext(log, client))
     .use(responseHeaders())
@@ -41,8 +52,8 @@ export function createApp({ config, log, client, deadLetters, fleet, project, ro
     .use(limitBody())
     .use(containErrors())
     .route('/', health(client, project))
-    .route('/', deadLetterRoutes(deadLetters, client))
-    .route('/', workerRoutes(fleet, client))
+    .route('/', deadLetterRoutes(deadLetters, client, workers))
+    .route('/', workerRoutes(fleet, client, workers))
 
   for (const { path, app: routed } of routes) app.route(path, routed)
 

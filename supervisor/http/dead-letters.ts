@@ -2,8 +2,10 @@ import { Hono } from 'hono'
 import { z } from 'zod'
 import type { DeadLetters } from '../base/dead-letters.ts'
 import { DeadLetterError } from '../base/errors.ts'
+import type { ProjectWorkers } from '../base/fleet.ts'
 import type { FrontDoor, FrontDoorClient } from '../base/front-door.ts'
 import { askBroker } from './ask-broker.ts'
+import { brokenOf, explainBroken } from './broken-workers.ts'
 import { problem } from './problem.ts'
 import { query } from './validate.ts'
 
@@ -28,34 +30,52 @@ const STATUS = {
   WARREN_DEAD_LETTER_GONE: [410, 'The page has gone'],
 } as const
 
-/** `/dead-letters`: list and show them, send them back to their workers, remove them. */
-export function deadLetterRoutes(letters: DeadLetters, client: FrontDoorClient) {
+/**
+ * `/dead-letters`: list and show them, send them back to their workers, remove them.
+ * @param project names the workers whose dead letters can't be looked at, because their files are broken
+ */
+export function deadLetterRoutes(
+  letters: DeadLetters,
+  client: FrontDoorClient,
+  project: Pick<ProjectWorkers, 'broken'>,
+) {
   return new Hono<FrontDoor>()
     .use('/dead-letters/*', askBroker(client))
-    .get('/dead-letters', query(page), async (c) => c.json(await explained(letters.list(c.req.valid('query')))))
+    .get('/dead-letters', query(page), async (c) => {
+      const { worker, ...rest } = c.req.valid('query')
+      const found = await explained(letters.list({ worker, ...rest }), worker)
+      return c.json({ ...found, ...(worker === undefined && (await brokenOf(project))) })
+    })
     .delete('/dead-letters', query(all), async (c) => {
-      return c.json({ removed: await explained(letters.purge(c.req.valid('query').worker)) })
+      const { worker } = c.req.valid('query')
+      return c.json({ removed: await explained(letters.purge(worker), worker) })
     })
     .post('/dead-letters/redrive', query(filter), async (c) => {
-      return c.json(await explained(letters.redriveAll(c.req.valid('query'))))
+      const { worker, error } = c.req.valid('query')
+      const result = await explained(letters.redriveAll({ worker, error }), worker)
+      return c.json({ ...result, ...(worker === undefined && (await brokenOf(project))) })
     })
     .get('/dead-letters/:id', query(one), async (c) => {
-      return c.json(await explained(letters.get(c.req.param('id'), c.req.valid('query').worker)))
+      const { worker } = c.req.valid('query')
+      return c.json(await explained(letters.get(c.req.param('id'), worker), worker))
     })
     .post('/dead-letters/:id/redrive', query(one), async (c) => {
-      return c.json(await explained(letters.redrive(c.req.param('id'), c.req.valid('query').worker)))
+      const { worker } = c.req.valid('query')
+      return c.json(await explained(letters.redrive(c.req.param('id'), worker), worker))
     })
     .delete('/dead-letters/:id', query(one), async (c) => {
-      return c.json(await explained(letters.remove(c.req.param('id'), c.req.valid('query').worker)))
+      const { worker } = c.req.valid('query')
+      return c.json(await explained(letters.remove(c.req.param('id'), worker), worker))
     })
-}
 
-async function explained<T>(result: Promise<T>): Promise<T> {
-  try {
-    return await result
-  } catch (error) {
-    if (!(error instanceof DeadLetterError)) throw error
-    const [status, title] = STATUS[error.code as keyof typeof STATUS]
-    throw problem(status, title, error.message, { cause: error })
+  async function explained<T>(result: Promise<T>, worker: string | undefined): Promise<T> {
+    try {
+      return await result
+    } catch (error) {
+      if (!(error instanceof DeadLetterError)) throw error
+      if (error.code === 'WARREN_DEAD_LETTER_WORKER') await explainBroken(project, worker)
+      const [status, title] = STATUS[error.code as keyof typeof STATUS]
+      throw problem(status, title, error.message, { cause: error })
+    }
   }
 }

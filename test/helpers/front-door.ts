@@ -1,7 +1,7 @@
 import { Hono } from 'hono'
 import type { Bus } from '../../supervisor/base/bus.ts'
 import type { DeadLetters } from '../../supervisor/base/dead-letters.ts'
-import type { Fleet } from '../../supervisor/base/fleet.ts'
+import type { BrokenWorker, Fleet } from '../../supervisor/base/fleet.ts'
 import type { FrontDoor, FrontDoorClient } from '../../supervisor/base/front-door.ts'
 import { loggerOn } from '../../supervisor/base/log.ts'
 import { createApp } from '../../supervisor/http/app.ts'
@@ -24,6 +24,8 @@ export interface FrontDoorOptions {
   /** The project's dead letters; without them, asking for them is an unexpected error. */
   deadLetters?: DeadLetters
   fleet?: Fleet
+  /** The files in `workers/` that are broken. */
+  broken?: BrokenWorker[]
   /** What every send rejects with. */
   refuse?: () => Error
 }
@@ -40,7 +42,7 @@ export interface StartedFrontDoor {
 /** The HTTP part on a real port, over a messaging client that keeps to its contract and remembers. */
 export async function startFrontDoor(t: Teardown, options: FrontDoorOptions = {}): Promise<StartedFrontDoor> {
   const { apiKeys = [], routes = [], state = { status: 'ready' }, refuse } = options
-  const { deadLetters = {} as DeadLetters, fleet = {} as Fleet } = options
+  const { deadLetters = {} as DeadLetters, fleet = {} as Fleet, broken = [] } = options
   const lines: string[] = []
   const log = loggerOn({ write: (line) => void lines.push(line) }, { level: 'debug', formatters: {} })
   const sent: Recorded[] = []
@@ -61,6 +63,7 @@ export async function startFrontDoor(t: Teardown, options: FrontDoorOptions = {}
     client: { state, bus },
     deadLetters,
     fleet,
+    workers: { broken: async () => broken },
     project: 'test',
     routes: mounts,
   })

@@ -20,6 +20,19 @@ t.test('one that is not there', async (t) => {
   t.match(await response.json(), { detail: "Expected one of resize; found 'resise' (did you mean 'resize'?)." })
 })
 
+const broken = [
+  { name: 'crop', file: 'workers/crop.ts', reason: 'workers/crop.ts: expected a file that can be imported' },
+]
+
+t.test('one whose file is broken hides none of the others, and is named', async (t) => {
+  const { url } = await startFrontDoor(t, { fleet: aFleet([worker]), broken })
+  t.match(await (await fetch(`${url}/workers`)).json(), { workers: [worker], broken })
+  t.equal((await fetch(`${url}/workers/resize`)).status, 200)
+  const response = await fetch(`${url}/workers/crop`)
+  t.equal(response.status, 404)
+  t.match(await response.json(), { detail: `The file of worker 'crop' is broken: ${broken[0]?.reason}` })
+})
+
 t.test('nobody to ask', async (t) => {
   const nobody = await startFrontDoor(t, { fleet: aFleet(new AutoscalerUnavailableError()) })
   const refused = await fetch(`${nobody.url}/workers`)
