@@ -64,9 +64,63 @@ export function outletOf(connection: InnerConnection, channel: InnerChannel): Ou
   return place?.channel === channel ? place.buffer : undefined
 }
 
-/** Whether a channel takes frames; one that is closing has an `accept` of its own, which ignores them. */
-export function takesFrames(channel: InnerChannel): boolean {
-  return !Object.hasOwn(channel, 'accept')
+/** The channel of a number, if it takes messages; one that is closing has an `accept` of its own, which ignores them. */
+export function channelOf(connection: InnerConnection, number: number): InnerChannel | undefined {
+  const channel = connection.channels[number]?.channel
+  return channel && !Object.hasOwn(channel, 'accept') ? channel : undefined
+}
+
+/** What reads messages in amqplib's place. */
+export interface Intake {
+  /** Takes what begins at an offset, if it is a message's. @returns whether it did */
+  read(bytes: Buffer, at: number): boolean
+  /** The offset behind what was taken. */
+  readonly end: number
+  readonly channel: number
+  /** The message that is whole with it, if any. */
+  readonly message: unknown
+  readonly event: 'delivery' | 'return'
+  /** Whether what was not taken may be, once more of its octets are there. */
+  readonly isPartial: boolean
+  /** Puts together what is there and what has been read after it. */
+  join(rest: Buffer, next: Buffer): Buffer
+  /** What `join` has left over. */
+  takeRest(): Buffer | undefined
+}
+
+/** Lets another read first, as long as the connection is open; what it does not take is amqplib's. */
+export function readFirst(connection: InnerConnection, intake: Intake): void {
+  const recvFrame = connection.recvFrame.bind(connection)
+  const whileOpen = connection.accept
+  /** Up to where `rest` has been read. */
+  let offset = 0
+
+  connection.recvFrame = function receive(): unknown {
+    for (;;) {
+      while (connection.accept === whileOpen && intake.read(connection.rest, offset)) {
+        offset = intake.end
+        if (intake.message === undefined) continue
+        const channel = channelOf(connection, intake.channel)
+        if (channel) dispatch(channel, intake.event, intake.message)
+      }
+      const isPartial = connection.accept === whileOpen && intake.isPartial
+      if (offset > 0) {
+        connection.rest = connection.rest.subarray(offset)
+        offset = 0
+      }
+      const left = intake.takeRest()
+      if (left) {
+        connection.rest = connection.rest.length > 0 ? Buffer.concat([connection.rest, left]) : left
+        continue
+      }
+      // One of the other frames; or it reads on, and comes back here.
+      if (!isPartial) return recvFrame()
+      const next = connection.stream.read()
+      if (!next) return false
+      connection.recvSinceLastCheck = true
+      connection.rest = intake.join(connection.rest, next)
+    }
+  }
 }
 
 /** Notes that a message is on its way out of a channel, and who gets its confirm. */
@@ -90,7 +144,7 @@ export function beforeEachMethod(connection: InnerConnection, before: (channel: 
 }
 
 /** Hands a message to a channel's listeners, as amqplib does. */
-export function dispatch(channel: InnerChannel, event: 'delivery' | 'return', message: unknown): void {
+function dispatch(channel: InnerChannel, event: 'delivery' | 'return', message: unknown): void {
   try {
     channel.emit(event, message)
   } catch (error) {

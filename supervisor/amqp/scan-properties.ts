@@ -26,6 +26,11 @@ export const FLAG = {
   expiration: 0x0100,
   messageId: 0x0080,
   timestamp: 0x0040,
+  type: 0x0020,
+  userId: 0x0010,
+  appId: 0x0008,
+  clusterId: 0x0004,
+  /** The four above. */
   rest: 0x003c,
 } as const
 

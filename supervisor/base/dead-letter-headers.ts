@@ -5,6 +5,8 @@ export const DEAD_ERROR = 'x-dead-error'
 export const DEAD_MESSAGE = 'x-dead-message'
 export const DEAD_STACK = 'x-dead-stack'
 export const DEAD_ATTEMPTS = 'x-dead-attempts'
+/** What could not be kept of the message's properties and headers. */
+export const DEAD_UNREADABLE = 'x-dead-unreadable'
 export const DEAD_WORKER = 'x-dead-worker'
 export const DEAD_HOST = 'x-dead-host'
 /** How often a message was seen to end a process in which nothing else ran. */
@@ -20,6 +22,7 @@ export const DEATH_NOTES: ReadonlySet<string> = new Set([
   DEAD_MESSAGE,
   DEAD_STACK,
   DEAD_ATTEMPTS,
+  DEAD_UNREADABLE,
   DEAD_WORKER,
   DEAD_HOST,
   DEAD_KILLS,

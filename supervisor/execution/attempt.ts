@@ -11,6 +11,10 @@ export interface Attempt {
   readonly deaths: number
   readonly requestId: string | undefined
   readonly body: Uint8Array
+  /** The body's `content-encoding`, if it has one. */
+  readonly encoding: string | undefined
+  /** What of the message's properties and headers could not be read. */
+  readonly unreadable: readonly string[]
 }
 
 /** What an attempt is told from outside while it runs. */
@@ -47,8 +51,12 @@ export interface Runner {
 }
 
 /** @param attempts how many its worker gives it; it may have had more, when those have been made fewer */
-export function attemptOf({ id, attempt, deaths, requestId, body, reply }: Incoming, attempts: number): Attempt {
-  return { id, attempt, attempts: Math.max(reply ? 1 : attempts, attempt), deaths, requestId, body }
+export function attemptOf(incoming: Incoming, attempts: number): Attempt {
+  const { id, attempt, deaths, requestId, body, reply, unreadable, properties } = incoming
+  const { contentEncoding } = properties
+  const encoding = typeof contentEncoding === 'string' ? contentEncoding : undefined
+  const most = Math.max(reply ? 1 : attempts, attempt)
+  return { id, attempt, attempts: most, deaths, requestId, body, encoding, unreadable }
 }
 
 /** Why a handler's signal is aborted when its message's connection is lost. */

@@ -29,7 +29,7 @@ export class HandlerContext implements Context {
   #bus: Bus | undefined
 
   constructor(
-    { id, attempt, attempts, requestId }: Omit<Attempt, 'body' | 'deaths'>,
+    { id, attempt, attempts, requestId }: Pick<Attempt, 'id' | 'attempt' | 'attempts' | 'requestId'>,
     parts: ContextParts,
     now: number,
   ) {

@@ -52,7 +52,7 @@ export async function runInThread({ number, attempt, start }: ThreadTask): Promi
     if (!markStarted(start, threadId)) throw new Error('the attempt was ended before its handler started')
     const context = new HandlerContext(attempt, parts, performance.now())
     current = { owner: { uncaught }, id: attempt.id, number, context }
-    const returned = await runAs(current, handle, definition, attempt.body, context)
+    const returned = await runAs(current, handle, definition, attempt, context)
     return { ok: true, result: await resultOf(definition, returned) }
   } catch (error) {
     return { ok: false, error: recordOfHandler(error), isStart: false }

@@ -46,7 +46,7 @@ export function createInlineRunner({ definition, ...options }: InlineOptions): R
     const one: Run = { owner, id, attempt: number, context, began, signals, done, before: undefined, after: undefined }
     running.add(one)
     try {
-      const returned = runAs(one, handle, definition, attempt.body, context)
+      const returned = runAs(one, handle, definition, attempt, context)
       if (isThenable(returned)) {
         returned.then(
           (value) => succeed(one, value),

@@ -3,16 +3,34 @@
 import type { Context, WorkerDefinition } from '../base/definitions.ts'
 import { InvalidMessageError, ValidationError } from '../base/errors.ts'
 import { validate } from '../base/validate.ts'
+import { type Content, decode } from './decode.ts'
 
 /**
  * Decodes, validates and handles.
  * @returns what the handler has returned, or a promise of it
  * @throws InvalidMessageError for what no other attempt mends; whatever the handler throws
  */
-export function handle(definition: WorkerDefinition, body: Uint8Array, context: Context): unknown {
-  const { kind, name, data: schema } = definition.address
+export function handle(definition: WorkerDefinition, content: Content, context: Context): unknown {
+  const { kind, name } = definition.address
   const what = `The message for ${kind} '${name}'`
-  const data = validate(schema, decode(body, what), what, InvalidMessageError)
+  const { unreadable } = content
+  if (unreadable.length > 0) {
+    const issues = unreadable.map((path) => ({
+      path,
+      message: 'expected a value that AMQP 0-9-1 has, nested up to 64 deep',
+    }))
+    throw new InvalidMessageError(what, issues)
+  }
+  const decoded = decode(content, what)
+  if (!(decoded instanceof Promise)) return handleDecoded(definition, decoded, what, context)
+  return decoded.then(function handleInflated(value) {
+    context.signal.throwIfAborted()
+    return handleDecoded(definition, value, what, context)
+  })
+}
+
+function handleDecoded(definition: WorkerDefinition, decoded: unknown, what: string, context: Context): unknown {
+  const data = validate(definition.address.data, decoded, what, InvalidMessageError)
   if (!(data instanceof Promise)) return definition.handler(data as never, context)
   return data.then(function handleParsed(parsed) {
     context.signal.throwIfAborted()
@@ -43,15 +61,5 @@ export function resultOf(
   function refuse(error: unknown): never {
     if (!(error instanceof ValidationError)) throw error
     throw new TypeError(`The handler of queue '${address.name}' returned a wrong ${error.message}`)
-  }
-}
-
-function decode(body: Uint8Array, what: string): unknown {
-  try {
-    // Bytes that came through a thread's port are no Buffer any more.
-    const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-    return JSON.parse(bytes.toString())
-  } catch (error) {
-    throw new InvalidMessageError(what, [{ path: '', message: `expected JSON: ${(error as Error).message}` }])
   }
 }

@@ -3,7 +3,7 @@ import { aborted } from '../base/aborted.ts'
 import type { Bus } from '../base/bus.ts'
 import { createBus } from '../base/create-bus.ts'
 import type { WorkerPlace } from '../base/dead-letters.ts'
-import { BrokerUnavailableError, MessageTooLargeError, reasonOf, UnroutableError } from '../base/errors.ts'
+import { BrokerUnavailableError, MessageTooLargeError, reasonOf } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import {
   ATTEMPT_HEADER,
@@ -16,18 +16,18 @@ import {
 import { createCalls, REPLY_TO } from './calls.ts'
 import { headersOfNextLife } from './dead-letter.ts'
 import { createDeclarations } from './declarations.ts'
-import { declare } from './declare.ts'
 import { delayTopology, retryRoute } from './delay.ts'
 import { createDenials, noteDeniedPublish, publishingTo } from './denials.ts'
+import { createForwarder, type Forwarded, type Forwarder } from './forward.ts'
 import type { Link } from './link.ts'
-import type { LinkChannel } from './link-channel.ts'
+import type { PublishingChannel } from './link-channel.ts'
 import { createPublisher, type Outgoing } from './publisher.ts'
 import { compactRegistry } from './read-registry.ts'
 import { createRegistry } from './registry.ts'
 import { entryOfAddress, entryOfWorker } from './registry-entries.ts'
-import { createRoutes, describe, dueIn, kept, outgoing, type Route } from './route.ts'
+import { createRoutes, describe, dueIn, outgoing, type Route } from './route.ts'
 import { openSession, type SessionState } from './session.ts'
-import { addressTopology, type Declaration, deadLetterTopology, workerTopology } from './topology.ts'
+import { addressTopology, deadLetterTopology, workerTopology } from './topology.ts'
 
 /** RabbitMQ 4's default `max_message_size`; a larger message costs the channel there. */
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -43,9 +43,6 @@ export interface ClientOptions {
   project?: string
   log: Logger
 }
-
-/** What of a message is sent once more. */
-export type Forwarded = Pick<Incoming, 'id' | 'body' | 'properties'>
 
 /** See `Client.retry`. */
 type RetryOptions = { delayMs: number; bare: boolean; asSuspect?: boolean }
@@ -91,12 +88,13 @@ export function openClient({ urls, name, project, log }: ClientOptions): Client 
   const listeners: ((state: SessionState) => void)[] = []
   const publisher = createPublisher(() => session.state.reason ?? session.state.status)
   const denials = createDenials(onDenial)
+  const { forward: republish } = createForwarder(publisher, connected)
   const calls = createCalls()
   const routes = createRoutes(forget)
   const declarations = createDeclarations(() => connected().link, denials)
   const registry =
     project === undefined ? undefined : createRegistry({ log, compact: () => compactRegistry(urls, name) })
-  let current: { link: Link; channel: LinkChannel } | undefined
+  let current: { link: Link; channel: PublishingChannel } | undefined
   const session = openSession({ urls, name: `${name} publish`, project, log, setup, onState })
 
   async function setup(link: Link): Promise<void> {
@@ -167,25 +165,9 @@ export function openClient({ urls, name, project, log }: ClientOptions): Client 
     declarations.forget(DELAYS)
   }
 
-  /** Publishes a message once more, as it came but for the headers that are added. */
-  async function forward(
-    { id, body, properties }: Forwarded,
-    to: Pick<Outgoing, 'exchange' | 'routingKey' | 'address'>,
-    { headers, bare, topology }: { headers: Headers; bare: boolean; topology: () => Declaration[] },
-  ): Promise<void> {
+  const forward: Forwarder['forward'] = async (message, to, options) => {
     denials.check(publishingTo(to.exchange))
-    const before = bare ? {} : kept(properties.headers)
-    const own = { messageId: id, headers: { ...before, ...headers }, persistent: true, mandatory: true } as const
-    const all = { ...kept(properties), ...own }
-    const unroutable = 'It was deleted meanwhile.'
-    const message: Outgoing = { ...to, body, properties: all, unroutable, outlastsAlarm: true }
-    try {
-      await publisher.publish(message)
-    } catch (error) {
-      if (!(error instanceof UnroutableError)) throw error
-      await declare(connected().link, topology())
-      await publisher.publish(message)
-    }
+    await republish(message, to, options)
   }
 
   async function request(envelope: Envelope, timeoutMs: number): Promise<Uint8Array> {
@@ -262,10 +244,14 @@ export function openClient({ urls, name, project, log }: ClientOptions): Client 
       })
     },
 
-    async redrive({ id, body, properties }, { queue, ...worker }) {
-      const next = { ...properties, headers: headersOfNextLife(properties.headers) }
+    async redrive(letter, { queue, ...worker }) {
+      const next = headersOfNextLife(letter.properties.headers)
+      // Undefined: it goes.
+      const gone = Object.keys(letter.properties.headers).filter((name) => !Object.hasOwn(next, name))
+      const changed = Object.entries(next).filter(([name, value]) => letter.properties.headers[name] !== value)
+      const headers = Object.fromEntries([...gone.map((name) => [name, undefined]), ...changed])
       const topology = () => workerTopology(worker.name, worker)
-      await forward({ id, body, properties: next }, straightTo(queue), { headers: {}, bare: false, topology })
+      await forward(letter, straightTo(queue), { headers, bare: false, topology })
     },
 
     reply,

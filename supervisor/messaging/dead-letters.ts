@@ -141,7 +141,7 @@ export function openDeadLetters({ urls, name, workers, redrive }: DeadLettersOpt
     // Two foreign messages without an id may be the same to the byte, and are still two.
     const id = typeof messageId === 'string' && messageId !== '' ? messageId : uuidv7()
     const properties = { ...message.properties, headers: (message.properties.headers ?? {}) as Headers }
-    return redrive({ id, body: message.content, properties }, { ...place, queue })
+    return redrive({ id, body: message.content, properties, raw: message.raw }, { ...place, queue })
   }
 
   return {

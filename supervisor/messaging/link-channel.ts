@@ -62,6 +62,8 @@ export interface Tagged {
 
 /** A channel on which the broker confirms each message. */
 export interface PublishingChannel extends LinkChannel {
+  /** Octets that a publication's `raw` properties may have; 0: they can't be sent, only decoded ones. */
+  readonly mostProperties: number
   /**
    * Publishes; `onConfirm` gets null, or an Error for a refusal or the channel's end.
    * @returns false: wait for `drain`
@@ -120,6 +122,7 @@ function settle(settling: () => void): void {
 export function createPublishingChannel(channel: AmqplibConfirmChannel, wire: Wire, orLost: OrLost): PublishingChannel {
   return {
     ...createLinkChannel(channel, orLost),
+    mostProperties: wire.mostProperties,
     send: (publication, body, onConfirm) => wire.publish(channel, publication, body, onConfirm),
   }
 }

@@ -21,6 +21,8 @@ export interface Outgoing {
   exchange: string
   routingKey: string
   body: Buffer
+  /** The same in the form of the wire, which is sent if it is there. */
+  raw?: Buffer
   properties: PublishProperties & { messageId: string; persistent: true; mandatory: boolean }
   /** What errors call the destination: `queue 'thumbnail'`. */
   address: string

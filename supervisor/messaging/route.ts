@@ -94,12 +94,3 @@ export function dueIn(delayMs: number): Headers {
 export function describe({ kind, name }: Pick<Address, 'kind' | 'name'>): string {
   return `${kind} '${name}'`
 }
-
-/** Properties and headers that would make a copy expire, be refused, answered or sent elsewhere; and brokers' own notes. */
-const NOT_KEPT =
-  /^(expiration|userId|replyTo|deliveryMode|CC|BCC|x-death|x-(first|last)-death-.*|x-(delivery|acquired)-count)$/
-
-/** What a copy keeps of a message's properties, or of its headers. */
-export function kept(properties: Headers): Headers {
-  return Object.fromEntries(Object.entries(properties).filter(([name]) => !NOT_KEPT.test(name)))
-}

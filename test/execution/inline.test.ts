@@ -22,7 +22,16 @@ function runnerOf(handler: (data: { n: number }, context: Context) => unknown, t
   const runner = createInlineRunner({ worker: 'w', definition, log, bus })
   const run = (body: unknown, signals: Partial<Signals> = {}) => {
     const text = typeof body === 'string' ? body : JSON.stringify(body)
-    const attempt = { id: 'id-1', attempt: 2, attempts: 5, deaths: 0, requestId: 'r-1', body: Buffer.from(text) }
+    const attempt = {
+      id: 'id-1',
+      attempt: 2,
+      attempts: 5,
+      deaths: 0,
+      requestId: 'r-1',
+      encoding: undefined,
+      unreadable: [],
+      body: Buffer.from(text),
+    }
     return outcomeOf(runner, attempt, signals)
   }
   return { run, lines, requests }

@@ -77,7 +77,11 @@ async function threads(t: Test, { timeout = '300ms' } = {}) {
   t.teardown(() => runner.close())
   const run = (act: string, signals: Partial<Signals> = {}) => {
     const body = Buffer.from(JSON.stringify({ do: act }))
-    return outcomeOf(runner, { id: 'id-1', attempt: 1, attempts: 5, deaths: 0, requestId: 'r-1', body }, signals)
+    return outcomeOf(
+      runner,
+      { id: 'id-1', attempt: 1, attempts: 5, deaths: 0, requestId: 'r-1', encoding: undefined, unreadable: [], body },
+      signals,
+    )
   }
   return { run, sent, broken, root }
 }

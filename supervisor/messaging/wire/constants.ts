@@ -9,8 +9,11 @@ export const FRAME_HEAD = 7
 export const FRAME_OVERHEAD = 8
 /** Class and method in one number. */
 export const BASIC_PUBLISH = (60 << 16) | 40
+export const BASIC_RETURN = (60 << 16) | 50
 export const BASIC_DELIVER = (60 << 16) | 60
 export const BASIC = 60
+/** Octets of a content header before the property flags: class, weight and the body's size. */
+export const HEADER_FIXED = 12
 
 /** The bits of the property flags, in the order in which the properties follow. */
 export const FLAGS = {

@@ -2,7 +2,7 @@ import {
   type AmqplibConfirmChannel,
   beforeEachMethod,
   type ChannelModel,
-  dispatch,
+  channelOf,
   type InnerConnection,
   innerChannel,
   insideOf,
@@ -11,15 +11,18 @@ import {
   type Outlet,
   outletOf,
   published,
-  takesFrames,
+  readFirst,
 } from '../../amqp/amqplib-inside.ts'
 import { FRAME_END, FRAME_OVERHEAD } from './constants.ts'
 import { createGatherer } from './gather.ts'
 import { createDeliveryReader } from './read-delivery.ts'
 import { type Publication, roomFor, writePublish } from './write-publish.ts'
+import { mostProperties, writeRaw } from './write-raw.ts'
 
 /** The frames of messages, both ways, at a fraction of what amqplib takes for them. */
 export interface Wire {
+  /** Octets that properties in the form of the wire may have. */
+  readonly mostProperties: number
   /** As amqplib's `publish`, by which it also throws. @returns false: wait for the channel's `drain` */
   publish(channel: AmqplibConfirmChannel, publication: Publication, body: Buffer, onConfirm: OnConfirm): boolean
 }
@@ -35,7 +38,7 @@ const LARGE = SLAB / 2
  */
 export function openWire(model: ChannelModel): Wire {
   const connection = insideOf(model)
-  if (!connection) return { publish: publishByAmqplib }
+  if (!connection) return { publish: publishByAmqplib, mostProperties: 0 }
   readDeliveries(connection)
   return writePublications(connection)
 }
@@ -50,40 +53,14 @@ function publishByAmqplib(
 }
 
 function readDeliveries(connection: InnerConnection): void {
-  const reader = createDeliveryReader(connection)
-  const gatherer = createGatherer()
-  const recvFrame = connection.recvFrame.bind(connection)
-  /** What takes frames while the connection is open; another function does when it is closing. */
-  const whileOpen = connection.accept
-  /** Up to where `rest` has been read. */
-  let offset = 0
-
-  connection.recvFrame = function receive(): unknown {
-    for (;;) {
-      while (connection.accept === whileOpen && reader.read(connection.rest, offset)) {
-        const channel = connection.channels[reader.channel]?.channel
-        if (!channel || !takesFrames(channel)) break
-        offset = reader.end
-        dispatch(channel, 'delivery', reader.message)
-      }
-      const isPartial = connection.accept === whileOpen && reader.isPartial
-      if (offset > 0) {
-        connection.rest = connection.rest.subarray(offset)
-        offset = 0
-      }
-      const kept = gatherer.take()
-      if (kept) {
-        connection.rest = connection.rest.length > 0 ? Buffer.concat([connection.rest, kept]) : kept
-        continue
-      }
-      // One of the other frames; or it reads on, and comes back here.
-      if (!isPartial) return recvFrame()
-      const next = connection.stream.read()
-      if (!next) return false
-      connection.recvSinceLastCheck = true
-      connection.rest = gatherer.join(connection.rest, next, reader.whole)
-    }
-  }
+  const { frameMax } = connection
+  const reader = createDeliveryReader({ frameMax, channelOf: (number) => channelOf(connection, number) })
+  const { join, take: takeRest } = createGatherer()
+  const intake = Object.assign(reader, {
+    join: (rest: Buffer, next: Buffer) => join(rest, next, reader.whole),
+    takeRest,
+  })
+  readFirst(connection, intake)
 }
 
 function writePublications(connection: InnerConnection): Wire {
@@ -126,6 +103,14 @@ function writePublications(connection: InnerConnection): Wire {
       number = inner.ch
     }
     const outlet = outletOf(connection, inner)
+    if (outlet && publication.raw) {
+      flush()
+      const { frameMax } = connection
+      for (const piece of writeRaw(publication, publication.raw, { channel: number, body, frameMax }))
+        outlet.write(piece)
+      published(connection, inner, onConfirm)
+      return !outlet.writableNeedDrain
+    }
     const room = roomFor(publication)
     // Headers that are so large are amqplib's to refuse.
     const isSent = outlet && room <= SLAB && writeFrames(outlet, publication, body, room + body.length + FRAME_OVERHEAD)
@@ -168,5 +153,5 @@ function writePublications(connection: InnerConnection): Wire {
     return next + 1
   }
 
-  return { publish }
+  return { publish, mostProperties: mostProperties(connection.frameMax) }
 }

@@ -11,6 +11,8 @@ export interface Publication {
   readonly exchange: string
   readonly routingKey: string
   readonly properties: PublishProperties
+  /** What is written instead of `properties`, if it is there: property flags and properties in the form of the wire. */
+  readonly raw?: Buffer | undefined
 }
 
 /** Octets that frames, lengths and numbers take at most beside the texts. */
@@ -43,23 +45,17 @@ export function writePublish(
   bytes: Buffer,
   at: number,
   channel: number,
-  { exchange, routingKey, properties }: Publication,
+  publication: Publication,
   size: number,
 ): number {
+  const { properties } = publication
   if (properties.CC !== undefined || properties.BCC !== undefined || properties.userId !== undefined) return 0
   const { contentType, contentEncoding, headers, priority, correlationId, replyTo } = properties
   const { messageId, timestamp, type, appId } = properties
   const expiration = properties.expiration === undefined ? undefined : String(properties.expiration)
 
-  // The method.
-  let next = frameHead(bytes, at, METHOD, channel)
-  next = u32(bytes, next, BASIC_PUBLISH)
-  next = u16(bytes, next, 0)
-  next = shortText(bytes, next, exchange)
-  if (next > 0) next = shortText(bytes, next, routingKey)
+  let next = writeMethod(bytes, at, channel, publication)
   if (next === 0) return 0
-  bytes[next++] = properties.mandatory ? 1 : 0
-  next = endFrame(bytes, at, next)
 
   // The content header. amqplib writes a table of headers always.
   const header = next
@@ -120,11 +116,28 @@ export function writePublish(
   if (next === 0) return 0
   u16(bytes, flagsAt, flags)
   next = endFrame(bytes, header, next)
-  if (size === 0) return next
+  return size === 0 ? next : writeBodyHead(bytes, next, channel, size)
+}
 
-  const body = next
-  next = frameHead(bytes, body, BODY, channel)
-  u32(bytes, body + 3, size)
+function writeMethod(
+  bytes: Buffer,
+  at: number,
+  channel: number,
+  { exchange, routingKey, properties }: Publication,
+): number {
+  let next = frameHead(bytes, at, METHOD, channel)
+  next = u32(bytes, next, BASIC_PUBLISH)
+  next = u16(bytes, next, 0)
+  next = shortText(bytes, next, exchange)
+  if (next > 0) next = shortText(bytes, next, routingKey)
+  if (next === 0) return 0
+  bytes[next++] = properties.mandatory ? 1 : 0
+  return endFrame(bytes, at, next)
+}
+
+function writeBodyHead(bytes: Buffer, at: number, channel: number, size: number): number {
+  const next = frameHead(bytes, at, BODY, channel)
+  u32(bytes, at + 3, size)
   return next
 }
 

@@ -31,6 +31,15 @@ export function published(
   ])
 }
 
+/** A frame of any type, as it is. */
+export function frame(type: number, channel: number, payload: Buffer): Buffer {
+  const head = Buffer.alloc(7)
+  head.writeUInt8(type, 0)
+  head.writeUInt16BE(channel, 1)
+  head.writeUInt32BE(payload.length, 3)
+  return Buffer.concat([head, payload, Buffer.from([0xce])])
+}
+
 /** The frames by which a broker delivers a message. */
 export function delivered(channel: number, fields: object, properties: object, body: Buffer): Buffer {
   return Buffer.concat([

@@ -1,0 +1,119 @@
+import { forwardProperties } from '../amqp/forward-properties.ts'
+import { DEAD_UNREADABLE } from '../base/dead-letter-headers.ts'
+import { BrokerUnavailableError, CopyRefusedError, reasonOf, UnroutableError, WarrenError } from '../base/errors.ts'
+import type { Headers, Incoming } from '../base/message.ts'
+import { declare } from './declare.ts'
+import { codeOf } from './explain.ts'
+import type { Link } from './link.ts'
+import type { PublishingChannel } from './link-channel.ts'
+import type { Outgoing, Publisher } from './publisher.ts'
+import type { Declaration } from './topology.ts'
+
+/** The parts kept when a message is republished. */
+export type Forwarded = Pick<Incoming, 'id' | 'body' | 'properties' | 'raw'>
+
+export interface ForwardOptions {
+  /** Replace the message's own of the same names; one that is undefined only goes. */
+  headers: Headers
+  /** Without anything that the message came with but its body. */
+  bare: boolean
+  /** What to declare where nobody takes it. */
+  topology: () => Declaration[]
+}
+
+export interface Forwarder {
+  /**
+   * Publishes a message once more, as it came but for some headers.
+   * @throws CopyRefusedError where it can't be encoded, or the broker refuses it: only without what it came with another try helps
+   */
+  forward(
+    message: Forwarded,
+    to: Pick<Outgoing, 'exchange' | 'routingKey' | 'address'>,
+    options: ForwardOptions,
+  ): Promise<void>
+}
+
+/** What may go over the present connection; throws while there is none. */
+export type Connected = () => { readonly link: Link; readonly channel: PublishingChannel }
+
+/** Properties that would make a copy expire, be refused, or answered once more; a copy is always persistent. */
+const DROPPED_PROPERTIES = new Set(['expiration', 'userId', 'replyTo', 'deliveryMode', 'headers'])
+/** Headers that would send a copy elsewhere, and brokers' own notes. */
+const DROPPED_HEADERS = /^(CC|BCC|x-death|x-(first|last)-death-.*|x-(delivery|acquired)-count)$/
+/** What a broker answers by the end of a channel when it does not take one message. */
+const REFUSALS = new Set([
+  'PRECONDITION_FAILED',
+  'NOT_IMPLEMENTED',
+  'CONTENT_TOO_LARGE',
+  'INTERNAL_ERROR',
+  'SYNTAX_ERROR',
+])
+
+export function createForwarder(publisher: Publisher, connected: Connected): Forwarder {
+  /** Bodies of messages that were on their way when the broker ended the channel because of one: each goes alone from now on. */
+  const suspected = new WeakSet<Buffer>()
+
+  async function forward(...[message, to, options]: Parameters<Forwarder['forward']>): Promise<void> {
+    const { link, channel } = connected()
+    const outgoing = { ...copyOf(message, options, channel.mostProperties), ...to }
+    try {
+      await send(outgoing, link)
+    } catch (error) {
+      if (!(error instanceof UnroutableError)) throw named(error, link, message)
+      await declare(connected().link, options.topology())
+      await send(outgoing, connected().link)
+    }
+  }
+
+  async function send(outgoing: Outgoing, link: Link): Promise<void> {
+    if (suspected.has(outgoing.body)) await sendAlone(outgoing, link)
+    else await publisher.publish(outgoing)
+  }
+
+  /** By its name, as far as it is the message's fault. */
+  function named(error: unknown, link: Link, { id, body }: Forwarded): unknown {
+    if (link.lost.aborted && REFUSALS.has(codeOf(link.lost.reason) ?? '')) suspected.add(body)
+    return error instanceof WarrenError ? error : new CopyRefusedError(id, reasonOf(error), { cause: error })
+  }
+
+  return { forward }
+}
+
+/** Over a channel of its own, whose end takes nobody else along. */
+async function sendAlone(message: Outgoing, link: Link): Promise<void> {
+  let isReturned = false
+  try {
+    await link.withConfirmChannel(async function publishAlone(channel) {
+      channel.on('return', () => {
+        isReturned = true
+      })
+      await new Promise<void>((resolve, reject) => {
+        channel.send(message, message.body, (error) => (error ? reject(error) : resolve()))
+      })
+    })
+  } catch (error) {
+    if (!link.lost.aborted) throw error
+    throw new BrokerUnavailableError(reasonOf(link.lost.reason), { cause: error })
+  }
+  if (isReturned) throw new UnroutableError(message.address, message.unroutable ?? '')
+}
+
+function copyOf(
+  { id, body, properties, raw }: Forwarded,
+  { headers, bare }: ForwardOptions,
+  most: number,
+): Omit<Outgoing, 'exchange' | 'routingKey' | 'address'> {
+  const unroutable = 'It was deleted meanwhile.'
+  const before = bare ? {} : without(properties.headers, (name) => DROPPED_HEADERS.test(name))
+  const kept = bare ? {} : without(properties, (name) => DROPPED_PROPERTIES.has(name))
+  const own = { messageId: id, headers: { ...before, ...headers }, persistent: true, mandatory: true } as const
+  const copy = { body, properties: { ...kept, ...own }, unroutable, outlastsAlarm: true }
+  if (!raw || most === 0) return copy
+  const isDropped = (name: string) => DROPPED_HEADERS.test(name)
+  const forwarding = { headers: headers as never, isDropped, bare, messageId: id, most, leftOut: DEAD_UNREADABLE }
+  return { ...copy, raw: forwardProperties(raw, forwarding) }
+}
+
+function without(fields: Headers, isOut: (name: string) => boolean): Headers {
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => !isOut(name)))
+}
