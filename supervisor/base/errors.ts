@@ -82,16 +82,6 @@ export class UnroutableError extends WarrenError {
   }
 }
 
-/**
- * A copy of a message, for its next attempt or among the dead letters, can't be encoded, or the broker refuses it by the end of
- * its channel: the same copy never gets through, one without what the message came with may.
- */
-export class CopyRefusedError extends WarrenError {
-  constructor(id: string, reason: string, options?: ErrorOptions) {
-    super('WARREN_COPY_REFUSED', `No copy of message '${id}' can be sent: ${reason}`, options)
-  }
-}
-
 /** What the broker has under an address's name is not what Warren needs there, or may not be declared. */
 export class TopologyError extends WarrenError {
   constructor(address: string, reason: string, options?: ErrorOptions) {

@@ -18,7 +18,7 @@ import { headersOfNextLife } from './dead-letter.ts'
 import { createDeclarations } from './declarations.ts'
 import { delayTopology, retryRoute } from './delay.ts'
 import { createDenials, noteDeniedPublish, publishingTo } from './denials.ts'
-import { createForwarder, type Forwarded, type Forwarder } from './forward.ts'
+import { changesOf, createForwarder, type Forwarded, type Forwarder } from './forward.ts'
 import type { Link } from './link.ts'
 import type { PublishingChannel } from './link-channel.ts'
 import { createPublisher, type Outgoing } from './publisher.ts'
@@ -245,11 +245,8 @@ export function openClient({ urls, name, project, log }: ClientOptions): Client 
     },
 
     async redrive(letter, { queue, ...worker }) {
-      const next = headersOfNextLife(letter.properties.headers)
-      // Undefined: it goes.
-      const gone = Object.keys(letter.properties.headers).filter((name) => !Object.hasOwn(next, name))
-      const changed = Object.entries(next).filter(([name, value]) => letter.properties.headers[name] !== value)
-      const headers = Object.fromEntries([...gone.map((name) => [name, undefined]), ...changed])
+      const { headers: before } = letter.properties
+      const headers = changesOf(before, headersOfNextLife(before))
       const topology = () => workerTopology(worker.name, worker)
       await forward(letter, straightTo(queue), { headers, bare: false, topology })
     },

@@ -1,6 +1,6 @@
 import { forwardProperties } from '../amqp/forward-properties.ts'
 import { DEAD_UNREADABLE } from '../base/dead-letter-headers.ts'
-import { BrokerUnavailableError, CopyRefusedError, reasonOf, UnroutableError, WarrenError } from '../base/errors.ts'
+import { BrokerUnavailableError, reasonOf, UnroutableError, WarrenError } from '../base/errors.ts'
 import type { Headers, Incoming } from '../base/message.ts'
 import { declare } from './declare.ts'
 import { codeOf } from './explain.ts'
@@ -8,6 +8,16 @@ import type { Link } from './link.ts'
 import type { PublishingChannel } from './link-channel.ts'
 import type { Outgoing, Publisher } from './publisher.ts'
 import type { Declaration } from './topology.ts'
+
+/**
+ * A copy of a message, for its next attempt or among the dead letters, can't be encoded, or the broker refuses it by the end of
+ * its channel: the same copy never gets through, one without what the message came with may.
+ */
+export class CopyRefusedError extends WarrenError {
+  constructor(id: string, reason: string, options?: ErrorOptions) {
+    super('WARREN_COPY_REFUSED', `No copy of message '${id}' can be sent: ${reason}`, options)
+  }
+}
 
 /** The parts kept when a message is republished. */
 export type Forwarded = Pick<Incoming, 'id' | 'body' | 'properties' | 'raw'>
@@ -112,6 +122,14 @@ function copyOf(
   const isDropped = (name: string) => DROPPED_HEADERS.test(name)
   const forwarding = { headers: headers as never, isDropped, bare, messageId: id, most, leftOut: DEAD_UNREADABLE }
   return { ...copy, raw: forwardProperties(raw, forwarding) }
+}
+
+/** What has to change of some headers to become others: undefined for those that go. */
+export function changesOf(before: Headers, after: Headers): Headers {
+  const gone = Object.keys(before).filter((name) => !Object.hasOwn(after, name))
+  const known = new Map(Object.entries(before))
+  const changed = Object.entries(after).filter(([name, value]) => known.get(name) !== value)
+  return Object.fromEntries([...gone.map((name) => [name, undefined]), ...changed])
 }
 
 function without(fields: Headers, isOut: (name: string) => boolean): Headers {

@@ -67,7 +67,15 @@ async function sandbox(t: Test, options = "timeout: '20s',") {
   let last = 0
   function run(act: string, more: Partial<Signals & { deaths: number }> = {}): Promise<unknown> {
     const n = ++last
-    const attempt = { id: `id-${n}`, attempt: 1, attempts: 5, deaths: more.deaths ?? 0, requestId: 'r-1' }
+    const attempt = {
+      id: `id-${n}`,
+      attempt: 1,
+      attempts: 5,
+      deaths: more.deaths ?? 0,
+      requestId: 'r-1',
+      encoding: undefined,
+      unreadable: [],
+    }
     const body = Buffer.from(JSON.stringify({ do: act, n }))
     return outcomeOf(runner, { ...attempt, body }, more).then((json) => (json ? JSON.parse(json) : undefined))
   }
