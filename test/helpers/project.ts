@@ -26,7 +26,7 @@ const REPOSITORY = resolve(import.meta.dirname, '../../..')
 const SHARED = ['supervisor', 'ecosystem.config.cjs', 'tsconfig.json', 'package.json']
 
 /** What the stub processes do without. */
-const UNUSED = /supervisor\/(execution|thread\.ts)/
+const UNUSED = /supervisor\/(execution|thread\.ts|sandbox\.ts)/
 
 export interface Run {
   code: number | null

@@ -12,7 +12,8 @@ t.test('the ends of the logs, however large they are, for as long as somebody re
     await report.set({ status: 'ready' })
     return async () => clearInterval(timer)`
   const project = await createProject(t, { talks: stubWorker('talks', talks) })
-  t.equal((await project.npm('start')).code, 0)
+  const started = await project.npm('start')
+  t.equal(started.code, 0, started.stdout + started.stderr)
 
   const show = (command: string) =>
     outputOf(spawn('bash', ['-c', command], { cwd: project.root, env: project.env, timeout: 60_000 }))
