@@ -110,7 +110,7 @@ t.test('the README, step by step', async (t) => {
     }
 
     if (!isRead) await attempt()
-    else await until(attempt, { what: `the outcome of ${line}`, timeout: 15_000, interval: 200 }).catch(t.error)
+    else await until(attempt, { what: `the outcome of ${line}`, interval: 200 }).catch(t.error)
     return last
   }
 

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
+import t, { type Test } from 'tap'
 import { noPrivateNode, rabbitmqRequired } from '../helpers/broker.ts'
 import { startEmbedded } from '../helpers/embedded.ts'
 import { rabbitmq40, rabbitmq43 } from '../helpers/other-rabbitmq.ts'
+import { isStrict } from '../helpers/promised.ts'
 import { type Broker, startRabbitmq } from '../helpers/rabbitmq.ts'
 import { rabbitmqctlAdmin } from '../helpers/rabbitmq-admin.ts'
 import { sharedNode } from '../helpers/shared-node.ts'
@@ -34,6 +36,19 @@ const all: readonly BrokerKind[] = [
  * kind that is wanted: 'the embedded broker', 'RabbitMQ', 'RabbitMQ 4.3', 'RabbitMQ 4.0'.
  */
 export const brokers: readonly BrokerKind[] = all.filter(({ name }) => name === (process.env.WARREN_BROKER || name))
+
+/**
+ * Runs a test on every kind of broker, side by side: they mostly wait. Where times are held to their promise, one after the other.
+ * @param what the tests' name, before the broker's
+ * @param limitMs for each of them
+ */
+export function onEveryBroker(what: string, limitMs: number, use: (t: Test, kind: BrokerKind) => Promise<void>): void {
+  t.jobs = isStrict ? 1 : brokers.length
+  t.setTimeout(limitMs * brokers.length)
+  for (const broker of brokers) {
+    t.test(`${what} on ${broker.name}`, { skip: broker.skip, buffered: true, timeout: limitMs }, (t) => use(t, broker))
+  }
+}
 
 function kind({ name, skip, start }: Omit<BrokerKind, 'place'>): BrokerKind {
   return {

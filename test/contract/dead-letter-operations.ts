@@ -14,7 +14,9 @@ import { aFanout, aQueue, bench, numberOf } from '../helpers/messaging.ts'
 import { until } from '../helpers/until.ts'
 
 /** A thousand take a minute on each broker: `npm run test:looks`. */
-const LOOKS = Number(process.env.WARREN_LOOKS ?? 250)
+const LOOKS = Number(process.env.WARREN_LOOKS ?? 100)
+/** Those that are listed page by page; five times as many there. */
+const LETTERS = LOOKS >= 1_000 ? 10_000 : 2_000
 
 /** Puts letters into a queue of dead letters: `m-0`, `m-1`, … */
 async function fill(channel: Channel, queue: string, count: number, nameOf: (n: number) => string = () => 'TypeError') {
@@ -78,7 +80,8 @@ export async function deadLetterOperations(t: Test, url: string): Promise<void> 
     for (let delivery = 0; delivery < count; delivery++) {
       const message = await raw.get(queue.name)
       if (!message) return t.fail(`expected delivery ${delivery}`)
-      raw.nack(message)
+      // From RabbitMQ 4.3 on, what is nacked does not count towards the limit.
+      raw.reject(message)
     }
     await visible(raw, dead, 1)
     const [letter] = (await letters.list({ limit: 10 })).deadLetters
@@ -113,12 +116,12 @@ export async function deadLetterOperations(t: Test, url: string): Promise<void> 
     t.equal((await raw.checkQueue(dead)).messageCount, 30)
   })
 
-  t.test('ten thousand are listed page by page, in order', async (t) => {
-    const { letters, raw, dead } = await prepared(t, 10_000)
+  t.test(`${LETTERS} are listed page by page, in order`, async (t) => {
+    const { letters, raw, dead } = await prepared(t, LETTERS)
     const found: string[] = []
     let after: string | undefined
     const times: number[] = []
-    for (let size = 50; ; size = 1_000) {
+    for (let size = 50; ; size = LETTERS / 10) {
       const start = performance.now()
       const { deadLetters, next } = await letters.list({ limit: size, after })
       times.push(Math.round(performance.now() - start))
@@ -126,11 +129,11 @@ export async function deadLetterOperations(t: Test, url: string): Promise<void> 
       if (next === null) break
       after = next
     }
-    t.same(found, ids(0, 10_000))
-    t.equal((await raw.checkQueue(dead)).messageCount, 10_000)
+    t.same(found, ids(0, LETTERS))
+    t.equal((await raw.checkQueue(dead)).messageCount, LETTERS)
     const start = performance.now()
-    t.same(await letters.redriveAll({}), { redriven: 10_000, skipped: [] })
-    t.comment(`pages: ${times.join(', ')} ms; redrive of 10,000: ${Math.round(performance.now() - start)} ms`)
+    t.same(await letters.redriveAll({}), { redriven: LETTERS, skipped: [] })
+    t.comment(`pages: ${times.join(', ')} ms; redrive of all: ${Math.round(performance.now() - start)} ms`)
   })
 
   t.test('pages go on where they ended, whatever was removed in front of them meanwhile', async (t) => {

@@ -1,11 +1,4 @@
-import t from 'tap'
-import { brokers } from './brokers.ts'
+import { onEveryBroker } from './brokers.ts'
 import { delays } from './delays.ts'
 
-t.setTimeout(300_000)
-for (const { name, skip, place } of brokers) {
-  t.test(`delays and retries on ${name}`, { skip }, async (t) => {
-    t.setTimeout(120_000)
-    await delays(t, await place(t))
-  })
-}
+onEveryBroker('delays and retries', 300_000, async (t, { place }) => delays(t, await place(t)))

@@ -45,14 +45,14 @@ export async function outage(t: Test, broker: Broker): Promise<void> {
       await broker.start()
       await clientReady(sender)
       const before = confirmed.length
-      await until(() => confirmed.length > before + 100, { what: 'sends to be confirmed again', timeout: 20_000 })
+      await until(() => confirmed.length > before + 100, { what: 'sends to be confirmed again' })
       clearInterval(traffic)
       await until(() => confirmed.length + errors.length === n, { what: 'every send to be settled' })
       const unhandled = () => {
         const handled = new Set(worker.received.items.map(numberOf))
         return confirmed.filter((number) => !handled.has(number))
       }
-      await until(() => unhandled().length === 0, { what: 'every confirmed message to be handled', timeout: 20_000 })
+      await until(() => unhandled().length === 0, { what: 'every confirmed message to be handled' })
       t.ok(
         errors.every((error) => error instanceof UnavailableError),
         'every failure has its name',
@@ -132,7 +132,6 @@ export async function outage(t: Test, broker: Broker): Promise<void> {
     const sender = await client({ wait: false })
     await until(() => sender.state.reason?.includes('ETIMEDOUT'), {
       what: 'the attempt to be given up',
-      timeout: 10_000,
     })
     proxy.thaw()
     proxy.cut()
@@ -162,7 +161,7 @@ export async function outage(t: Test, broker: Broker): Promise<void> {
     url.password = 'wrong'
     const { client, lines } = bench(t, url.href)
     const sender = await client({ wait: false })
-    await until(() => sender.state.code === 'ACCESS_REFUSED', { what: 'the refusal', timeout: 20_000 })
+    await until(() => sender.state.code === 'ACCESS_REFUSED', { what: 'the refusal' })
     await t.rejects(sender.bus().send(aQueue(), { n: 1 }), BrokerUnavailableError)
     t.notMatch(JSON.stringify(lines.items), /wrong/)
   })

@@ -11,11 +11,11 @@ export function allowed(delayMs: number): number {
 
 /** When retries come, on any broker. */
 export async function timetable(t: Test, url: string): Promise<void> {
-  t.test('a thousand waiting retries keep to the timetable', async (t) => {
+  t.test('waiting retries keep to the timetable, each for itself', async (t) => {
     const { client, consumer } = bench(t, url)
     const queue = aQueue()
     const { bus, retry } = await client()
-    const count = 1_000
+    const count = isStrict ? 1_000 : 300
     const due = new Map<string, { from: number; to: number; delayMs: number }>()
     const late: { ms: number; early: boolean; delayMs: number }[] = []
     await bus().send(queue, { n: -1 }, { delay: 100 })

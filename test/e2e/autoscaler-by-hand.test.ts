@@ -30,7 +30,7 @@ async function awake(): Promise<number[]> {
       const found = await online()
       return found.length === 4 && (await slow()).length === 4 ? found : undefined
     },
-    { what: 'four instances', timeout: 20_000 },
+    { what: 'four instances' },
   )
   const busy = () => new Set(tasks.notes('slow').map(({ pid }) => pid))
   await tasks.sendUntil('slow', 20, () => pids.every((pid) => busy().has(pid)))

@@ -79,7 +79,7 @@ t.test('without the pm2 daemon all processes end, and npm start brings everythin
   await tasks.runs('slow', 3)
   const daemon = Number(readFileSync(join(tasks.env.PM2_HOME as string, 'pm2.pid'), 'utf8'))
   process.kill(daemon, 'SIGKILL')
-  await until(() => tasks.processes().length === 0, { what: 'the processes to end', timeout: 15_000, interval: 100 })
+  await until(() => tasks.processes().length === 0, { what: 'the processes to end', interval: 100 })
   t.notOk(isAlive(daemon))
   const start = await tasks.npm('start')
   t.equal(start.code, 0, start.stdout + start.stderr)

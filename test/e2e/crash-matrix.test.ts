@@ -2,11 +2,11 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ConfirmChannel } from 'amqplib'
-import t, { type Test } from 'tap'
+import type { Test } from 'tap'
 import { z } from 'zod'
 import { defineQueue } from '../../supervisor/base/definitions.ts'
 import { UnavailableError, UnroutableError } from '../../supervisor/base/errors.ts'
-import { brokers } from '../contract/brokers.ts'
+import { onEveryBroker } from '../contract/brokers.ts'
 import { compiledProject } from '../helpers/compiled-project.ts'
 import { type Passing, startFrameProxy } from '../helpers/frame-proxy.ts'
 import { bench, unique } from '../helpers/messaging.ts'
@@ -78,14 +78,9 @@ function faults(count: number, number: (below: number) => number): Fault[] {
   return shuffled.map(({ fault }) => fault)
 }
 
-const LIMIT = 60_000 + FAULTS * 15_000
-t.setTimeout(LIMIT * brokers.length)
-for (const { name, skip, start } of brokers) {
-  t.test(`${MESSAGES} messages through ${FAULTS} faults on ${name}`, { skip }, async (t) => {
-    t.setTimeout(LIMIT)
-    await matrix(t, await start(t))
-  })
-}
+onEveryBroker(`${MESSAGES} messages through ${FAULTS} faults`, 120_000 + FAULTS * 30_000, async (t, { start }) =>
+  matrix(t, await start(t)),
+)
 
 async function matrix(t: Test, broker: Broker): Promise<void> {
   const random = randomFrom(SEED)

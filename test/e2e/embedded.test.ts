@@ -81,7 +81,7 @@ t.test('all of the example works, and nobody has set up a broker', async (t) => 
     const bytes = Buffer.from(await response.arrayBuffer())
     return response.status === 200 ? bytes : undefined
   }
-  const png = await Jimp.fromBuffer(await until(look, { what: 'the thumbnail', timeout: 20_000, interval: 100 }))
+  const png = await Jimp.fromBuffer(await until(look, { what: 'the thumbnail', interval: 100 }))
   t.same([png.width, png.height], [320, 160])
 })
 
@@ -110,7 +110,7 @@ t.test(
     })
     const more = (count: number) => {
       const goal = accepted.length + count
-      return until(() => accepted.length >= goal, { what: `${goal} views to be accepted`, timeout: 20_000 })
+      return until(() => accepted.length >= goal, { what: `${goal} views to be accepted` })
     }
     for (let kill = 0; kill < 3; kill++) {
       await more(200)

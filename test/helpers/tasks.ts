@@ -133,11 +133,11 @@ export async function startTasks(t: Test, { workers, env = {} }: TasksOptions): 
       while (!isEnough()) {
         await send(worker, 100, ms)
         const waiting = () => (sent[worker] ?? 0) - notes(worker).filter(({ what }) => what === 'begun').length
-        await until(() => waiting() < 200, { what: 'messages to be handled', timeout: 30_000 })
+        await until(() => waiting() < 200, { what: 'messages to be handled', timeout: 60_000 })
       }
     },
 
-    async settled(worker, timeout = 30_000) {
+    async settled(worker, timeout = 60_000) {
       const done = () => new Set(notes(worker).flatMap(({ what, n }) => (what === 'done' ? [n] : [])))
       const total = sent[worker] ?? 0
       await until(() => done().size === total, { what: `${total} messages to be handled`, timeout, interval: 50 })
@@ -150,7 +150,7 @@ export async function startTasks(t: Test, { workers, env = {} }: TasksOptions): 
       return lines.flatMap((line) => (line.startsWith('{') ? [JSON.parse(line)] : []))
     },
 
-    runs(worker, count, timeout = 20_000) {
+    runs(worker, count, timeout = 60_000) {
       return until(
         async () => {
           const pids = await running(worker)

@@ -1,38 +1,32 @@
 import { randomUUID } from 'node:crypto'
 import type { ConfirmChannel } from 'amqplib'
-import t, { type Test } from 'tap'
+import type { Test } from 'tap'
 import { AutoscalerUnavailableError, BrokerUnavailableError } from '../../supervisor/base/errors.ts'
 import type { WorkerView } from '../../supervisor/base/fleet.ts'
 import type { Heartbeat } from '../../supervisor/base/machines.ts'
 import { openFleet } from '../../supervisor/messaging/fleet.ts'
 import { AUTOSCALERS, type Machines, openMachines } from '../../supervisor/messaging/machines.ts'
-import { brokers } from '../contract/brokers.ts'
+import { onEveryBroker } from '../contract/brokers.ts'
 import { bench, testLog } from '../helpers/messaging.ts'
 import { freePort } from '../helpers/ports.ts'
 import { promised } from '../helpers/promised.ts'
 import { startProxy, throughProxy } from '../helpers/proxy.ts'
 import { until } from '../helpers/until.ts'
 
-t.setTimeout(110_000)
-// They mostly wait: side by side.
-t.jobs = brokers.length
-for (const { name, skip, place } of brokers) {
-  t.test(`machines on ${name}`, { skip, buffered: true }, async (t) => {
-    t.setTimeout(110_000)
-    const broker = { url: await place(t) }
-    // One after the other: all of a broker's autoscalers hear each other.
-    await t.test('nobody is there', (t) => nobody(t, broker))
-    let left = 0
-    await t.test('they see each other', async (t) => {
-      left = await meet(t, broker)
-    })
-    await t.test('a machine whose connection is cut', (t) => cutOff(t, broker, left))
-    await t.test('a machine whose connection hangs', (t) => hang(t, broker))
-    await t.test('garbage in the exchange', (t) => garbage(t, broker))
-    await t.test('what runs on all of them', (t) => merge(t, broker))
-    await t.test('the depth of queues', (t) => depths(t, broker))
+onEveryBroker('machines', 300_000, async (t, { place }) => {
+  const broker = { url: await place(t) }
+  // One after the other: all of a broker's autoscalers hear each other.
+  await t.test('nobody is there', (t) => nobody(t, broker))
+  let left = 0
+  await t.test('they see each other', async (t) => {
+    left = await meet(t, broker)
   })
-}
+  await t.test('a machine whose connection is cut', (t) => cutOff(t, broker, left))
+  await t.test('a machine whose connection hangs', (t) => hang(t, broker))
+  await t.test('garbage in the exchange', (t) => garbage(t, broker))
+  await t.test('what runs on all of them', (t) => merge(t, broker))
+  await t.test('the depth of queues', (t) => depths(t, broker))
+})
 
 const WORKERS: Heartbeat['workers'] = new Map([['thumbnail', { instances: 2, inProgress: 7 }]])
 

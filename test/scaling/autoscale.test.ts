@@ -38,7 +38,7 @@ function machine(t: Test, name = 'work', scale = {}) {
     /** Resolves when it has looked again that often. */
     async looked(times: number) {
       const goal = made.looks + times
-      await until(() => made.looks >= goal, { what: `${times} looks`, timeout: 20_000 })
+      await until(() => made.looks >= goal, { what: `${times} looks` })
     },
   }
   const without = (id: number) => running.filter((one) => one.id !== id)
@@ -165,5 +165,5 @@ t.test('a clock that is set changes nothing', { buffered: true }, async (t) => {
   await one.looked(LONG)
   t.equal(one.asked.length, 1, 'an hour ahead: it still waits')
   Object.assign(Date, { now: () => now() - 3_600_000 })
-  await until(() => one.live === 4, { what: 'it to go on an hour back', timeout: 20_000 })
+  await until(() => one.live === 4, { what: 'it to go on an hour back' })
 })
