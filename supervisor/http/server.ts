@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { getRequestListener, RequestError } from '@hono/node-server'
+import { getRequestListener, type Http2Bindings, type HttpBindings, RequestError } from '@hono/node-server'
 import { reasonOf, WarrenError } from '../base/errors.ts'
 import { type ProblemError, problem, problemBody, problemResponse, toProblem } from './problem.ts'
 import { continueWhenRead, MAX_HEADERS, protocolProblem, unknownExpectation } from './protocol.ts'
@@ -37,7 +37,7 @@ const IDLE_CHECK = 50
  * @throws WarrenError with code EADDRINUSE, EACCES, EADDRNOTAVAIL, ENOTFOUND
  */
 export async function serve(
-  app: { fetch: (request: Request) => Response | Promise<Response> },
+  app: { fetch: (request: Request, bindings: HttpBindings | Http2Bindings) => Response | Promise<Response> },
   { host, port }: { host: string; port: number },
   project?: string,
 ): Promise<HttpServer> {
@@ -46,7 +46,10 @@ export async function serve(
 
   // What an HTTP/1.0 request without a Host is for.
   const hostname = host.includes(':') ? `[${host}]` : host
-  const answer = getRequestListener((request) => app.fetch(request), { hostname, errorHandler: answerBadRequest })
+  const answer = getRequestListener((request, bindings) => app.fetch(request, bindings), {
+    hostname,
+    errorHandler: answerBadRequest,
+  })
   const server = createServer(TIMEOUTS, listener)
   server.timeout = STALLED
   // One more than are allowed: that is how too many are known.
