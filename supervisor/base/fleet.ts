@@ -59,7 +59,7 @@ export interface Decision {
   readonly inProgress: number | null
   /** Instances that the load is worth, over all machines. */
   readonly desired: number
-  /** Why not that many here: other machines, the machine's ceiling, a pin. */
+  /** Where that number comes from, and why it is not that many here: other machines, the ceiling, a pin. */
   readonly reason: string
 }
 

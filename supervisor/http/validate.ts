@@ -32,7 +32,9 @@ export function body<S extends z.ZodType>(schema: S): Validator<Body<S>> {
 export function query<S extends z.ZodObject>(schema: S): Validator<Query<S>> {
   return async function validateQuery(c, next) {
     const values = Object.entries(c.req.queries()).map(([name, all]) => [name, all.length === 1 ? all[0] : all])
-    c.req.addValidatedData('query', (await validate(schema, Object.fromEntries(values), 'The query')) as object)
+    // Without a prototype: a name that is left out must not find what every object inherits.
+    const given: unknown = Object.assign(Object.create(null), Object.fromEntries(values))
+    c.req.addValidatedData('query', (await validate(schema, given, 'The query')) as object)
     await next()
   }
 }

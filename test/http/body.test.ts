@@ -14,6 +14,9 @@ const routes = new Hono<FrontDoor>()
   .get('/orders', query(z.object({ limit: z.coerce.number().int().max(100), kind: z.enum(['a', 'b']) })), (c) =>
     c.json(c.req.valid('query')),
   )
+  .get('/names', query(z.object({ constructor: z.string().optional(), toString: z.string().default('none') })), (c) =>
+    c.json(c.req.valid('query')),
+  )
   .get('/orders/:id', param(z.object({ id: z.uuid() })), (c) => c.json(c.req.valid('param')))
   .post('/raw', async (c) => c.json({ bytes: (await c.req.arrayBuffer()).byteLength }))
 
@@ -232,4 +235,11 @@ t.test('a chunked body comes as the route takes it', async (t) => {
   const response = await app.request('/', { method: 'POST', body, headers, duplex: 'half' } as RequestInit)
   const { before } = (await response.json()) as { before: number }
   t.ok(before < 10, `${before} chunks of ${BODY_LIMIT / chunk.length}`)
+})
+
+t.test('a query may have names that every object has', async (t) => {
+  const { url } = await startFrontDoor(t, { routes })
+  const get = async (query: string) => (await fetch(`${url}/names${query}`)).json()
+  t.same(await get(''), { toString: 'none' }, 'what is left out is left out')
+  t.same(await get('?toString=a&constructor=b'), { toString: 'a', constructor: 'b' })
 })
