@@ -5,7 +5,7 @@ import type { Logger } from '../base/log.ts'
 import type { Depth, Heartbeat } from '../base/machines.ts'
 import type { Scale } from '../base/scale.ts'
 import type { Instances } from './fleet.ts'
-import { instancesOf, isSuspectsTurn, type Measure, machinesOf, measure } from './measure.ts'
+import { instancesOf, type Measure, machinesOf, measure } from './measure.ts'
 import type { Asleep, Pins } from './notes.ts'
 import { live, nextStep, type Placement, type Step } from './plan.ts'
 import type { Pm2 } from './pm2.ts'
@@ -18,6 +18,8 @@ import { divide, followTurns, type Share, type Turns } from './turns.ts'
 const LOOK = 150
 /** Every how many of these the other queues are looked at. */
 const LOOKS = 2
+/** Every how many of these the queues of suspects are looked at. */
+const SUSPECT_LOOKS = 10
 /** Every how many of these it is thought about what to do, without any news: a cooldown ends, a machine becomes silent. */
 const QUIET_LOOKS = 5
 /** Milliseconds until the next step, after one that failed. */
@@ -123,7 +125,7 @@ export function autoscale(options: AutoscaleOptions): Autoscale {
     const running = instances.running(name)
     const isDue = looks % LOOKS === 0 || live(running).length === 0
     if (running.length === 0 || !isDue) return
-    if (await one.measure.look(isSuspectsTurn(looks))) isNews = true
+    if (await one.measure.look(looks % SUSPECT_LOOKS === 0)) isNews = true
   }
 
   function act(): void {

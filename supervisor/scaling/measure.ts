@@ -1,12 +1,9 @@
-// What there is to do for the workers that are scaled, as the broker, this machine and the others tell it.
+// Measures the load of each scaled worker, from the broker's queues, this machine's instances and the others' heartbeats.
 import type { WorkerSummary } from '../base/fleet.ts'
 import type { Depth, Heartbeat } from '../base/machines.ts'
 import type { Instances } from './fleet.ts'
 import { live } from './plan.ts'
 import type { Load } from './policy.ts'
-
-/** Every how many looks the queues of suspects are looked at. */
-const SUSPECT_LOOKS = 10
 
 export interface MeasureOptions {
   /** The queues whose messages are a worker's to do; the first holds nearly all of them. */
@@ -19,16 +16,11 @@ export interface MeasureOptions {
 
 /** One worker's load. */
 export interface Measure {
-  /** Asks its queues; true: something is different from the last time. */
-  look(isSuspectsTurn: boolean): Promise<boolean>
+  /** Asks the queues, the suspects' as well where it is told so; resolves with whether anything has changed. */
+  look(withSuspects: boolean): Promise<boolean>
   load(machines: readonly Heartbeat[]): Load
   /** Whether its queue has ever answered. */
   readonly isKnown: boolean
-}
-
-/** Whether at this look the queues of suspects are looked at as well. */
-export function isSuspectsTurn(looks: number): boolean {
-  return looks % SUSPECT_LOOKS === 0
 }
 
 export function measure(worker: WorkerSummary, { queuesOf, depth, instances, others }: MeasureOptions): Measure {
@@ -38,8 +30,8 @@ export function measure(worker: WorkerSummary, { queuesOf, depth, instances, oth
   let besides = 0
   let looks = 0
 
-  // Those that are to go take no more messages: what they are at needs no other instance, and what they give back is
-  // in the queue then.
+  // Without the instances that are leaving: the messages that they finish need no other instance, and those that they
+  // give back are counted by the queue.
   function countsOf(machines: readonly Heartbeat[]): (number | undefined)[] {
     return [
       ...live(instances.running(name)).map(({ inProgress }) => inProgress),

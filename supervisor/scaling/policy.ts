@@ -4,7 +4,7 @@ import type { Scale } from '../base/scale.ts'
 /** Milliseconds without work after which an instance counts as idle, whatever is left of its cooldown. */
 export const IDLE_MS = 5_000
 
-/** What a worker's queue holds, and what its instances are at. */
+/** The messages that wait for a worker, and those that its instances are handling. */
 export interface Load {
   /** Messages that waited at the last look at the queue. */
   readonly ready: number
@@ -90,8 +90,8 @@ export function instancesFor(load: Load, scale: Scale): number {
  * time within the last `cooldown`. So a load that comes and goes within that time starts and ends nothing. A load that
  * is not known is never taken for none: it ends nothing, and its time does not count for the cooldown. Nor does the
  * cooldown begin anew with it: an instance that is told to end is unknown for a moment, and the next one would wait for
- * it. What the queue and the instances tell are not of one moment: more than either of them tells alone is believed
- * when it is seen at two looks in a row.
+ * it. The queue and the instances are not read at the same moment, so a message may be in both counts: a rise that only
+ * their sum supports counts when two looks in a row show it.
  */
 export function follow(memory: Memory, load: Load, scale: Scale, at: number): Verdict {
   const last = memory.recent.at(-1) ?? { at, instances: scale.min, why: { by: 'before', instances: scale.min } as Why }

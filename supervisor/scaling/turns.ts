@@ -4,12 +4,12 @@ import { share } from './shares.ts'
 
 /**
  * Milliseconds that a worker with work keeps its place while others wait for one. Then it takes no more messages, and the
- * place is free when those that it has are done. Long enough that processes do not start all the time, and as long does
- * who has had a turn wait for the next one.
+ * place is free when those that it has are done. Long enough that processes do not start all the time. A worker that has
+ * just had its turn waits at least this long before it ends another one's.
  */
 export const TURN_MS = 10_000
 
-/** Milliseconds for a process to take messages: its turn begins then, but no later than after this. */
+/** Milliseconds that a process may take to start: its turn begins when it takes messages. After this the turn is over. */
 export const START_MS = 60_000
 
 /** How long a worker has had a place, or waited for one. Times are milliseconds; undefined: not so. */
