@@ -11,9 +11,9 @@ const CLOSE = { headers: { connection: 'close' } }
  * (Node refuses by itself, with 400, 408 or 431: no Host, both content-length and transfer-encoding, headers over 16 KiB.)
  */
 export function protocolProblem(
-  incoming: Pick<IncomingMessage, 'httpVersion' | 'method' | 'url' | 'rawHeaders'>,
+  incoming: Pick<IncomingMessage, 'httpVersion' | 'url' | 'rawHeaders' | 'headers'>,
 ): ProblemError | undefined {
-  const { httpVersion, url = '', rawHeaders } = incoming
+  const { httpVersion, url = '', rawHeaders, headers } = incoming
   // A line without a version is HTTP/0.9's, whose answers have no status and no headers.
   if (httpVersion === '0.9')
     return problem(400, 'Bad request', 'Expected a version behind the target, found none.', CLOSE)
@@ -27,6 +27,11 @@ export function protocolProblem(
   let hosts = 0
   for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]?.toLowerCase() === 'host') hosts++
   if (hosts > 1) return problem(400, 'Bad request', `Expected one Host header, found ${hosts}.`, CLOSE)
+  // RFC 9112, 6.1: Node takes off the last coding and hands on the others as the body.
+  const coding = headers['transfer-encoding']
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
+    return problem(501, 'Not implemented', `Expected transfer-encoding chunked, found ${coding.slice(0, 255)}.`, CLOSE)
+  }
   if (!/^(?:\/|https?:\/\/)/.test(url)) {
     return problem(400, 'Bad request', 'Expected a target that begins with a slash, or with http://.', CLOSE)
   }
