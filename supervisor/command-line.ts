@@ -95,12 +95,24 @@ async function start(dev = false): Promise<number> {
   // All mistakes are told at once, and before anything is stopped.
   await checkProject(root, projectEnv(root))
   const { startProject } = await import('./scaling/start.ts')
+  const { workersOf } = await import('./process/workers.ts')
   const { openAsleep } = await import('./scaling/notes.ts')
   const { dataDir } = config
   const result = await withLock(
     resolve(root, 'dist/.start-lock'),
-    () => startProject({ root, dev, timeoutMs, config, print, isAsleep: (name) => openAsleep(dataDir).has(name) }),
-    () => print('another start is at it: waiting for it to end'),
+    () =>
+      startProject({
+        root,
+        dev,
+        timeoutMs,
+        config,
+        print,
+        isAsleep: (name) => openAsleep(dataDir).has(name),
+        noteAsleep: (name) => openAsleep(dataDir).add(name),
+        canSleep: async () =>
+          new Set((await workersOf(root)()).flatMap(({ name, scale }) => (scale?.min === 0 ? name : []))),
+      }),
+    () => print('another `warren start` is running: waiting for it to end'),
   )
   console.log(welcome(config, result, dev))
   return 0

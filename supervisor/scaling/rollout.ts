@@ -3,7 +3,7 @@ import type { App, Instance, Pm2 } from './pm2.ts'
 import { BROKER, COMPILER } from './project.ts'
 import type { Readiness } from './readiness.ts'
 import type { StartOptions } from './start.ts'
-import { groupsOf, type Outdated, type StartPlan } from './start-plan.ts'
+import { groupsOf, type Outdated, type StartPlan, wavesOf } from './start-plan.ts'
 
 /** How many apps are restarted at a time, after the first one alone. */
 const GROUP = 16
@@ -30,12 +30,11 @@ export async function carryOut(plan: StartPlan, rollout: Rollout): Promise<void>
   const fresh = [...plan.fresh, ...(scaler?.instances.length === 0 ? [scaler.app] : [])]
   if (fresh.length > 0) print(`starting ${fresh.map((app) => app.name).join(', ')}`)
   for (const app of fresh) started.add(app.name)
-  if (plan.fresh.length > 0) await launch(plan.fresh)
-
   const awake = [...plan.outdated, ...plan.untouched].flatMap(({ app, instances }) =>
     app.args ? instances.filter(({ status }) => status !== 'stopped') : [],
-  )
-  for (const group of groupsOf(plan.outdated, GROUP, config.maxInstances - awake.length)) await restart(group)
+  ).length
+  if (plan.fresh.length > 0) await startFresh()
+  for (const group of groupsOf(plan.outdated, GROUP, config.maxInstances - awake)) await restart(group)
 
   // They may run and still wait for the broker.
   const running = plan.untouched.filter(({ app }) => app.name !== COMPILER)
@@ -52,6 +51,20 @@ export async function carryOut(plan: StartPlan, rollout: Rollout): Promise<void>
   if (scaler?.why !== undefined) print(`restarting ${scaler.app.name}: ${scaler.why}`)
   if (scaler) await launch([scaler.app])
 
+  async function startFresh(): Promise<void> {
+    const isTooMany = awake + plan.fresh.filter(({ args }) => args).length > config.maxInstances
+    const canSleep = isTooMany ? await rollout.canSleep() : new Set<string>()
+    const { together, waves } = wavesOf(plan.fresh, canSleep, awake, config.maxInstances)
+    if (together.length > 0) await launch(together)
+    for (const wave of waves) {
+      await launch(wave)
+      const names = wave.map(({ name }) => name)
+      await putToSleep(new Set(names))
+      for (const name of names) rollout.noteAsleep(name)
+      print(`${names.join(', ')}: asleep until there is something to do, as MAX_INSTANCES is ${config.maxInstances}`)
+    }
+  }
+
   async function restart(group: readonly Outdated[]): Promise<void> {
     for (const [why, names] of byReason(group)) print(`restarting ${names.join(', ')}: ${why}`)
     await Promise.all(group.flatMap(({ instances }) => instances.map((instance) => pm2.remove(instance.id))))
@@ -60,9 +73,12 @@ export async function carryOut(plan: StartPlan, rollout: Rollout): Promise<void>
     } catch (error) {
       throw await bringBack(group, error)
     }
-    const asleep = new Set(group.flatMap(({ app, isAsleep }) => (isAsleep ? app.name : [])))
-    if (asleep.size === 0) return
-    const awakened = (await pm2.list()).filter(({ name }) => asleep.has(name))
+    await putToSleep(new Set(group.flatMap(({ app, isAsleep }) => (isAsleep ? app.name : []))))
+  }
+
+  async function putToSleep(names: ReadonlySet<string>): Promise<void> {
+    if (names.size === 0) return
+    const awakened = (await pm2.list()).filter(({ name }) => names.has(name))
     await Promise.all(awakened.map(({ id }) => pm2.sleep(id)))
   }
 

@@ -93,6 +93,29 @@ export function groupsOf(outdated: readonly Outdated[], size: number, spare: num
   return groups.filter((group) => group.length > 0)
 }
 
+/**
+ * How apps that do not run yet are started: together, as long as the machine may have that many workers. Otherwise those
+ * that may sleep come in waves, each to sleep again before the next: their queues are there then, and wake them.
+ * @param canSleep the workers with `min: 0`
+ * @param awake how many workers run already
+ * @param ceiling how many may run on this machine
+ */
+export function wavesOf(
+  fresh: readonly App[],
+  canSleep: ReadonlySet<string>,
+  awake: number,
+  ceiling: number,
+): { together: App[]; waves: App[][] } {
+  const workers = fresh.filter((app) => app.args !== undefined)
+  if (awake + workers.length <= ceiling) return { together: [...fresh], waves: [] }
+  const sleepers = workers.filter(({ name }) => canSleep.has(name))
+  const spare = ceiling - awake - (workers.length - sleepers.length)
+  return {
+    together: fresh.filter((app) => !sleepers.includes(app)),
+    waves: inPieces(sleepers, Math.max(1, spare)),
+  }
+}
+
 function inPieces<T>(all: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(all.length / size) }, (_, n) => all.slice(n * size, (n + 1) * size))
 }

@@ -15,6 +15,10 @@ export interface StartOptions {
   config: Pick<Config, 'host' | 'port' | 'brokerPort' | 'maxInstances' | 'dataDir'>
   /** Whether the autoscaler has stopped a worker, to wake it when it is needed. */
   isAsleep(name: string): boolean
+  /** Notes that the autoscaler is to wake it. */
+  noteAsleep(name: string): void
+  /** The workers with `min: 0`. */
+  canSleep(): Promise<ReadonlySet<string>>
   print(line: string): void
 }
 

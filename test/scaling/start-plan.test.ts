@@ -1,5 +1,5 @@
 import t from 'tap'
-import { groupsOf, type Outdated } from '../../supervisor/scaling/start-plan.ts'
+import { groupsOf, type Outdated, wavesOf } from '../../supervisor/scaling/start-plan.ts'
 
 function outdated(name: string, isAsleep = false): Outdated {
   const isWorker = !['broker', 'front-door'].includes(name)
@@ -17,4 +17,17 @@ t.test('the broker, one worker alone, the others in groups, those that sleep, th
   t.same(groupsOf([], 16, 16), [])
   const sixty = Array.from({ length: 60 }, (_, n) => outdated(`w${n}`))
   t.equal(groupsOf(sixty, 16, 16).length, 5)
+})
+
+t.test('more workers than the machine may have: those that may sleep in waves', async (t) => {
+  const fresh = ['front-door', 'a', 'b', 'x', 'y', 'z'].map((name) => outdated(name).app)
+  const canSleep = new Set(['x', 'y', 'z'])
+  const waves = (awake: number, ceiling: number) => {
+    const { together, waves } = wavesOf(fresh, canSleep, awake, ceiling)
+    return [together, ...waves].map((apps) => apps.map(({ name }) => name).join(' '))
+  }
+  t.same(waves(0, 5), ['front-door a b x y z'])
+  t.same(waves(0, 4), ['front-door a b', 'x y', 'z'])
+  t.same(waves(1, 5), ['front-door a b', 'x y', 'z'])
+  t.same(waves(9, 5), ['front-door a b', 'x', 'y', 'z'], 'one at a time, as their queues have to be there')
 })

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { createProject, stubWorker } from '../helpers/project.ts'
@@ -47,4 +47,34 @@ t.test('what all workers share is tried on one of them, then on the others toget
   t.match(louder, { code: 0, stdout: /restarting sleepy: LOG_LEVEL has changed/ }, 'what it will be woken with')
   t.match(await slept(), { status: 'stopped' }, 'and it sleeps again')
   t.match(await project.npm('start', [], { LOG_LEVEL: 'debug' }), { code: 0, stdout: /already running/ })
+})
+
+t.test('no more workers at once than the machine may have, as long as they may sleep', async (t) => {
+  const body = `const note = (line: string) => appendFileSync('journal', line + '\\n')
+    note('in')
+    await report.set({ status: 'ready' })
+    return async () => note('out')`
+  const sleeper = (name: string) =>
+    stubWorker(name, body, "import { appendFileSync } from 'node:fs'").replace(
+      'handler: async () => {}',
+      'handler: async () => {}, scale: { min: 0 }',
+    )
+  const names = ['a', 'b', 'c', 'd']
+  const project = await createProject(t, Object.fromEntries(names.map((name) => [name, sleeper(name)])))
+  Object.assign(project.env, { MAX_INSTANCES: '2' })
+  const { code, stdout, stderr } = await project.npm('start')
+  t.equal(code, 0, stderr)
+  t.match(stdout, /a, b: asleep until .*\n +c, d: asleep until there is something to do, as MAX_INSTANCES is 2/)
+  t.same(
+    (await project.list()).flatMap(({ name, status }) => (names.includes(name) ? status : [])),
+    names.map(() => 'stopped'),
+  )
+  let running = 0
+  let most = 0
+  for (const line of readFileSync(join(project.root, 'journal'), 'utf8').trim().split('\n')) {
+    running += line === 'in' ? 1 : -1
+    most = Math.max(most, running)
+  }
+  t.same([running, most], [0, 2])
+  t.match(await project.npm('start'), { code: 0, stdout: /already running/ })
 })
