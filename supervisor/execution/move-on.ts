@@ -34,7 +34,7 @@ export async function moveOn(
   let refusals = 0
   for (let wait = FIRST_WAIT; ; wait = Math.min(wait * 2, LONGEST_WAIT)) {
     // Before each: over a connection that is dead, and not noticed yet, the copy would be a second message.
-    if (!(await incoming.held()) || incoming.lost.aborted) return 'void'
+    if (incoming.lost.aborted || !(await incoming.held())) return 'void'
     try {
       await send(refusals > 0)
       return 'moved'
