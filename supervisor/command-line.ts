@@ -5,15 +5,15 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { APP_VARIABLE } from './base/app-env.ts'
 import { projectEnv } from './base/app-mark.ts'
-import { type Config, loadConfig, parseConfig } from './base/config.ts'
+import { loadConfig, parseConfig } from './base/config.ts'
 import type { DeadLetters } from './base/dead-letters.ts'
 import { MAX_TIMER_MS, parseDuration } from './base/durations.ts'
-import { reasonOf, StartupError, WarrenError } from './base/errors.ts'
+import { recordOf, START_BOUNDS } from './base/error-record.ts'
+import { reasonOf, StartupError } from './base/errors.ts'
 import type { ProjectWorkers } from './base/fleet.ts'
 import { withLock } from './base/lock.ts'
 import { didYouMean } from './base/suggest.ts'
 import type { Client } from './messaging/client.ts'
-import type { StartResult } from './scaling/start.ts'
 
 const USAGE = `Usage: warren COMMAND
 
@@ -39,9 +39,9 @@ delete process.env[APP_VARIABLE]
 const GOING_ON = new Set(['start', 'dev', 'stop', 'scale', 'dead'])
 
 // Whoever reads no more needs no more: `warren logs | head` ends with `head`.
+// A full disk, like a closed pipe, takes the output and nothing else.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
-  if (!GOING_ON.has(process.argv[2] ?? '')) process.exit(0)
+  if (error.code === 'EPIPE' && !GOING_ON.has(process.argv[2] ?? '')) process.exit(0)
 })
 
 const OUTPUT = { print: (line: string) => console.log(line), progress: (line: string) => console.error(line) }
@@ -68,8 +68,10 @@ try {
   exit(command ? await command() : help(name))
 } catch (error) {
   // A mistake of the user's is told in a sentence; a stack would only hide it.
-  const expected = error instanceof WarrenError || (error as Error).name === 'BuildError' || isArgsError(error)
-  console.error(expected ? reasonOf(error) : error)
+  const record = recordOf(error, START_BOUNDS)
+  const isExpected =
+    record.kind !== undefined || record.name === 'BuildError' || record.code?.startsWith('ERR_PARSE_ARGS')
+  console.error(isExpected ? reasonOf(record) : record.stack || reasonOf(record))
   exit(1)
 }
 
@@ -97,8 +99,11 @@ async function start(dev = false): Promise<number> {
   const { startProject } = await import('./scaling/start.ts')
   const { workersOf } = await import('./process/workers.ts')
   const { openAsleep } = await import('./scaling/notes.ts')
+  const { workersOf } = await import('./process/workers.ts')
   const { dataDir } = config
-  const result = await withLock(
+  // Meanwhile: importing them takes a while, and they are only for the hint at the end.
+  const summaries = workersOf(root)().catch(() => [])
+  const { changed } = await withLock(
     resolve(root, 'dist/.start-lock'),
     () =>
       startProject({
@@ -114,7 +119,8 @@ async function start(dev = false): Promise<number> {
       }),
     () => print('another `warren start` is running: waiting for it to end'),
   )
-  console.log(welcome(config, result, dev))
+  const { welcome } = await import('./commands/welcome.ts')
+  console.log(welcome(config, { changed, dev, workers: await summaries }))
   return 0
 }
 
@@ -238,21 +244,6 @@ function print(line: string): void {
   console.log(`  ${line}`)
 }
 
-function welcome({ host, port, apiKeys }: Config, { changed, workers }: StartResult, dev: boolean): string {
-  const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host
-  const url = `http://${name}:${port}`
-  const key = apiKeys.length > 0 ? ' -H "authorization: Bearer $API_KEY"' : ''
-  // The example application's video, or what every front door has.
-  const example = workers.includes('history')
-  return `
-Warren is ${changed ? 'ready' : 'already running'} at ${url}${dev ? ', with live reload' : ''}. Try:
-
-  curl -s${example ? `${key} ${url}/video -o video.mp4` : ` ${url}/readyz`}
-  npx pm2 scale ${example ? 'history' : (workers[0] ?? 'NAME')} 4
-  npm run logs
-`
-}
-
 function help(name: string): number {
   if (['help', '--help', '-h'].includes(name)) {
     console.log(USAGE)
@@ -260,8 +251,4 @@ function help(name: string): number {
   }
   console.error(`Expected a command, found '${name}'${didYouMean(name, Object.keys(COMMANDS))}.\n\n${USAGE}`)
   return 1
-}
-
-function isArgsError(error: unknown): boolean {
-  return String((error as NodeJS.ErrnoException).code).startsWith('ERR_PARSE_ARGS')
 }

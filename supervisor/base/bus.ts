@@ -43,7 +43,9 @@ export interface Sent {
 export interface Bus {
   /**
    * Sends to a queue; resolves when the broker has confirmed the message.
-   * @throws ValidationError, MessageTooLargeError, UnroutableError; UnavailableError and its kin: try again later
+   * @throws ValidationError: the data is not what the schema says, or JSON can't carry it
+   * @throws MessageTooLargeError, UnroutableError: the same message fails again
+   * @throws UnavailableError and those below it: try again later
    */
   send<D extends z.ZodType, R extends z.ZodType | undefined>(
     queue: QueueDefinition<D, R>,
@@ -54,13 +56,18 @@ export interface Bus {
   /**
    * Publishes to a fanout, of which every subscribed worker gets its own copy; resolves when the broker has
    * confirmed the message.
-   * @throws as `send`
+   * @throws ValidationError: the data is not what the schema says, or JSON can't carry it
+   * @throws MessageTooLargeError, UnroutableError: the same message fails again
+   * @throws UnavailableError and those below it: try again later
    */
   publish<D extends z.ZodType>(fanout: FanoutDefinition<D>, data: z.input<D>, options?: PublishOptions): Promise<Sent>
 
   /**
    * Sends to a queue and resolves with the handler's result, over RabbitMQ's direct reply-to.
-   * @throws as `send`, CallTimeoutError, CallLostError, CallFailedError
+   * @throws ValidationError: the data or the result is not what the schema says, or JSON can't carry it
+   * @throws MessageTooLargeError, UnroutableError: the same message fails again
+   * @throws CallFailedError: the handler failed; `remoteName` and the message are those of its error
+   * @throws UnavailableError and those below it, CallTimeoutError and CallLostError among them: try again later
    */
   call<D extends z.ZodType, R extends z.ZodType>(
     queue: QueueDefinition<D, R>,

@@ -3,6 +3,7 @@ import type { Bus, SendOptions, Sent } from './bus.ts'
 import type { Address, QueueDefinition } from './definitions.ts'
 import { DURATION_FORMAT, MAX_DELAY_MS, MAX_TIMER_MS, parseDuration } from './durations.ts'
 import { ValidationError } from './errors.ts'
+import { encodeJson } from './json.ts'
 import { type Envelope, REQUEST_ID_HEADER, type Transport } from './message.ts'
 import { uuidv7 } from './uuid.ts'
 import { validate } from './validate.ts'
@@ -31,7 +32,8 @@ export function createBus(transport: Transport, { requestId }: { requestId?: str
         { path: 'delay', message: `expected ${DURATION_FORMAT}, up to 310 days` },
       ])
     }
-    return { id, address: { kind, name }, body: Buffer.from(JSON.stringify(data)), headers, mandatory, delayMs }
+    const body = Buffer.from(encodeJson(data, `The data for ${kind} '${name}'`))
+    return { id, address: { kind, name }, body, headers, mandatory, delayMs }
   }
 
   async function deliver(address: Address, data: unknown, options: SendOptions, mandatory: boolean): Promise<Sent> {

@@ -1,6 +1,7 @@
-import { z } from 'zod'
+import type { z } from 'zod'
 import { type Backoff, type BackoffOptions, parseBackoff } from './backoff.ts'
 import type { Bus } from './bus.ts'
+import { schemaProblems } from './contract-schema.ts'
 import { DURATION_FORMAT, type Duration, MAX_TIMER_MS, parseDuration } from './durations.ts'
 import { DefinitionError } from './errors.ts'
 import type { Logger } from './log.ts'
@@ -52,7 +53,7 @@ export interface WorkerOptions<Data = unknown, Result = unknown> {
   handler: (data: Data, context: Context) => Result | Promise<Result>
   /**
    * How many handlers run at once in one instance; also the broker's prefetch. Where handlers are quick, an instance has
-   * more messages at hand: what it handles within 20 ms, up to 200.
+   * more messages at hand: what it handles within 20 ms, up to 500.
    * @default 10, or `threads` where that is set: a thread runs one handler at a time
    */
   concurrency?: number
@@ -134,7 +135,8 @@ const DEFAULTS = {
 
 /**
  * Defines a queue and its contract.
- * @param options.data the schema of its messages
+ * @param options.data the schema of its messages: of what JSON carries, and without transforms that parsing twice would
+ *   do twice; see the README
  * @param options.result the schema of its handler's result, for `bus.call`
  * @throws DefinitionError
  */
@@ -145,7 +147,7 @@ export function defineQueue<D extends z.ZodType, R extends z.ZodType>(
 ): QueueDefinition<D, R>
 export function defineQueue(name: string, options: { data: z.ZodType; result?: z.ZodType }): QueueDefinition {
   const problems = addressProblems(name, options, ['data', 'result'])
-  if (options?.result !== undefined) problems.push(...schemaProblems('result', options.result))
+  if (options?.result !== undefined) problems.push(...schemaProblems('result', options.result, { once: true }))
   if (problems.length > 0) throw new DefinitionError(`defineQueue('${name}')`, problems)
   return Object.freeze({ kind: 'queue', name, data: options.data, result: options.result })
 }
@@ -257,17 +259,6 @@ function addressProblems(name: unknown, options: unknown, known: string[]): stri
   }
   problems.push(...schemaProblems('data', options.data))
   return problems
-}
-
-// A schema that JSON can't carry (a Date, a Map, a bigint) would pass at the sender and fail at the handler.
-function schemaProblems(name: string, schema: unknown): string[] {
-  if (!(schema instanceof z.ZodType)) return [`${name}: expected a zod schema, found ${show(schema)}`]
-  try {
-    z.toJSONSchema(schema, { io: 'input' })
-    return []
-  } catch (error) {
-    return [`${name}: expected a schema of what JSON can carry, found one that it can't: ${(error as Error).message}`]
-  }
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -2,6 +2,7 @@
 // for each step would cost more than the step.
 import type { Context, WorkerDefinition } from '../base/definitions.ts'
 import { InvalidMessageError, ValidationError } from '../base/errors.ts'
+import { encodeJson } from '../base/json.ts'
 import { validate } from '../base/validate.ts'
 import { type Content, decode } from './decode.ts'
 
@@ -49,10 +50,11 @@ export function resultOf(
 ): string | undefined | Promise<string | undefined> {
   if (address.kind !== 'queue' || !address.result) return undefined
   // As the handler gave it: the schema's transforms run once, at the caller.
-  const asJson = () => JSON.stringify(returned)
+  // Nothing returned is nothing to send: its caller gets null.
+  const asJson = () => (returned === undefined ? undefined : encodeJson(returned, 'result'))
   try {
     const checked = validate(address.result, returned, 'result')
-    return checked instanceof Promise ? checked.then(asJson, refuse) : asJson()
+    return checked instanceof Promise ? checked.then(asJson).catch(refuse) : asJson()
   } catch (error) {
     return refuse(error)
   }

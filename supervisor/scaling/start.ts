@@ -25,8 +25,6 @@ export interface StartOptions {
 export interface StartResult {
   /** Whether there was anything to do. */
   changed: boolean
-  /** The workers' names. */
-  workers: string[]
 }
 
 /**
@@ -56,10 +54,7 @@ export async function startProject(options: StartOptions): Promise<StartResult> 
     await pm2.listen(readiness.onEvent)
     isUnderWay = true
     await carryOut(plan, { pm2, readiness, started, ...options })
-    return {
-      changed: plan.scaler !== undefined || changesOf(plan) > 0,
-      workers: apps.flatMap((app) => (app.args ? app.name : [])),
-    }
+    return { changed: plan.scaler !== undefined || changesOf(plan) > 0 }
   } catch (error) {
     await undo(pm2, root, started)
     // What is not started now goes on being scaled.

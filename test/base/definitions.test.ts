@@ -78,5 +78,14 @@ t.test('a schema of what JSON can not carry is refused where it is defined', asy
     /data: expected a schema of what JSON can carry/,
   )
   t.match(problems(defineQueue, 'q', { data, result: z.bigint() }), /result: expected a schema of what JSON can carry/)
-  t.ok(defineQueue('q', { data: z.object({ at: z.iso.datetime().transform((text) => new Date(text)) }) }))
+  t.ok(
+    defineQueue('q', {
+      data: z.object({
+        at: z.iso
+          .datetime()
+          .transform((text) => new Date(text))
+          .pipe(z.date()),
+      }),
+    }),
+  )
 })

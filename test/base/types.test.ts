@@ -6,7 +6,14 @@ import { z } from 'zod'
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 function same<A, B>(..._: Equal<A, B> extends true ? [] : ['the types differ', A, B]): void {}
 
-const fanout = defineFanout('f', { data: z.object({ at: z.iso.datetime().transform((text) => new Date(text)) }) })
+const fanout = defineFanout('f', {
+  data: z.object({
+    at: z.iso
+      .datetime()
+      .transform((text) => new Date(text))
+      .pipe(z.date()),
+  }),
+})
 const plain = defineQueue('plain', { data: z.object({ id: z.uuid(), width: z.int().default(320) }) })
 const asked = defineQueue('asked', {
   data: z.object({ n: z.int() }),

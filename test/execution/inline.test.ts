@@ -65,6 +65,11 @@ t.test("a wrong result is the handler's error, not the message's", async (t) => 
   await t.rejects(run({ n: 1 }), { name: 'TypeError', message: /returned a wrong result: sum: / })
 })
 
+t.test("a result that JSON would change is the handler's error as well", async (t) => {
+  const { run } = runnerOf(() => ({ sum: 1, since: new Map() }))
+  await t.rejects(run({ n: 1 }), { name: 'TypeError', message: /returned a wrong result: since: .* found a Map/ })
+})
+
 t.test('at the timeout the signal is aborted and the attempt has failed; what comes later is dropped', async (t) => {
   let end = (_: unknown) => {}
   let signal: AbortSignal | undefined
