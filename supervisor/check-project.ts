@@ -1,11 +1,13 @@
 // The entry of a process that imports all of the project's workers and routes, lists what is wrong, and ends.
 // `--broker`: where AMQP_URL names a broker that can be reached, whether it takes the project as it is.
+
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { projectEnv } from './base/app-mark.ts'
 import { parseConfig } from './base/config.ts'
 import { loadWorker, loadWorkers, unfinishedImports, type Worker } from './base/discovery.ts'
+import { isA, recordOf, START_BOUNDS } from './base/error-record.ts'
 import { reasonOf, StartupError } from './base/errors.ts'
 import { projectMark } from './base/project-mark.ts'
 import { ceilingProblem } from './base/scale.ts'
@@ -86,7 +88,8 @@ async function attempt<T>(step: () => Promise<T>): Promise<T | undefined> {
 }
 
 function textOf(error: unknown): string {
-  return error instanceof StartupError ? reasonOf(error) : String((error as Error)?.stack ?? error)
+  const record = recordOf(error, START_BOUNDS)
+  return isA(record, StartupError) ? reasonOf(record) : record.stack || reasonOf(record)
 }
 
 /** @returns the exit code */

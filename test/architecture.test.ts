@@ -142,6 +142,10 @@ t.test('what the sources must not do is found, and nothing else', async (t) => {
     'if (name in states) return',
     'const states: Record<string, State> = {}',
     'const found: Readonly<Record<string, number | null>> = {}',
+    'log.warn((error as Error).message)',
+    'if ((thrown as NodeJS.ErrnoException)?.name) return',
+    'fail(String(error))',
+    'console.log(line)',
   ]) {
     t.equal(of(code).length, 1, code)
     t.match(of(code)[0], /^supervisor\/http\/a\.ts:1 has '/)
@@ -149,6 +153,8 @@ t.test('what the sources must not do is found, and nothing else', async (t) => {
   }
   for (const code of [
     'const took = performance.now() - began',
+    'log.warn(reasonOf(error))',
+    'return (error as NodeJS.ErrnoException).code',
     'const at = new Date(message.timestamp)',
     'return pins.get(name)',
     'return list[index]',

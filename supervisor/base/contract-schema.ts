@@ -23,7 +23,7 @@ export function schemaProblems(name: string, schema: unknown, { once = false }: 
 interface Def {
   type: string
   checks?: readonly { _zod: { def: { check: string; tx?: (value: unknown) => unknown } } }[]
-  shape?: Record<string, z.ZodType>
+  shape?: object
   catchall?: z.ZodType
   element?: z.ZodType
   items?: readonly z.ZodType[]
@@ -38,7 +38,7 @@ interface Def {
   in?: z.ZodType
   out?: z.ZodType
   transform?: unknown
-  entries?: Record<string, unknown>
+  entries?: object
   values?: readonly unknown[]
 }
 
@@ -95,7 +95,7 @@ function partsOf(def: Def): [key: string, part: z.ZodType, others?: readonly z.Z
   const { shape = {}, items = [], options = [], in: from, out: to, getter, innerType, left, right } = def
   const { catchall, element, rest, keyType, valueType } = def
   const parts: [string, z.ZodType | null | undefined, (readonly z.ZodType[])?][] = [
-    ...Object.entries(shape),
+    ...(Object.entries(shape) as [string, z.ZodType][]),
     ...items.map((item, i): [string, z.ZodType] => [String(i), item]),
     ...options.map((option): [string, z.ZodType, readonly z.ZodType[]] => ['', option, options]),
     ...[catchall, element, rest, keyType, valueType].map((part): [string, typeof part] => ['*', part]),
@@ -151,16 +151,16 @@ function types(schema: z.ZodType, side: 'in' | 'out', outer: readonly z.ZodType[
   }
 }
 
-const SAMPLES: Record<string, readonly unknown[]> = {
-  string: ['', 'a', ' A b ', 'Ünï\u0301\t', '12', 'a-b_c', 'https://Example.org/a b'],
-  number: [0, 1, -1.5, 7.25, 1e6],
-  boolean: [true, false],
-  array: [[], ['b', 'a', 'a'], [3, 1, 2]],
-}
+const SAMPLES = new Map<string, readonly unknown[]>([
+  ['string', ['', 'a', ' A b ', 'Ünï\u0301\t', '12', 'a-b_c', 'https://Example.org/a b']],
+  ['number', [0, 1, -1.5, 7.25, 1e6]],
+  ['boolean', [true, false]],
+  ['array', [[], ['b', 'a', 'a'], [3, 1, 2]]],
+])
 
 /** Whether an `overwrite`, such as `.trim()`, gives the same when it is done twice: tried on samples of its type. */
 function isIdempotent(tx: (value: unknown) => unknown, type: string): boolean {
-  return (SAMPLES[type] ?? [{}]).every(function staysTheSame(sample) {
+  return (SAMPLES.get(type) ?? [{}]).every(function staysTheSame(sample) {
     try {
       const first = tx(structuredClone(sample))
       const json = JSON.stringify(first)

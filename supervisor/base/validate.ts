@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { ValidationError } from './errors.ts'
+import { read } from './foreign.ts'
 
 /** Whether a schema has parts that answer with a promise, as far as its first data has shown. */
 const knownAsync = new WeakMap<z.ZodType, boolean>()
@@ -20,7 +21,7 @@ export function validate<S extends z.ZodType>(
     try {
       return outputOf(schema.safeParse(data), what, Failure)
     } catch (error) {
-      if ((error as Error).constructor.name !== '$ZodAsyncError') throw error
+      if (read(read(error, 'constructor'), 'name') !== '$ZodAsyncError') throw error
       // A part that only some data reach, as in a union.
       knownAsync.set(schema, true)
     }

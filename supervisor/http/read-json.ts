@@ -1,4 +1,5 @@
 import type { Context } from 'hono'
+import { reasonOf } from '../base/errors.ts'
 import { JSON_LIMIT, limitChunks, tooLarge } from './body-limit.ts'
 import { problem } from './problem.ts'
 
@@ -51,7 +52,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw problem(400, 'Bad JSON', `The body is not JSON: ${(error as Error).message}`, { cause: error })
+    throw problem(400, 'Bad JSON', `The body is not JSON: ${reasonOf(error)}`, { cause: error })
   }
 }
 

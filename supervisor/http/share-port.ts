@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { recordOf } from '../base/error-record.ts'
 
 /** The header by which the front doors of one project know each other. */
 export const PROJECT_HEADER = 'x-warren-project'
@@ -23,7 +24,7 @@ export async function heldByOthers(host: string, port: number, project: string):
     return response.headers.get(PROJECT_HEADER) !== project
   } catch (error) {
     // Nobody listens, or one of ours is just leaving; whoever accepts and stays silent is none of ours.
-    return (error as Error).name === 'TimeoutError'
+    return recordOf(error).name === 'TimeoutError'
   }
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { environmentOf } from '../base/app-env.ts'
+import { reasonOf } from '../base/errors.ts'
 import { withLock } from '../base/lock.ts'
 import { type ProcessState, QUIET_TOPIC, STATE_TOPIC } from '../base/state.ts'
 import { pm2Home } from './privacy.ts'
@@ -121,7 +122,7 @@ export async function connectPm2({ launch }: { launch: boolean }): Promise<Pm2 |
     quiet: (id) => tell(id, QUIET_TOPIC),
     async remove(id) {
       await call('delete')(id).catch((error: unknown) => {
-        if (!/not found|unknown/i.test(String((error as Error)?.message ?? error))) throw error
+        if (!/not found|unknown/i.test(reasonOf(error))) throw error
       })
     },
     async listen(onEvent) {

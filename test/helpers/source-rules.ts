@@ -44,6 +44,7 @@ const KEYS: Rule = {
     ['supervisor/base/config.ts', "variables' own names; the environment inherits nothing"],
     ['supervisor/base/definitions.ts', "options' own names"],
     ['supervisor/base/foreign.ts', 'reads whatever there is, and trusts none of it'],
+    ['supervisor/base/json.ts', 'fields that the object itself has listed'],
     ['supervisor/base/scale.ts', "options' own names"],
     ['supervisor/broker/errors.ts', "the protocol's own codes"],
     ['supervisor/broker/protocol/connection.ts', "methods' own names"],
@@ -83,7 +84,25 @@ const RECORDS: Rule = {
   ]),
 }
 
-const RULES = [WALL_CLOCK, KEYS, IN, RECORDS]
+const CAUGHT: Rule = {
+  pattern:
+    /(\(\w+ as (?:Error|NodeJS\.ErrnoException)\b[^)]*\)\??\.(?:message|stack|name)\b|String\((?:error|err|thrown|reason)\))/,
+  instead: 'what was thrown may be anything, and reading it may throw: use recordOf or reasonOf',
+  allowed: new Map([['supervisor/base/foreign.ts', 'reads whatever there is, and trusts none of it']]),
+}
+
+const CONSOLE: Rule = {
+  pattern: /\bconsole\.\w+/,
+  instead: 'processes log by the logger that they are given, whose output can fail without them',
+  allowed: new Map([
+    ['supervisor/build.cjs', "a command's output"],
+    ['supervisor/check-project.ts', "a command's output"],
+    ['supervisor/cli.ts', "a command's output"],
+    ['supervisor/command-line.ts', "a command's output"],
+  ]),
+}
+
+const RULES = [WALL_CLOCK, KEYS, IN, RECORDS, CAUGHT, CONSOLE]
 
 /** Every breach of these rules in the files, each a sentence that names the place. */
 export function forbidden(files: ReadonlyMap<string, string>): string[] {

@@ -223,7 +223,7 @@ export function serveConnection(socket: Socket, context: BrokerContext, onEnd: (
     if (isClosing) return void socket.destroy()
     const known = error instanceof AmqpError || error instanceof CodecError
     if (!known) log.error({ peer, err: error }, 'a fault in the broker ended a connection')
-    else log.warn({ peer, reason: (error as Error).message }, 'connection closed for what its client sent')
+    else log.warn({ peer, reason: error.message }, 'connection closed for what its client sent')
     const reason =
       error instanceof CodecError
         ? {

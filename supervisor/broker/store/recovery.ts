@@ -1,3 +1,4 @@
+import { reasonOf } from '../../base/errors.ts'
 import type { Database } from './database.ts'
 import { StoreDamagedError } from './errors.ts'
 import { DEFINITION_RANGE, definitionName, INDEX_RANGE, parseIndexKey } from './keys.ts'
@@ -25,7 +26,7 @@ export function recover(database: Database, folder: string): Recovered {
     }
     for (const { key, value } of database.range(...INDEX_RANGE)) add(recovered, decodeIndex(parseIndexKey(key), value))
   } catch (error) {
-    throw new StoreDamagedError(folder, (error as Error).message, { cause: error })
+    throw new StoreDamagedError(folder, reasonOf(error), { cause: error })
   }
   return recovered
 }
