@@ -99,10 +99,10 @@ async function start(dev = false): Promise<number> {
   const { startProject } = await import('./scaling/start.ts')
   const { workersOf } = await import('./process/workers.ts')
   const { openAsleep } = await import('./scaling/notes.ts')
-  const { workersOf } = await import('./process/workers.ts')
   const { dataDir } = config
   // Meanwhile: importing them takes a while, and they are only for the hint at the end.
-  const summaries = workersOf(root)().catch(() => [])
+  const workers = workersOf(root)
+  const summaries = workers().catch(() => [])
   const { changed } = await withLock(
     resolve(root, 'dist/.start-lock'),
     () =>
@@ -114,8 +114,7 @@ async function start(dev = false): Promise<number> {
         print,
         isAsleep: (name) => openAsleep(dataDir).has(name),
         noteAsleep: (name) => openAsleep(dataDir).add(name),
-        canSleep: async () =>
-          new Set((await workersOf(root)()).flatMap(({ name, scale }) => (scale?.min === 0 ? name : []))),
+        canSleep: async () => new Set((await workers()).flatMap(({ name, scale }) => (scale?.min === 0 ? name : []))),
       }),
     () => print('another `warren start` is running: waiting for it to end'),
   )
