@@ -3,7 +3,7 @@ import { nextField } from './fields.ts'
 import { readerOf } from './reader.ts'
 import { FLAG, findPlaces, type Places } from './scan-properties.ts'
 import { writeField, writeTable } from './write-fields.ts'
-import { encoded, reserve, setLong, type Writer, writeBytes, writeShort } from './writer.ts'
+import { encoded, reserve, setLong, type Writer, writeBytes, writeShort, writeShortstr } from './writer.ts'
 
 /**
  * The same properties with other headers, or none, and without `expiration` if `dropExpiration`. Everything else keeps
@@ -32,6 +32,17 @@ export function editHeaders(raw: Buffer, changes: Table, dropExpiration = false)
     setLong(writer.buffer, start, writer.at - start - 4)
   }
   return rebuild(raw, places, { write, present: true, dropExpiration })
+}
+
+/** The same properties with another `reply-to`. Everything else keeps its bytes. Throws as `replaceHeaders` does. */
+export function replaceReplyTo(raw: Buffer, replyTo: string): Buffer {
+  const { flags, replyToAt, expirationAt } = findPlaces(raw)
+  return encoded((writer) => {
+    writeShort(writer, flags | FLAG.replyTo)
+    writeBytes(writer, raw.subarray(2, replyToAt))
+    writeShortstr(writer, replyTo)
+    writeBytes(writer, raw.subarray(expirationAt))
+  }, undefined)
 }
 
 function keepFields(writer: Writer, raw: Buffer, places: Places, changes: Table): void {

@@ -64,7 +64,10 @@ export function readTable(reader: Reader, depth: number): Table {
   return readFields(reader, within(reader, size), depth)
 }
 
-/** Moves past a table, checking all that `readTable` checks, without making anything. Returns how many bytes it had. */
+/**
+ * Moves past a table, checking all that `readTable` checks, without making anything; a type letter `L` becomes `l` in place.
+ * Returns how many bytes it had.
+ */
 export function skipTable(reader: Reader, depth: number): number {
   const size = readLong(reader)
   const outer = reader.end
@@ -175,8 +178,12 @@ function skipValue(reader: Reader, depth: number): void {
     case TAG.decimal:
       skip(reader, 5, 'a decimal')
       return
-    case TAG.long:
     case TAG.longUpper:
+      // The same type by another client's letter; most clients know the first one only, so it goes on as that, as from RabbitMQ.
+      reader.buffer[reader.at - 1] = TAG.long
+      skip(reader, 8, 'a 64-bit value')
+      return
+    case TAG.long:
     case TAG.timestamp:
       skip(reader, 8, 'a 64-bit value')
       return

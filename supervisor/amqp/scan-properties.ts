@@ -62,6 +62,7 @@ export interface Places {
   priority: number
   headersAt: number
   headersEnd: number
+  replyToAt: number
   expirationAt: number
   expirationEnd: number
 }
@@ -80,6 +81,7 @@ export function findPlaces(raw: Buffer): Places {
   if (flags & FLAG.deliveryMode) deliveryMode = readOctet(reader)
   if (flags & FLAG.priority) priority = readOctet(reader)
   if (flags & FLAG.correlationId) skipShortstr(reader)
+  const replyToAt = reader.at
   if (flags & FLAG.replyTo) skipShortstr(reader)
   const expirationAt = reader.at
   if (flags & FLAG.expiration) skipShortstr(reader)
@@ -88,7 +90,7 @@ export function findPlaces(raw: Buffer): Places {
   if (flags & FLAG.timestamp) skip(reader, 8, 'a timestamp')
   for (let rest = flags & FLAG.rest; rest; rest &= rest - 1) skipShortstr(reader)
   checkEnd(reader)
-  return { flags, deliveryMode, priority, headersAt, headersEnd, expirationAt, expirationEnd }
+  return { flags, deliveryMode, priority, headersAt, headersEnd, replyToAt, expirationAt, expirationEnd }
 }
 
 /** Reads the flags. Throws CodecError 502 on any that class basic does not have. */

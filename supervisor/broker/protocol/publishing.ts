@@ -3,7 +3,7 @@ import { encodeMethod, type Method } from '../../amqp/methods.ts'
 import {
   decodeHeaders as decodeHeadersOf,
   decodeProperties,
-  encodeProperties,
+  replaceReplyTo,
   scanProperties,
 } from '../../amqp/properties.ts'
 import { precondition, refused, VHOST } from '../errors.ts'
@@ -42,11 +42,10 @@ export function createPublishing(channel: number, wire: Wire, ownReplyToken: () 
   }
 
   function withReplyAddress(properties: Buffer): Buffer {
-    const decoded = decodeProperties(properties)
-    if (decoded.replyTo !== REPLY_TO) return properties
+    if (decodeProperties(properties).replyTo !== REPLY_TO) return properties
     const token = ownReplyToken()
     if (token === undefined) throw precondition('fast reply consumer does not exist')
-    return encodeProperties({ ...decoded, replyTo: replyAddress(token) })
+    return replaceReplyTo(properties, replyAddress(token))
   }
 
   function checkUser(properties: Buffer): void {

@@ -1,4 +1,4 @@
-import { decodeProperties, encodeProperties } from '../../amqp/properties.ts'
+import { decodeProperties, editHeaders } from '../../amqp/properties.ts'
 import type { DeadLetterReason, Queue } from '../queues/queue.ts'
 import type { Entry, Message } from '../store/log.ts'
 import { type Death, deathsOf, isCycle, type NewDeath, recordDeath, withDeaths } from './deaths.ts'
@@ -86,7 +86,7 @@ function letter(
 
   const replaced = options.deadLetterRoutingKey
   const routingKeys = replaced === undefined ? ownKeys : [replaced]
-  const headers = withDeaths(found, deaths, latest)
+  const notes = withDeaths({}, deaths, latest)
   return {
     deaths,
     publication: {
@@ -97,10 +97,11 @@ function letter(
         priority: properties.priority ?? 0,
         exchange: options.deadLetterExchange as string,
         routingKey: routingKeys[0] as string,
-        properties: encodeProperties({ ...properties, headers }),
+        // As bytes: a sender may have written what nothing could encode again.
+        properties: editHeaders(message.properties, notes, true),
       },
       routingKeys,
-      headers: () => headers,
+      headers: () => ({ ...found, ...notes }),
     },
   }
 }
