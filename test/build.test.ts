@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { createProject, outputOf, type TestProject } from './helpers/project.ts'
 
-t.setTimeout(60_000)
+t.setTimeout(600_000)
 
 /** A project with as little to compile as possible. */
 async function createSmallProject(t: Test): Promise<TestProject> {

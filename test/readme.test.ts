@@ -17,7 +17,7 @@ const NOT_HERE: Record<string, string> = {
 /** The example application's workers and routes, which the README's outputs show. */
 const EXAMPLE = 'history recommendations thumbnail index thumbnails video viewed'.split(' ')
 
-t.setTimeout(110_000)
+t.setTimeout(600_000)
 
 const added = ['workers', 'routes'].flatMap((folder) =>
   readdirSync(join(REPOSITORY, folder)).filter(

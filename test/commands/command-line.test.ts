@@ -9,7 +9,7 @@ import { ENV, withoutTap } from '../helpers/process.ts'
 import { outputOf } from '../helpers/project.ts'
 import { temporaryFolder } from '../helpers/tmp.ts'
 
-t.setTimeout(60_000)
+t.setTimeout(600_000)
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url))
 const CLI = join(ROOT, 'dist/supervisor/cli.js')

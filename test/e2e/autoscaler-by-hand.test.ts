@@ -4,7 +4,7 @@ import { writePin } from '../../supervisor/scaling/notes.ts'
 import { startTasks } from '../helpers/tasks.ts'
 import { until } from '../helpers/until.ts'
 
-t.setTimeout(110_000)
+t.setTimeout(600_000)
 
 const tasks = await startTasks(t, {
   workers: { slow: "concurrency: 5, scale: { min: 0, max: 4, messagesPerInstance: 20, cooldown: '1s' }," },

@@ -7,7 +7,7 @@ import { until } from '../helpers/until.ts'
 
 // @counts-messages
 
-t.setTimeout(110_000)
+t.setTimeout(600_000)
 
 const options = "concurrency: 5, scale: { min: 0, max: 3, messagesPerInstance: 20, cooldown: '1s' },"
 const tasks = await startTasks(t, { workers: { slow: options, other: '' } })

@@ -2,7 +2,7 @@ import t from 'tap'
 import { startTasks } from '../helpers/tasks.ts'
 import { until } from '../helpers/until.ts'
 
-t.setTimeout(110_000)
+t.setTimeout(600_000)
 
 t.test('more workers with work than places for them take turns', async (t) => {
   const busy = "concurrency: 1, scale: { min: 0, max: 1, messagesPerInstance: 20, cooldown: '60s' },"

@@ -8,7 +8,7 @@ import { brokerUrl, obtainCredentials } from '../../supervisor/base/broker-crede
 import { startFlixTube } from '../helpers/flixtube.ts'
 import { until } from '../helpers/until.ts'
 
-t.setTimeout(110_000)
+t.setTimeout(600_000)
 
 /** Publishes a view of whatever video one likes. */
 const WATCHED = `

@@ -7,7 +7,7 @@ import { testBroker } from '../helpers/broker.ts'
 import { createProject } from '../helpers/project.ts'
 import { promised } from '../helpers/promised.ts'
 
-t.setTimeout(110_000)
+t.setTimeout(600_000)
 
 const broker = await testBroker(t)
 const project = await createProject(t, {}, { real: true })

@@ -11,7 +11,7 @@ import { runToEnd } from '../helpers/process.ts'
 import { temporaryFolder } from '../helpers/tmp.ts'
 import { until } from '../helpers/until.ts'
 
-t.setTimeout(110_000)
+t.setTimeout(600_000)
 
 const broker = await testBroker(t)
 const folder = temporaryFolder(t, 'w-')

@@ -5,7 +5,7 @@ import { until } from '../helpers/until.ts'
 
 // @counts-messages
 
-t.setTimeout(110_000)
+t.setTimeout(600_000)
 
 const tasks = await startTasks(t, { workers: { work: 'concurrency: 20,' } })
 const port = Number(tasks.env.PORT)

@@ -3,7 +3,7 @@ import { testBroker } from '../helpers/broker.ts'
 import { startFlixTube } from '../helpers/flixtube.ts'
 import { until } from '../helpers/until.ts'
 
-t.setTimeout(60_000)
+t.setTimeout(600_000)
 
 const CONTRACT = `
 import { defineQueue } from 'warren'

@@ -8,7 +8,7 @@ import { until } from '../helpers/until.ts'
 
 // @counts-messages
 
-t.setTimeout(110_000)
+t.setTimeout(600_000)
 if (noPrivateNode && rabbitmqRequired()) throw new Error(noPrivateNode)
 
 /** Publishes a view of whatever video one likes. */

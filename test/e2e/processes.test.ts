@@ -7,7 +7,7 @@ import { until } from '../helpers/until.ts'
 
 // @counts-messages
 
-t.setTimeout(110_000)
+t.setTimeout(600_000)
 
 /** Takes its time, and notes what it has done: the batch, the number, its process. */
 const WORKER = `

@@ -5,7 +5,7 @@ import { isAlive } from '../helpers/process.ts'
 import { startTasks } from '../helpers/tasks.ts'
 import { until } from '../helpers/until.ts'
 
-t.setTimeout(110_000)
+t.setTimeout(600_000)
 
 /** Milliseconds from pm2's start of a process to the first message that it has handled. */
 const TAKES_PART = process.env.WARREN_STRICT === '1' ? 1_000 : 5_000

@@ -4,7 +4,7 @@ import { startFlixTube, watch } from '../helpers/flixtube.ts'
 import { isAlive } from '../helpers/process.ts'
 import { until } from '../helpers/until.ts'
 
-t.setTimeout(110_000)
+t.setTimeout(600_000)
 
 const broker = await testBroker(t)
 // Debug: the log says which process handled which message.

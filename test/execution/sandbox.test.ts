@@ -18,7 +18,7 @@ import { testLog } from '../helpers/messaging.ts'
 import { outcomeOf } from '../helpers/outcome.ts'
 import { until } from '../helpers/until.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 /** A worker whose messages say what its handler does. */
 const scripted = (options: string) => `

@@ -3,7 +3,7 @@ import t from 'tap'
 import { noCluster, startCluster } from './cluster.ts'
 import { until } from './until.ts'
 
-t.setTimeout(110_000)
+t.setTimeout(600_000)
 
 t.test('a cluster of three', { skip: noCluster }, async (t) => {
   const began = performance.now()

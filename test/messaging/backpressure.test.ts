@@ -19,7 +19,7 @@ import { startRabbitmq } from '../helpers/rabbitmq.ts'
 import { until } from '../helpers/until.ts'
 
 t.test('a broker that takes no messages, or none for now', { skip: noPrivateNode }, async (t) => {
-  t.setTimeout(120_000)
+  t.setTimeout(600_000)
   const node = await startRabbitmq(t)
   const rabbitmqctl = (...args: string[]) =>
     runToEnd(join(node.environment.RABBITMQ_SCRIPTS ?? '', 'rabbitmqctl'), args, { env: node.environment })

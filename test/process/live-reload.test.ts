@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { createProject, readyWorker, stubWorker, type TestProject, until } from '../helpers/project.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(600_000)
 
 const known = new WeakMap<TestProject, Record<string, number[]>>()
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { createProject, isAlive, stubWorker, until } from '../helpers/project.ts'
 
-t.setTimeout(60_000)
+t.setTimeout(600_000)
 
 t.test('processes of a killed pm2 daemon drain and end, so that the next start is the only one', async (t) => {
   const project = await createProject(t, {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { createProject, outputOf, stubWorker } from '../helpers/project.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 t.test('the ends of the logs, however large they are, for as long as somebody reads', async (t) => {
   const talks = `for (let n = 0; n < 40; n++) log.info({ n }, 'a line')

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { createProject, readyWorker, stubWorker } from '../helpers/project.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const KEYS = { API_KEYS: 'Zo8fYgNc3QmS6tPd1RxLwBvH' }
 

@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import t from 'tap'
 import { createProject, outputOf, readyWorker, stubWorker } from '../helpers/project.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 t.test('what does not come up is told, and leaves nothing running', async (t) => {
   const project = await createProject(t, { good: readyWorker('good') })

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { createProject, stubWorker } from '../helpers/project.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const shared = (version: number, problem = '') =>
   `export function version(): number {\n  ${problem}\n  return ${version}\n}\n`

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { createProject, isAlive, readyWorker, stubWorker } from '../helpers/project.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 t.test('start, start again, stop', async (t) => {
   const project = await createProject(t, { history: readyWorker('history'), thumbnail: readyWorker('thumbnail') })

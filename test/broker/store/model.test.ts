@@ -188,7 +188,7 @@ function fail(reason: string): never {
 }
 
 // The sizes that the environment can set take longer than a test file's default.
-t.setTimeout(100_000)
+t.setTimeout(600_000)
 t.test('a log does what a plain array does', { timeout: 100_000 }, async (t) => {
   const folder = t.testdir()
   let runs = 0

@@ -17,7 +17,7 @@ export interface Result {
 /** Milliseconds until a file that does not end is ended. Tests have limits of their own: this is for what goes by those. */
 const LIMIT_MS = 15 * 60_000
 /** Seconds for a test without a limit of its own. */
-const TEST_LIMIT_S = '120'
+const TEST_LIMIT_S = '300'
 
 /** @param stop ends the file when it is aborted */
 export async function runFile(file: TestFile, env: NodeJS.ProcessEnv, stop: AbortSignal): Promise<Result> {
