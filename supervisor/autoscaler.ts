@@ -23,7 +23,7 @@ await main(NAME, startAutoscaler, { loads: (root) => listSources(root, 'workers'
 
 async function startAutoscaler({ config, log, report, root }: ProcessContext): Promise<Service> {
   const described = workersOf(root)
-  const workers = await described()
+  const workers = await described.sound()
   for (const { name, reason } of await described.broken()) log.error({ worker: name, reason }, 'a worker is not scaled')
   const pm2 = await connectPm2({ launch: false })
   if (!pm2)

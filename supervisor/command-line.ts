@@ -161,12 +161,12 @@ async function logs(): Promise<number | undefined> {
   return found && follow ? undefined : 0
 }
 
-/** What the files in `workers/` say; those that are broken are told beside the command's own output. */
-async function workersHere(): Promise<ProjectWorkers> {
+/** The workers, for commands that need not know all of them: those that are broken are told beside their output. */
+async function workersHere(): Promise<ProjectWorkers['sound']> {
   const { workersOf } = await import('./process/workers.ts')
   const workers = workersOf(root)
   for (const { reason } of await workers.broken()) OUTPUT.progress(reason)
-  return workers
+  return workers.sound
 }
 
 async function ps(): Promise<number> {

@@ -21,7 +21,7 @@ async function startFrontDoor({ config, log, report, root }: ProcessContext): Pr
   const client = openClient({ urls: config.amqpUrls, name: NAME, project: projectMark(root), log })
   const { redrive } = client
   const workers = workersOf(root)
-  const deadLetters = openDeadLetters({ urls: config.amqpUrls, name: NAME, workers, redrive })
+  const deadLetters = openDeadLetters({ urls: config.amqpUrls, name: NAME, workers: workers.sound, redrive })
   const project = projectId(root)
   const fleet = openFleet({ urls: config.amqpUrls, name: NAME })
   // Connected but without a permission that a route needs, it is not ready either: the requests would fail.

@@ -16,9 +16,15 @@ export interface BrokenWorker {
   readonly reason: string
 }
 
-/** The project's workers by what their files say now. One that is broken hides none of the others. */
+/** The project's workers by what their files say now. */
 export interface ProjectWorkers {
+  /**
+   * All of them: for whoever concludes something from one that is missing, such as that its queue is nobody's.
+   * @throws DiscoveryError if one is broken
+   */
   (): Promise<readonly WorkerSummary[]>
+  /** Those that are not broken: one that is hides none of the others. */
+  sound(): Promise<readonly WorkerSummary[]>
   broken(): Promise<readonly BrokenWorker[]>
 }
 

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { closureOf } from '../base/closure.ts'
 import { twinsOf } from '../base/discovery.ts'
+import { DiscoveryError } from '../base/errors.ts'
 import type { BrokenWorker, ProjectWorkers, WorkerDescription, WorkerSummary } from '../base/fleet.ts'
 import { listSources, type SourceFile } from '../base/sources.ts'
 
@@ -33,7 +34,16 @@ export function workersOf(root: string, { timeoutMs = IMPORT_TIMEOUT_MS } = {}):
     return known.described
   }
 
-  return Object.assign(async () => (await described()).workers, { broken: async () => (await described()).broken })
+  async function all(): Promise<readonly WorkerSummary[]> {
+    const { workers, broken } = await described()
+    if (broken.length > 0) throw new DiscoveryError(broken.map(({ reason }) => reason).join('\n'))
+    return workers
+  }
+
+  return Object.assign(all, {
+    sound: async () => (await described()).workers,
+    broken: async () => (await described()).broken,
+  })
 }
 
 function stateOf(root: string, sources: readonly SourceFile[]): string {

@@ -35,7 +35,7 @@ t.test('a worker that is broken, in whatever way, hides none of the others', asy
   })
   const workers = workersOf(root)
 
-  const found = await workers()
+  const found = await workers.sound()
   t.match(found, [
     { name: 'a', address: { kind: 'queue', name: 'a' }, attempts: 5, concurrency: 10 },
     { name: 'm' },
@@ -53,21 +53,26 @@ t.test('a worker that is broken, in whatever way, hides none of the others', asy
     expected.map(({ name, reason }) => ({ name, file: `workers/${name}.ts`, reason })),
   )
   t.equal(broken.length, expected.length)
+  await t.rejects(
+    workers(),
+    { code: 'WARREN_DISCOVERY', message: /b-syntax\.ts[\s\S]*z\.ts/ },
+    'who needs all gets none',
+  )
 })
 
 t.test('one whose import does not end is given up', async (t) => {
   const root = compiledProject(t, { 'workers/hangs.ts': 'await new Promise(() => setInterval(() => {}, 1000))' })
   const workers = workersOf(root, { timeoutMs: 500 })
-  t.same(await workers(), [])
+  t.same(await workers.sound(), [])
   t.match(await workers.broken(), [{ name: 'hangs', reason: /^workers\/hangs\.ts: .* takes over 500 ms\.$/ }])
 })
 
 t.test('it is asked again when a file changes, and only then', async (t) => {
   const root = compiledProject(t, { 'workers/a.ts': queueWorker('a'), 'workers/b.ts': 'nonsense(' })
   const workers = workersOf(root)
-  const [first, broken] = await Promise.all([workers(), workers.broken()])
+  const [first, broken] = await Promise.all([workers.sound(), workers.broken()])
   t.match([first, broken], [[{ name: 'a' }], [{ name: 'b' }]])
-  t.equal(await workers(), first, 'the same answer')
+  t.equal(await workers.sound(), first, 'the same answer')
 
   writeFileSync(join(root, 'dist/workers/b.js'), queueWorker('b'))
   t.match(await workers(), [{ name: 'a' }, { name: 'b' }])
