@@ -1,4 +1,4 @@
-import { CallFailedError, CallLostError, CallTimeoutError } from '../base/errors.ts'
+import { CallFailedError, CallLostError, CallTimeoutError, reasonOf } from '../base/errors.ts'
 import { ERROR_HEADER } from '../base/message.ts'
 import type { Delivered, LinkChannel } from './link-channel.ts'
 
@@ -41,7 +41,7 @@ export function createCalls(): Calls {
     if (!call || !message) return
     const errorName = message.properties.headers?.[ERROR_HEADER]
     if (errorName === undefined) call.resolve(message.content)
-    else call.reject(new CallFailedError(call.address, String(errorName), message.content.toString()))
+    else call.reject(new CallFailedError(call.address, reasonOf(errorName), message.content.toString()))
   }
 
   return {

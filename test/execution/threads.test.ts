@@ -22,7 +22,7 @@ import { until } from '../helpers/until.ts'
 
 /** A worker whose messages say what its handler does. */
 const scripted = `
-import { defineQueue, defineWorker, UnavailableError, UnrecoverableError } from 'warren'
+import { defineQueue, defineWorker, ThreadStartError, UnavailableError, UnrecoverableError } from 'warren'
 import { isMainThread, parentPort } from 'node:worker_threads'
 import { z } from 'zod'
 export const queue = defineQueue('scripted', { data: z.object({ do: z.string() }), result: z.unknown() })
@@ -36,7 +36,7 @@ const acts = {
   slow: () => new Promise((resolve) => setTimeout(resolve, 300, 'slow')),
   timer: () => { setTimeout(() => { throw new RangeError('in a timer') }, 5); return new Promise(() => {}) },
   rejects: () => { void Promise.reject(new RangeError('nobody awaits it')); return new Promise(() => {}) },
-  busy: () => { for (const end = Date.now() + 250; Date.now() < end; ); },
+  busy: () => { for (const end = Date.now() + 700; Date.now() < end; ); },
   wait: (c) => new Promise((_, reject) => c.signal.addEventListener('abort', () => reject(c.signal.reason))),
   exit: () => process.exit(7),
   post: () => { for (const message of [null, 'text', { thread: 1 }, { port: 1 }]) parentPort.postMessage(message) },
@@ -47,6 +47,13 @@ const acts = {
   foreign: () => { class ValidationError extends Error { name = 'ValidationError' } throw new ValidationError('of another library') },
   subclass: () => { class Gone extends UnrecoverableError {} throw Object.assign(new Gone('gone'), { detail: 1, code: () => {} }) },
   odd: () => { throw { toString() { throw new Error('no') } } },
+  frozen: () => { throw Object.freeze(new RangeError('frozen')) },
+  sites: () => { throw Object.assign(new TypeError('parsed'), { stack: [{ at() {} }] }) },
+  getter: () => { throw Object.defineProperty(new Error('got'), 'x', { enumerable: true, get() { throw new Error('no') } }) },
+  proxy: () => { throw new Proxy({}, { get() { throw new Error('no') }, getPrototypeOf() { throw new Error('no') } }) },
+  nothing: () => { throw undefined },
+  defines: () => defineQueue('not a name', {}),
+  starts: () => { throw new ThreadStartError('scripted', 'says the handler') },
   invalid: (c) => c.bus.send(other, { n: 'x' }).catch((e) => e.code),
 }
 export default defineWorker(queue, {
@@ -124,6 +131,25 @@ t.test('errors keep their name, class, message and stack', async (t) => {
   t.match(subclass, { name: 'Gone', message: 'gone' })
 })
 
+t.test('whatever a handler throws is a failed attempt, and no fault of its thread', async (t) => {
+  const { run, broken } = await threads(t)
+  const expected = {
+    frozen: { name: 'RangeError', message: 'frozen' },
+    sites: { name: 'TypeError', message: 'parsed' },
+    getter: { name: 'Error', message: 'got' },
+    proxy: { name: 'Error' },
+    nothing: { message: /not an Error: undefined/ },
+    // Errors of Warren's own that mean something else where Warren throws them.
+    defines: { name: 'DefinitionError' },
+    starts: { name: 'ThreadStartError', message: /says the handler/ },
+  }
+  for (const [act, error] of Object.entries(expected)) {
+    t.match(await run(act).catch((thrown) => thrown), error, act)
+  }
+  t.same(broken, [])
+  t.ok(await run('context'))
+})
+
 t.test('the timeout holds, against busy loops too, and the next message is handled', async (t) => {
   const { run } = await threads(t)
   for (const act of ['loop', 'wait']) {
@@ -139,7 +165,8 @@ t.test('the timeout holds, against busy loops too, and the next message is handl
 })
 
 t.test('the time that an attempt waits for a thread is not its own', async (t) => {
-  const { run } = await threads(t)
+  // Two at a time: the last ones end after more than their timeout.
+  const { run } = await threads(t, { timeout: '1500ms' })
   const results = await Promise.allSettled(Array.from({ length: 6 }, () => run('busy')))
   t.same(
     results.map(({ status }) => status),

@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream'
 import t, { type Test } from 'tap'
 
 const MAIN = new URL('../../supervisor/process/main.js', import.meta.url).href
+const WORK = new URL('../../supervisor/base/work.js', import.meta.url).href
 const ERRORS = new URL('../../supervisor/base/errors.js', import.meta.url).href
 
 interface Ended {
@@ -162,6 +163,26 @@ t.test('it drains whatever nobody has caught, and whatever happens to its log', 
   const deaf = await run(t, `${READY}; ${unwritable}; return { stop: async () => { process.send('drained') } }`).ended
   t.equal(deaf.code, 1)
   t.ok(deaf.messages.includes('drained'))
+})
+
+t.test('what belongs to work that answers for it ends nothing', async (t) => {
+  const owned = `
+    const { runAs } = await import('${WORK}')
+    const taken = []
+    const owner = { uncaught: (_, error, origin) => taken.push(origin + ' ' + error.message) > 0 }
+    runAs({ owner }, () => {
+      void (async () => { throw new Error('not awaited') })()
+      setTimeout(() => { throw new Error('in a timer') }, 20)
+      setTimeout(() => process.send({ taken }), 60)
+    })`
+  const { child, ended, ready } = run(t, `${owned}; ${READY}; ${DRAIN}`)
+  await ready
+  const taken = new Promise((resolve) => {
+    child.on('message', (message) => 'taken' in (message as object) && resolve((message as { taken: string[] }).taken))
+  })
+  t.same(await taken, ['rejection not awaited', 'exception in a timer'])
+  child.kill('SIGINT')
+  t.equal((await ended).code, 0)
 })
 
 t.test('it says ready once, and its state again when asked', async (t) => {
