@@ -20,8 +20,8 @@ interface RequestWork extends Work {
 
 /**
  * Makes a request answer for everything that its route begins: what the route throws, Error or not, is the request's
- * problem response; what nobody catches of its timers, callbacks and promises is logged with the request, and the
- * process goes on.
+ * problem response; what nobody catches of its timers, callbacks and promises is logged with the request, as is a body
+ * that fails, and the process goes on.
  */
 export function containErrors(): MiddlewareHandler<FrontDoor> {
   return function containError(c, next) {
@@ -29,6 +29,9 @@ export function containErrors(): MiddlewareHandler<FrontDoor> {
       const { method, path } = c.req
       const outgoing = (c.env as Partial<HttpBindings> | undefined)?.outgoing
       const work: RequestWork = { owner, log: c.var.log, method, path, outgoing, isAnswered: false, reject }
+      outgoing?.once('close', () => {
+        if (outgoing.errored) logCut(work, outgoing.errored)
+      })
       runAs(work, next).then(
         function answered() {
           work.isAnswered = true
@@ -42,6 +45,11 @@ export function containErrors(): MiddlewareHandler<FrontDoor> {
       )
     })
   }
+}
+
+// By then the status is sent: all that the client can be told is that there is no more.
+function logCut({ log, method, path }: RequestWork, thrown: unknown): void {
+  log.error({ err: recordOf(thrown), method, path }, 'the body of a response failed: the connection is cut')
 }
 
 const owner: WorkOwner = {

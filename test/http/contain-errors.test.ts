@@ -7,6 +7,7 @@ import type { FrontDoor } from '../../supervisor/base/front-door.ts'
 import { startFrontDoor } from '../helpers/front-door.ts'
 import { aQueue } from '../helpers/messaging.ts'
 import { nextUncaught } from '../helpers/uncaught.ts'
+import { until } from '../helpers/until.ts'
 
 const explode = () => {
   throw new Error('a trap')
@@ -90,6 +91,31 @@ t.test('an exception that nobody catches is the answer of the request that it co
   t.match(
     logs().filter((line) => line.err),
     [{ err: { code: 'ENOENT' }, requestId: bad.headers.get('x-request-id') }],
+  )
+})
+
+t.test('a body that fails is a log line of its request, a client that leaves is none', async (t) => {
+  const app = new Hono<FrontDoor>()
+    .get('/fails', () => {
+      const pull = (controller: ReadableStreamDefaultController) =>
+        controller.error(Object.freeze(new Error('disk gone')))
+      return new Response(new ReadableStream({ pull }))
+    })
+    .get('/waits', () => {
+      const start = (controller: ReadableStreamDefaultController) => controller.enqueue(new Uint8Array(1))
+      return new Response(new ReadableStream({ start }))
+    })
+  const { url, logs } = await startFrontDoor(t, { routes: app })
+  const leaving = new AbortController()
+  const left = await fetch(`${url}/waits`, { signal: leaving.signal })
+  const reading = left.text()
+  leaving.abort()
+  await t.rejects(reading)
+  await t.rejects(async () => (await fetch(`${url}/fails`)).text())
+  await until(() => logs().some((line) => line.err), { what: 'the log line' })
+  t.match(
+    logs().filter((line) => line.err),
+    [{ path: '/fails', err: { message: 'disk gone' }, requestId: /./ }],
   )
 })
 
