@@ -63,6 +63,8 @@ export class SimBroker {
   step = 0
   /** By id: how often a copy was taken, and a process or a connection ended before the acknowledgement came. */
   readonly windows = new Map<string, number>()
+  /** By id: the latest attempt. */
+  readonly attempts = new Map<string, number>()
   /** By id: how often a message went back to its queue after it had been handed out. */
   readonly requeues = new Map<string, number>()
   /** What must not happen. */
@@ -124,6 +126,7 @@ export class SimBroker {
 
   /** @param by the connection by which it comes */
   take({ to, delayed, stored, of }: Publication, by: object): void {
+    if (of.askedAt < 0) this.faults.push(`${stored.id}: copied without a look whether its delivery counts`)
     if (of.isAcked) this.faults.push(`${stored.id}: a copy came after its message had been acknowledged`)
     if (of.endedAt !== undefined) {
       // Nobody could know only if the delivery counted when the broker was asked, after the attempt had ended.
@@ -136,6 +139,7 @@ export class SimBroker {
       add(this.windows, stored.id, 1)
     }
     of.copies.push(by)
+    this.attempts.set(stored.id, Math.max(stored.attempt, this.attempts.get(stored.id) ?? 1))
     if (delayed) this.delayed.push({ to, stored })
     else this.ready[to].push(stored)
   }

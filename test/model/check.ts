@@ -41,6 +41,7 @@ export function check({ broker, kinds, attempts, successes, blames }: Facts): Om
   const { faults } = broker
   const dead = new Map<string, Stored[]>()
   for (const letter of broker.ready.dead) dead.set(letter.id, [...(dead.get(letter.id) ?? []), letter])
+  const charged = broker.attempts
   const endsProcesses = [...kinds.values()].some((kind) => kind === 'poison' || kind === 'bomb')
   let [duplicates, windows, forks] = [0, 0, 0]
 
@@ -55,6 +56,7 @@ export function check({ broker, kinds, attempts, successes, blames }: Facts): Om
     forks += Math.max(0, letters.length - 1)
 
     if (isInnocent ? handled === 0 : letters.length === 0) fault('was lost')
+    if (isInnocent && (charged.get(id) ?? 1) > 1) fault(`was charged: attempt ${charged.get(id)}`)
     if (isInnocent && letters.length > 0) fault(`is a dead letter: ${JSON.stringify(letters)}`)
     if (letters.length > 1 + window) fault(`is ${letters.length} dead letters, with ${window} windows`)
     for (const { headers } of letters) {

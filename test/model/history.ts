@@ -16,6 +16,8 @@ export async function playHistory(seed: number): Promise<Report> {
   const attempts = 1 + upTo(4)
   const concurrency = pick([1, 2, 3, 5, 8])
   const count = 1 + upTo(20)
+  /** How soon handlers end. */
+  const pace = pick([0.03, 0.2, 1])
   const kinds = new Map<string, Kind>()
   const starts = new Map<string, number>()
   const exploded = new Set<string>()
@@ -37,9 +39,9 @@ export async function playHistory(seed: number): Promise<Report> {
   }
   for (let n = 1 + upTo(3); n > 0; n--) start()
   // Some without a disturbance: then nothing may happen twice at all.
-  const disturbances = random() < 0.2 ? 0 : upTo(40)
+  let left = random() < 0.2 ? 0 : upTo(40)
 
-  for (let left = disturbances; left > 0; ) {
+  while (left > 0) {
     broker.step++
     if (random() < 0.08) {
       disturb()
@@ -120,6 +122,7 @@ export async function playHistory(seed: number): Promise<Report> {
   }
 
   function endHandler(): boolean {
+    if (random() > pace && left > 0) return false
     const running = instances.flatMap(({ runs }) => [...runs])
     const run = running.length > 0 ? pick(running) : undefined
     if (!run) return false
