@@ -19,7 +19,9 @@ const BUILD_MS = 120_000
 const COMPILED = /\.(?:d\.)?([mc]?)[jt]s(?:\.map)?$/
 
 /** Thrown when the sources don't compile, or can't be; its message says why. */
-class BuildError extends Error {}
+class BuildError extends Error {
+  name = 'BuildError'
+}
 
 /**
  * Compiles the project in the folder `root` unless dist/ is up to date. Running processes load from dist/, so it is

@@ -69,8 +69,9 @@ try {
 } catch (error) {
   // A mistake of the user's is told in a sentence; a stack would only hide it.
   const record = recordOf(error, START_BOUNDS)
+  // What the system refuses has a message with the path, and a code such as EACCES.
   const isExpected =
-    record.kind !== undefined || record.name === 'BuildError' || record.code?.startsWith('ERR_PARSE_ARGS')
+    record.kind !== undefined || record.name === 'BuildError' || /^(ERR_PARSE_ARGS|E[A-Z0-9]+$)/.test(record.code ?? '')
   console.error(isExpected ? reasonOf(record) : record.stack || reasonOf(record))
   exit(1)
 }

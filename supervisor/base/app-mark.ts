@@ -5,6 +5,7 @@ import { join, relative, resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { APP_VARIABLE, environmentOf, isNoise, isOwn, mayHave } from './app-env.ts'
 import { closureOf } from './closure.ts'
+import { memoByFile } from './file-memo.ts'
 import { listSources } from './sources.ts'
 
 /** The variable that holds the mark. */
@@ -94,12 +95,14 @@ function envFile(root: string): NodeJS.Dict<string> {
   return existsSync(file) ? parseEnv(readFileSync(file, 'utf8')) : {}
 }
 
+const digestOf = memoByFile((contents) => createHash('sha256').update(contents).digest())
+
 function hashFiles(files: Iterable<string>, root: string): string {
   const hash = createHash('sha256')
   for (const file of [...files].sort()) {
     hash.update(`${relative(root, file)}\0`)
     // One that does not exist is different from an empty one.
-    hash.update(existsSync(file) ? createHash('sha256').update(readFileSync(file)).digest() : 'none')
+    hash.update(digestOf(file) ?? 'none')
   }
   return hash.digest('base64url').slice(0, 22)
 }

@@ -1,5 +1,5 @@
-import { readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { memoByFile } from './file-memo.ts'
 
 /** What compiled JavaScript loads: `from './a.js'`, `import './a.js'`, `import('./a.js')`, `new URL('./a.js', …)`. */
 const REFERENCE = /(?:\bfrom\s*|\bimport\s*\(?\s*|\bnew\s+URL\s*\(\s*)(['"])([^'"\n]+)\1/g
@@ -15,7 +15,7 @@ export function closureOf(files: readonly string[], root: string): Set<string> {
     if (found.has(file)) continue
     found.add(file)
     if (!/\.[mc]?js$/.test(file)) continue
-    for (const reference of referencesOf(file)) {
+    for (const reference of referencesOf(file) ?? []) {
       if (reference === 'warren') open.push(resolve(root, 'dist/supervisor/index.js'))
       else open.push(resolve(dirname(file), reference))
     }
@@ -23,17 +23,8 @@ export function closureOf(files: readonly string[], root: string): Set<string> {
   return found
 }
 
-/** What was read of files already: those of Warren are part of every app. */
-const known = new Map<string, { state: string; references: readonly string[] }>()
-
-function referencesOf(file: string): readonly string[] {
-  const stat = statSync(file, { throwIfNoEntry: false })
-  if (!stat?.isFile()) return []
-  const state = `${stat.ctimeMs} ${stat.size} ${stat.ino}`
-  const before = known.get(file)
-  if (before?.state === state) return before.references
-  const all = [...readFileSync(file, 'utf8').matchAll(REFERENCE)].map(([, , reference]) => reference as string)
-  const references = all.filter((reference) => reference === 'warren' || /^\.\.?\//.test(reference))
-  known.set(file, { state, references })
-  return references
-}
+const referencesOf = memoByFile((contents) =>
+  [...contents.toString('utf8').matchAll(REFERENCE)].flatMap(([, , reference]) =>
+    reference === 'warren' || /^\.\.?\//.test(reference as string) ? (reference as string) : [],
+  ),
+)

@@ -9,12 +9,6 @@ import { BROKER, FRONT_DOOR } from './project.ts'
 import type { StartOptions } from './start.ts'
 import type { StartPlan } from './start-plan.ts'
 
-const PORT_PROBLEMS = new Map([
-  ['EADDRINUSE', 'is in use by another process: end that one, or set'],
-  ['EACCES', 'may not be used by this user: choose one above 1023 with'],
-  ['EADDRNOTAVAIL', "is no address of this machine's: set"],
-])
-
 /** @throws StartupError that says what is in the way; nothing has been stopped or started then */
 export async function refuseStart(
   plan: StartPlan,
@@ -25,8 +19,8 @@ export async function refuseStart(
   if (frontDoor) refuseWithoutKeys(frontDoor, projectEnv(root))
   const apps = [...plan.fresh, ...plan.outdated.map(({ app }) => app)]
   const { host, port, brokerPort } = config
-  if (moves(FRONT_DOOR, ['PORT', 'HOST'])) await refuseTaken(FRONT_DOOR, host, port, 'PORT or HOST')
-  if (moves(BROKER, ['BROKER_PORT'])) await refuseTaken(BROKER, BROKER_HOST, brokerPort, 'BROKER_PORT')
+  if (moves(FRONT_DOOR, ['PORT', 'HOST'])) await refuseTaken(FRONT_DOOR, host, port)
+  if (moves(BROKER, ['BROKER_PORT'])) await refuseTaken(BROKER, BROKER_HOST, brokerPort)
 
   /** Whether an app is to listen where it does not yet. */
   function moves(name: string, variables: readonly string[]): boolean {
@@ -51,20 +45,27 @@ function refuseWithoutKeys(frontDoor: Instance, env: NodeJS.ProcessEnv): void {
   )
 }
 
-async function refuseTaken(app: string, host: string, port: number, variable: string): Promise<void> {
+async function refuseTaken(app: string, host: string, port: number): Promise<void> {
   if (port === 0) return
   const server = createServer()
   try {
     server.listen({ port, host, exclusive: true })
     await once(server, 'listening')
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? ''
-    const problem = PORT_PROBLEMS.get(code) ?? `can't be used (${code}): set`
-    throw new StartupError(
-      'WARREN_PORT',
-      `${app}: Port ${port} on ${host} ${problem} ${variable}. Nothing was changed.`,
-    )
+    throw new StartupError('WARREN_PORT', `${app}: ${portProblem(app, host, port, error as NodeJS.ErrnoException)}`)
   } finally {
     server.close()
   }
+}
+
+// In the words of the process that would have met it.
+function portProblem(app: string, host: string, port: number, { code, message }: NodeJS.ErrnoException): string {
+  if (app === BROKER && code === 'EADDRINUSE') {
+    return `Port ${port} is in use: the embedded broker can't listen there. End what uses it, or set BROKER_PORT.`
+  }
+  const variable = app === BROKER ? 'BROKER_PORT' : 'PORT'
+  if (code === 'EADDRINUSE') return `Port ${port} on ${host} is in use by another process. Stop it, or set ${variable}.`
+  if (code === 'EACCES') return `Port ${port} on ${host} is not for this user. Set ${variable} to one above 1023.`
+  if (code === 'EADDRNOTAVAIL') return `Expected HOST to be an address of this machine, found ${host}.`
+  return `Port ${port} on ${host} can't be used: ${message}.`
 }

@@ -56,7 +56,7 @@ async function occupy(t: Test, port: string | undefined): Promise<void> {
 fails('an option that the compiler knows to be wrong', {
   files: { 'workers/history.ts': HISTORY.replace('concurrency: 50', 'concurency: 50') },
   message:
-    /^The sources do not compile:\nworkers\/history\.ts\(7,3\): (.*\n)+.*'concurency' does not exist in type .*$/,
+    /^The sources do not compile:\nworkers\/history\.ts\(7,3\): .*'concurency' does not exist in type .* mean to write 'concurrency'\?$/,
 })
 
 fails('an option that only Warren knows to be wrong', {
@@ -126,10 +126,7 @@ const wrong = new URL(address)
 wrong.password = 'open-sesame'
 fails('a wrong password', {
   env: { AMQP_URL: wrong.href },
-  // Those that have heard of it within a moment; on a busy machine not all of them.
-  message: new RegExp(
-    `^[a-z-]+(, [a-z-]+)*: the broker at amqp://${address.host}${address.pathname} refused the user or password$`,
-  ),
+  message: `AMQP_URL: the broker at amqp://${address.host}${address.pathname} refused the user or password.`,
 })
 
 fails(

@@ -37,6 +37,7 @@ t.test('a mistake is told before anything is started', async (t) => {
     for (const pattern of [expected].flat()) t.match(stderr, pattern)
     t.notMatch(stderr, /\n {4}at /, 'without a stack')
   }
+  await failure(/ENOTDIR: .*'\/dev\/null\/pm2'/, { PM2_HOME: '/dev/null/pm2' })
   await failure([/PORT: expected/, /LOG_LEVEL: expected/], { PORT: 'x', LOG_LEVEL: 'loud' })
 
   project.write('workers/empty.ts', 'export {}')
