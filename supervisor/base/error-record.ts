@@ -97,7 +97,11 @@ export function isA({ kind }: ErrorRecord, type: { prototype: errors.WarrenError
 
 /** An error with all that the record says, as an instance of Warren's class where it was one. */
 export function reviveError({ kind, cause, facts, ...own }: ErrorRecord): Error {
-  const error = Object.create(CLASSES.get(kind as ErrorKind)?.prototype ?? Error.prototype) as Error
+  // An error from the inside, too, which Node serializes and shows as one.
+  const error = Object.setPrototypeOf(
+    new Error(own.message),
+    CLASSES.get(kind as ErrorKind)?.prototype ?? Error.prototype,
+  )
   const properties = { ...facts, ...own, ...(cause && { cause: reviveError(cause) }) }
   for (const [key, value] of Object.entries(properties)) {
     Object.defineProperty(error, key, { value, writable: true, configurable: true })

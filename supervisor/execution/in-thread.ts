@@ -66,8 +66,10 @@ export async function runInThread({ number, attempt, start }: ThreadTask): Promi
 function uncaught(task: Task, error: unknown): boolean {
   if (task !== current) return false
   process.off('uncaughtException', onUncaught)
+  // Node passes on what it can serialize only, so that is what ends the thread.
+  const plain = reviveError(recordOf(error))
   queueMicrotask(() => {
-    throw error
+    throw plain
   })
   return true
 }

@@ -52,6 +52,7 @@ const acts = {
   getter: () => { throw Object.defineProperty(new Error('got'), 'x', { enumerable: true, get() { throw new Error('no') } }) },
   proxy: () => { throw new Proxy({}, { get() { throw new Error('no') }, getPrototypeOf() { throw new Error('no') } }) },
   nothing: () => { throw undefined },
+  later: () => { setTimeout(() => { throw Object.assign(new RangeError('later'), { x: () => {}, stack: [() => {}] }) }, 5); return new Promise(() => {}) },
   defines: () => defineQueue('not a name', {}),
   starts: () => { throw new ThreadStartError('scripted', 'says the handler') },
   invalid: (c) => c.bus.send(other, { n: 'x' }).catch((e) => e.code),
@@ -139,6 +140,7 @@ t.test('whatever a handler throws is a failed attempt, and no fault of its threa
     getter: { name: 'Error', message: 'got' },
     proxy: { name: 'Error' },
     nothing: { message: /not an Error: undefined/ },
+    later: { name: 'RangeError', message: 'later' },
     // Errors of Warren's own that mean something else where Warren throws them.
     defines: { name: 'DefinitionError' },
     starts: { name: 'ThreadStartError', message: /says the handler/ },
