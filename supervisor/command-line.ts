@@ -12,6 +12,8 @@ import { recordOf, START_BOUNDS } from './base/error-record.ts'
 import { reasonOf, StartupError } from './base/errors.ts'
 import type { ProjectWorkers } from './base/fleet.ts'
 import { withLock } from './base/lock.ts'
+import type { Orphans } from './base/orphans.ts'
+import { projectMark } from './base/project-mark.ts'
 import { didYouMean } from './base/suggest.ts'
 import type { Client } from './messaging/client.ts'
 
@@ -28,6 +30,7 @@ const USAGE = `Usage: warren COMMAND
   scale NAME auto|N                 pin a worker to N instances on this machine, or let it follow its load
   k8s NAME [--image IMAGE]          a worker's Kubernetes Deployment and KEDA ScaledObject
   dead COMMAND                      list, show, redrive or purge dead letters: warren dead help
+  prune [NAME] [--yes]              remove queues that no worker file stands for any more
   --version                         which Warren this is`
 
 const root = process.cwd()
@@ -36,7 +39,7 @@ const root = process.cwd()
 delete process.env[APP_VARIABLE]
 
 /** Commands that change something: `npm start | head` closes the pipe early, which is no reason to leave it half done. */
-const GOING_ON = new Set(['start', 'dev', 'stop', 'scale', 'dead'])
+const GOING_ON = new Set(['start', 'dev', 'stop', 'scale', 'dead', 'prune'])
 
 // Whoever reads no more needs no more: `warren logs | head` ends with `head`.
 // A full disk, like a closed pipe, takes the output and nothing else.
@@ -58,6 +61,7 @@ const COMMANDS: Record<string, () => Promise<number | undefined>> = {
   scale,
   k8s,
   dead,
+  prune,
   '--version': async () => version(),
   '-v': async () => version(),
 }
@@ -180,10 +184,23 @@ async function ps(): Promise<number> {
   await runPs(
     process.argv.slice(3),
     openFleet({ urls: loadConfig(root).amqpUrls, name: 'cli' }),
+    await orphans(),
     OUTPUT,
     interrupted.signal,
   )
   return 0
+}
+
+async function prune(): Promise<number> {
+  const { runPrune } = await import('./commands/prune.ts')
+  const { workersOf } = await import('./process/workers.ts')
+  await runPrune(process.argv.slice(3), workersOf(root), await orphans(), OUTPUT)
+  return 0
+}
+
+async function orphans(): Promise<Orphans> {
+  const { openOrphans } = await import('./messaging/orphans.ts')
+  return openOrphans({ urls: loadConfig(root).amqpUrls, name: 'cli', project: projectMark(root) })
 }
 
 async function scale(): Promise<number> {
@@ -212,11 +229,12 @@ async function dead(): Promise<number> {
 
   async function open(): Promise<DeadLetters> {
     const { amqpUrls: urls } = loadConfig(root)
-    const connecting = openClient({ urls, name: 'cli', log: createLogger('cli', 'silent') })
+    const project = projectMark(root)
+    const connecting = openClient({ urls, name: 'cli', project, log: createLogger('cli', 'silent') })
     client = connecting
     // The first state says whether there is a broker; without one, whoever types a command need not wait.
     await new Promise<void>((resolve) => connecting.onState(() => resolve()))
-    return openDeadLetters({ urls, name: 'cli', workers: await workersHere(), redrive: connecting.redrive })
+    return openDeadLetters({ urls, name: 'cli', project, workers: await workersHere(), redrive: connecting.redrive })
   }
 
   try {
@@ -231,7 +249,21 @@ async function dead(): Promise<number> {
 async function check(): Promise<number> {
   parseArgs({ args: process.argv.slice(3), options: {} })
   const { showCheck } = await import('./process/check.ts')
-  return showCheck(root, [])
+  const code = await showCheck(root, [])
+  if (code === 0) await checkOrphans()
+  return code
+}
+
+/** Tells of orphans, where the broker can be asked. */
+async function checkOrphans(): Promise<void> {
+  const { orphanTable } = await import('./commands/prune.ts')
+  const { workersOf } = await import('./process/workers.ts')
+  try {
+    const found = await (await orphans()).list(await workersOf(root)())
+    if (found.length > 0) console.log(`orphans, which no worker file stands for any more:\n${orphanTable(found)}`)
+  } catch (error) {
+    console.log(`orphans: not known: ${reasonOf(error)}`)
+  }
 }
 
 function version(): number {

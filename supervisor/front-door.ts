@@ -18,10 +18,17 @@ await main(NAME, startFrontDoor, { loads: (root) => listSources(root, 'routes').
 
 async function startFrontDoor({ config, log, report, root }: ProcessContext): Promise<Service> {
   const routes = await loadRoutes(root)
-  const client = openClient({ urls: config.amqpUrls, name: NAME, project: projectMark(root), log })
+  const mark = projectMark(root)
+  const client = openClient({ urls: config.amqpUrls, name: NAME, project: mark, log })
   const { redrive } = client
   const workers = workersOf(root)
-  const deadLetters = openDeadLetters({ urls: config.amqpUrls, name: NAME, workers: workers.sound, redrive })
+  const deadLetters = openDeadLetters({
+    urls: config.amqpUrls,
+    name: NAME,
+    project: mark,
+    workers: workers.sound,
+    redrive,
+  })
   const project = projectId(root)
   const fleet = openFleet({ urls: config.amqpUrls, name: NAME })
   // Connected but without a permission that a route needs, it is not ready either: the requests would fail.

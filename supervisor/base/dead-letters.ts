@@ -12,6 +12,7 @@ export interface WorkerPlace {
 export interface DeadLetter {
   /** The message's id; of one that came without, a digest of what it holds. */
   readonly id: string
+  /** Or the orphan that has it. */
   readonly worker: string
   /** The queue that keeps it. */
   readonly queue: string
@@ -55,19 +56,22 @@ export interface DeadLetterPage {
 /** What became of the letters of a redrive. */
 export interface RedriveResult {
   readonly redriven: number
-  /** Workers whose letters have no queue to go back to: each process had its own. */
+  /** Workers and orphans with letters that have no queue to go back to: each process had its own, or the worker is gone. */
   readonly skipped: readonly string[]
 }
 
-/** Every operation on the dead letters of a project's workers. They keep the order of those that stay. */
+/** Every operation on the dead letters of a project's workers and orphans. They keep the order of those that stay. */
 export interface DeadLetters {
   list(filter: DeadLetterFilter & { limit: number; after?: string | undefined }): Promise<DeadLetterPage>
   /** @throws DeadLetterError if there is none of this id, or if several workers have one */
   get(id: string, worker?: string): Promise<DeadLetterDetails>
-  /** Sends one back to its worker's queue. */
-  redrive(id: string, worker?: string): Promise<DeadLetter>
+  /** Sends one back to its worker's queue, or to another worker's. */
+  redrive(id: string, worker?: string, to?: string): Promise<DeadLetter>
   /** The same with all that match. @param onProgress is told how many it has been so far */
-  redriveAll(filter: DeadLetterFilter, onProgress?: (count: number) => void): Promise<RedriveResult>
+  redriveAll(
+    filter: DeadLetterFilter & { to?: string | undefined },
+    onProgress?: (count: number) => void,
+  ): Promise<RedriveResult>
   remove(id: string, worker?: string): Promise<DeadLetter>
   /** Removes all, or all of one worker. Resolves with how many. */
   purge(worker?: string): Promise<number>

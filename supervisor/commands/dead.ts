@@ -11,10 +11,13 @@ export const DEAD_USAGE = `Usage: warren dead COMMAND
                                     the dead letters, oldest first in each worker
   show ID [--worker WORKER] [--json]
                                     all of one: stack, headers, body
-  redrive ID [--worker WORKER]      send one back to its worker's queue
-  redrive --all [--worker WORKER] [--error NAME]
+  redrive ID [--worker WORKER] [--to OTHER]
+                                    send one back to its worker's queue, or to another worker's
+  redrive --all [--worker WORKER [--to OTHER]] [--error NAME]
                                     send back all that match
-  purge [--worker WORKER] --yes     remove all for good`
+  purge [--worker WORKER] --yes     remove all for good
+
+WORKER can be an orphan, which no worker file stands for any more, as well: \`warren ps\` lists them.`
 
 /** What the commands write to. */
 export interface Output {
@@ -28,6 +31,7 @@ export interface Output {
 
 const OPTIONS = {
   worker: { type: 'string' },
+  to: { type: 'string' },
   error: { type: 'string' },
   limit: { type: 'string', default: '50' },
   json: { type: 'boolean', default: false },
@@ -39,7 +43,7 @@ const OPTIONS = {
 const COMMANDS = {
   list: { options: ['worker', 'error', 'limit', 'json'], words: [0, 1] },
   show: { options: ['worker', 'json'], words: [1, 1] },
-  redrive: { options: ['worker', 'error', 'all'], words: [0, 1] },
+  redrive: { options: ['worker', 'to', 'error', 'all'], words: [0, 1] },
   purge: { options: ['worker', 'yes'], words: [0, 0] },
 } as const
 
@@ -70,7 +74,7 @@ export async function runDead(args: string[], open: () => Promise<DeadLetters>, 
   const given = values as {
     [K in keyof typeof OPTIONS]?: (typeof OPTIONS)[K]['type'] extends 'string' ? string : boolean
   }
-  const { worker, error, json = false } = given
+  const { worker, to, error, json = false } = given
   const [word] = positionals
 
   switch (command) {
@@ -84,10 +88,12 @@ export async function runDead(args: string[], open: () => Promise<DeadLetters>, 
       if (given.all === (word !== undefined)) throw usage('redrive: expected an ID, or --all, and not both')
       if (word !== undefined) {
         if (error !== undefined) throw usage('redrive: expected --error with --all only')
-        const letter = await (await open()).redrive(word, worker)
-        return output.print(`Sent back to worker ${letter.worker}: ${letter.id}`)
+        const letter = await (await open()).redrive(word, worker, to)
+        return output.print(`Sent ${to === undefined ? 'back ' : ''}to worker ${to ?? letter.worker}: ${letter.id}`)
       }
-      return redriveAll(await open(), { worker, error }, output)
+      if (to !== undefined && worker === undefined)
+        throw usage('redrive: expected --worker, whose letters go --to another')
+      return redriveAll(await open(), { worker, error, to }, output)
     case 'purge': {
       if (!given.yes) throw usage('purge: expected --yes, because what it removes is gone for good')
       const removed = await (await open()).purge(worker)
@@ -122,17 +128,14 @@ async function list(letters: DeadLetters, { worker, error, limit, json }: ListOp
   else if (after !== undefined) output.print(`There are more than these ${count}: --limit ${limit * 10}`)
 }
 
-async function redriveAll(
-  letters: DeadLetters,
-  filter: { worker?: string | undefined; error?: string | undefined },
-  output: Output,
-) {
+async function redriveAll(letters: DeadLetters, filter: Parameters<DeadLetters['redriveAll']>[0], output: Output) {
   const progress = teller(output)
   const { redriven, skipped } = await letters.redriveAll(filter, (count) => progress(`sent back ${count}`))
   output.print(`Sent back ${redriven}.`)
   for (const worker of skipped) {
     output.print(
-      `Left out worker ${worker}: each of its processes has a queue of its own, so there is none to go back to.`,
+      `Left out ${worker}: there is no queue that its dead letters came from and could go back to. To send them to a worker: ` +
+        `warren dead redrive --all --worker ${worker} --to WORKER`,
     )
   }
 }

@@ -18,6 +18,13 @@ const page = filter.extend({
   after: name.optional(),
 })
 const one = z.strictObject({ worker: name.optional() })
+const redriven = one.extend({ to: name.optional() })
+const allRedriven = filter
+  .extend({ to: name.optional() })
+  .refine(({ worker, to }) => to === undefined || worker !== undefined, {
+    path: ['worker'],
+    message: 'expected the worker or orphan whose dead letters go to another one',
+  })
 // Not all of them at once: an id that is empty by mistake must not mean everything.
 const all = z.strictObject({ worker: name })
 
@@ -50,18 +57,18 @@ export function deadLetterRoutes(
       const { worker } = c.req.valid('query')
       return c.json({ removed: await explained(letters.purge(worker), worker) })
     })
-    .post('/dead-letters/redrive', query(filter), async (c) => {
-      const { worker, error } = c.req.valid('query')
-      const result = await explained(letters.redriveAll({ worker, error }), worker)
+    .post('/dead-letters/redrive', query(allRedriven), async (c) => {
+      const { worker, error, to } = c.req.valid('query')
+      const result = await explained(letters.redriveAll({ worker, error, to }), worker)
       return c.json({ ...result, ...(worker === undefined && (await brokenOf(project))) })
     })
     .get('/dead-letters/:id', query(one), async (c) => {
       const { worker } = c.req.valid('query')
       return c.json(await explained(letters.get(c.req.param('id'), worker), worker))
     })
-    .post('/dead-letters/:id/redrive', query(one), async (c) => {
-      const { worker } = c.req.valid('query')
-      return c.json(await explained(letters.redrive(c.req.param('id'), worker), worker))
+    .post('/dead-letters/:id/redrive', query(redriven), async (c) => {
+      const { worker, to } = c.req.valid('query')
+      return c.json(await explained(letters.redrive(c.req.param('id'), worker, to), worker))
     })
     .delete('/dead-letters/:id', query(one), async (c) => {
       const { worker } = c.req.valid('query')

@@ -1,21 +1,23 @@
-import type { DeadLetter, DeadLetterDetails, DeadLetterFilter, DeadLetters, WorkerPlace } from '../base/dead-letters.ts'
+import type { DeadLetter, DeadLetters, RedriveResult, WorkerPlace } from '../base/dead-letters.ts'
 import { DeadLetterError } from '../base/errors.ts'
 import type { Headers } from '../base/message.ts'
-import { didYouMean } from '../base/suggest.ts'
 import { uuidv7 } from '../base/uuid.ts'
+import { claim } from './claim.ts'
 import type { Client } from './client.ts'
 import { type Cursor, cursorOf, isAt, readCursor } from './cursor.ts'
 import { idOf, matches, readDeadLetter, readDetails } from './dead-letter.ts'
+import { createLetterPlaces, type Home, type LetterPlace, requireHome } from './letter-places.ts'
 import type { Link } from './link.ts'
 import type { Delivered } from './link-channel.ts'
 import { withOwnLink } from './open-any.ts'
-import { deadLettersOf, workQueue } from './topology.ts'
 import { purgeQueue, visitQueue } from './visit.ts'
 
 export interface DeadLettersOptions {
   urls: readonly string[]
   /** The process's name, shown in the broker's list of connections. */
   name: string
+  /** The project that the broker's virtual host belongs to; without one, orphans are left out. */
+  project?: string
   /** The project's workers, whose dead letters these are. */
   workers: () => Promise<readonly WorkerPlace[]>
   /** Sends one to its worker's queue; resolves when the broker has confirmed it. */
@@ -26,32 +28,27 @@ export interface DeadLettersOptions {
  * Each operation has a connection of its own: its end is what puts back the letters, whatever has happened. And the one
  * that publishes is another one anyway, which an alarm of the broker may block.
  */
-export function openDeadLetters({ urls, name, workers, redrive }: DeadLettersOptions): DeadLetters {
+export function openDeadLetters({ urls, name, project, workers, redrive }: DeadLettersOptions): DeadLetters {
+  const places = createLetterPlaces(workers, project !== undefined)
+
   function connected<T>(use: (link: Link) => Promise<T>): Promise<T> {
-    return withOwnLink(urls, `${name} dead letters`, use)
+    return withOwnLink(urls, `${name} dead letters`, async function claimed(link) {
+      if (project !== undefined) await claim(link, project)
+      return use(link)
+    })
   }
 
   /** In the order in which they are listed. */
-  async function placesOf(worker?: string): Promise<WorkerPlace[]> {
-    const places = [...(await workers())].sort((a, b) => (a.name < b.name ? -1 : 1))
-    if (worker === undefined) return places
-    const names = places.map((place) => place.name)
-    const place = places.find((one) => one.name === worker)
-    if (place) return [place]
-    const known = names.join(', ') || 'none'
-    throw new DeadLetterError(
-      'WARREN_DEAD_LETTER_WORKER',
-      `Expected a worker of this project (${known}), found '${worker}'${didYouMean(worker, names)}.`,
-    )
+  async function placesOf(link: Link, worker?: string): Promise<LetterPlace[]> {
+    return worker === undefined ? places.all(link) : [await places.one(link, worker)]
   }
 
-  /** The worker that has the letter. A fanout's subscribers may have a dead letter of the same message each. */
-  async function locate(link: Link, id: string, worker?: string): Promise<WorkerPlace> {
-    const places = await placesOf(worker)
-    if (worker !== undefined) return places[0] as WorkerPlace
-    const found: WorkerPlace[] = []
-    for (const place of places) {
-      await visitQueue(link, deadLettersOf(place.name, place), (message) => {
+  /** The place that has the letter. A fanout's subscribers may have a dead letter of the same message each. */
+  async function locate(link: Link, id: string, worker?: string): Promise<LetterPlace> {
+    if (worker !== undefined) return places.one(link, worker)
+    const found: LetterPlace[] = []
+    for (const place of await places.all(link)) {
+      await visitQueue(link, place.deadLetters, (message) => {
         if (idOf(message) !== id) return {}
         found.push(place)
         return { stop: true }
@@ -71,19 +68,18 @@ export function openDeadLetters({ urls, name, workers, redrive }: DeadLettersOpt
   async function withLetter<T>(
     id: string,
     worker: string | undefined,
-    use: (message: Delivered, place: WorkerPlace, queue: string) => Promise<T>,
+    use: (message: Delivered, place: LetterPlace) => Promise<T>,
     { remove = false } = {},
   ): Promise<T> {
     return connected(async (link) => {
       const place = await locate(link, id, worker)
-      const queue = deadLettersOf(place.name, place)
       let found: { result: T } | undefined
       let isFound = false
-      await visitQueue(link, queue, (message) => {
+      await visitQueue(link, place.deadLetters, (message) => {
         // A crash may have left two of them: the first one it is.
         if (isFound || idOf(message) !== id) return { stop: isFound }
         isFound = true
-        return use(message, place, queue).then((result) => {
+        return use(message, place).then((result) => {
           found = { result }
           return { remove, stop: true }
         })
@@ -95,11 +91,11 @@ export function openDeadLetters({ urls, name, workers, redrive }: DeadLettersOpt
 
   async function list({ worker, error, limit, after }: Parameters<DeadLetters['list']>[0]) {
     const cursor = after === undefined ? undefined : readCursor(after)
-    const places = (await placesOf(worker)).filter((place) => !cursor || place.name >= cursor.worker)
     const found: { letter: DeadLetter; cursor: Cursor }[] = []
     await connected(async (link) => {
-      for (const place of places) {
+      for (const place of await placesOf(link, worker)) {
         if (found.length > limit) break
+        if (cursor && place.name < cursor.worker) continue
         const from = cursor?.worker === place.name ? cursor : undefined
         await collect(link, place, from)
       }
@@ -108,13 +104,12 @@ export function openDeadLetters({ urls, name, workers, redrive }: DeadLettersOpt
     return { deadLetters: found.slice(0, limit).map(({ letter }) => letter), next: next ? cursorOf(next.cursor) : null }
 
     /** One more than asked for: the next page begins with it. */
-    async function collect(link: Link, place: WorkerPlace, from: Cursor | undefined): Promise<void> {
-      const queue = deadLettersOf(place.name, place)
+    async function collect(link: Link, place: LetterPlace, from: Cursor | undefined): Promise<void> {
       const before = found.length
       const wanted = limit + 1 - before
       let isThere = from === undefined
       const visit = (message: Delivered, index: number) => {
-        const letter = readDeadLetter(message, place.name, queue)
+        const letter = readIn(place, message)
         // Those in front of it may have gone since; the last one that looks like it is the one.
         if (from && isAt(from, letter, index)) {
           isThere = true
@@ -125,7 +120,7 @@ export function openDeadLetters({ urls, name, workers, redrive }: DeadLettersOpt
         }
         return { stop: found.length > limit && index >= (from?.index ?? 0) }
       }
-      await visitQueue(link, queue, visit, { want: (from?.index ?? 0) + wanted })
+      await visitQueue(link, place.deadLetters, visit, { want: (from?.index ?? 0) + wanted })
       if (!isThere) {
         throw new DeadLetterError(
           'WARREN_DEAD_LETTER_GONE',
@@ -135,86 +130,69 @@ export function openDeadLetters({ urls, name, workers, redrive }: DeadLettersOpt
     }
   }
 
-  function send(message: Delivered, place: WorkerPlace): Promise<void> {
-    const queue = queueOf(place)
+  function send(message: Delivered, to: Home): Promise<void> {
     const { messageId } = message.properties
     // Two foreign messages without an id may be the same to the byte, and are still two.
     const id = typeof messageId === 'string' && messageId !== '' ? messageId : uuidv7()
     const properties = { ...message.properties, headers: (message.properties.headers ?? {}) as Headers }
-    return redrive({ id, body: message.content, properties, raw: message.raw }, { ...place, queue })
+    return redrive({ id, body: message.content, properties, raw: message.raw }, to)
+  }
+
+  async function redriveOne(id: string, worker?: string, to?: string): Promise<DeadLetter> {
+    const other = to === undefined ? undefined : await places.home(to)
+    const sendIt = async (message: Delivered, place: LetterPlace) => {
+      await send(message, other ?? requireHome(place))
+      return readIn(place, message)
+    }
+    return withLetter(id, worker, sendIt, { remove: true })
+  }
+
+  async function redriveAll(
+    { worker, error, to }: Parameters<DeadLetters['redriveAll']>[0],
+    onProgress: (count: number) => void = () => {},
+  ): Promise<RedriveResult> {
+    const other = to === undefined ? undefined : await places.home(to)
+    let redriven = 0
+    const skipped: string[] = []
+    await connected(async (link) => {
+      const all = await placesOf(link, worker)
+      if (worker !== undefined && !other) requireHome(all[0] as LetterPlace)
+      for (const place of all) {
+        const home = other ?? place.home
+        let isLeftOut = false
+        await visitQueue(link, place.deadLetters, (message) => {
+          if (!matches(readIn(place, message), { error })) return {}
+          isLeftOut = home === undefined
+          if (!home) return { stop: true }
+          return send(message, home).then(() => {
+            onProgress(++redriven)
+            return { remove: true }
+          })
+        })
+        if (isLeftOut) skipped.push(place.name)
+      }
+    })
+    return { redriven, skipped }
   }
 
   return {
     list,
-
     get: (id, worker) =>
-      withLetter(
-        id,
-        worker,
-        async (message, place, queue): Promise<DeadLetterDetails> => readDetails(message, place.name, queue),
-      ),
-
-    redrive: (id, worker) =>
-      withLetter(
-        id,
-        worker,
-        async (message, place, queue) => {
-          await send(message, place)
-          return readDeadLetter(message, place.name, queue)
-        },
-        { remove: true },
-      ),
-
-    async redriveAll({ worker, error }: DeadLetterFilter, onProgress = () => {}) {
-      const places = await placesOf(worker)
-      const able = places.filter((place) => workQueue(place.name, place) !== undefined)
-      if (worker !== undefined && places[0]) queueOf(places[0])
-      let redriven = 0
-      await connected(async (link) => {
-        for (const place of able) {
-          const queue = deadLettersOf(place.name, place)
-          await visitQueue(link, queue, (message) => {
-            if (!matches(readDeadLetter(message, place.name, queue), { error })) return {}
-            return send(message, place).then(() => {
-              onProgress(++redriven)
-              return { remove: true }
-            })
-          })
-        }
-      })
-      const skipped: string[] = []
-      for (const { name: other } of places.filter((place) => !able.includes(place))) {
-        const { deadLetters } = await list({ worker: other, error, limit: 1 })
-        if (deadLetters.length > 0) skipped.push(other)
-      }
-      return { redriven, skipped }
-    },
-
-    remove: (id, worker) =>
-      withLetter(id, worker, async (message, place, queue) => readDeadLetter(message, place.name, queue), {
-        remove: true,
-      }),
-
-    async purge(worker) {
-      const places = await placesOf(worker)
-      return connected(async (link) => {
+      withLetter(id, worker, async (message, place) => readDetails(message, place.name, place.deadLetters)),
+    redrive: redriveOne,
+    redriveAll,
+    remove: (id, worker) => withLetter(id, worker, async (message, place) => readIn(place, message), { remove: true }),
+    purge: (worker) =>
+      connected(async (link) => {
         let removed = 0
-        for (const place of places) removed += await purgeQueue(link, deadLettersOf(place.name, place))
+        for (const place of await placesOf(link, worker)) removed += await purgeQueue(link, place.deadLetters)
         return removed
-      })
-    },
+      }),
   }
 }
 
-/** The queue that a worker's letters go back to. */
-function queueOf(place: WorkerPlace): string {
-  const queue = workQueue(place.name, place)
-  if (queue !== undefined) return queue
-  throw new DeadLetterError(
-    'WARREN_DEAD_LETTER_HELD',
-    `Expected a worker whose instances share a queue, found '${place.name}' with subscription 'instance': each of its ` +
-      'processes had one of its own. Publish the message again, or remove its dead letter.',
-  )
+function readIn({ name, deadLetters }: LetterPlace, message: Delivered): DeadLetter {
+  return readDeadLetter(message, name, deadLetters)
 }
 
 function notFound(id: string): DeadLetterError {

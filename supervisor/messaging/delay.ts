@@ -12,7 +12,12 @@ export const TICK_MS = 100
 /** Where messages come out of the network, to be routed to the queue that they are for. */
 export const DELIVER = 'warren.deliver'
 /** Takes what `warren.deliver` has no queue for, so that it is neither lost nor in the way. */
-const UNDELIVERABLE = 'warren.undeliverable'
+export const UNDELIVERABLE = 'warren.undeliverable'
+
+/** The queues in which messages wait, from the lowest level up: each sends on to the one before it. */
+export function delayQueues(): string[] {
+  return Array.from({ length: LEVELS }, (_, level) => levelName(level))
+}
 
 /** Where to publish a message that is to arrive at a queue later. */
 export interface DelayRoute {

@@ -88,7 +88,8 @@ export async function purgeQueue(link: Link, queue: string): Promise<number> {
   })
 }
 
-async function alone<T>(link: Link, queue: string, patience: number, use: () => Promise<T>): Promise<T> {
+/** Lets nobody else look at a queue of dead letters meanwhile. */
+export async function alone<T>(link: Link, queue: string, patience: number, use: () => Promise<T>): Promise<T> {
   const lock = `${queue}.lock`
   const options = { exclusive: true, durable: false, arguments: { 'x-queue-type': 'classic' } }
   const start = performance.now()

@@ -8,6 +8,18 @@ function output() {
 }
 
 const once = new AbortController().signal
+const none = { list: async () => [], delayed: async () => ({ delayed: 0, undeliverable: 0 }) }
+const orphan = {
+  name: 'viewed.former',
+  queue: 'viewed.former',
+  address: { kind: 'fanout', name: 'viewed' } as const,
+  worker: 'former',
+  waiting: 3,
+  suspects: 0,
+  dead: null,
+  consumers: 0,
+  declaredAt: '2026-11-29T10:00:00.000Z',
+}
 
 t.test('a table of the workers', async (t) => {
   const asleep = aWorker({
@@ -18,23 +30,60 @@ t.test('a table of the workers', async (t) => {
     decisions: [],
     instances: [{ host: 'one', id: 2, pid: null, status: 'asleep', memory: 0, cpu: 0, inProgress: 0 }],
   })
-  const unknown = aWorker({ name: 'unknown', depth: null, inProgress: null, instances: [], queue: null, decisions: [] })
+  const unknown = aWorker({
+    name: 'unknown',
+    depth: null,
+    inProgress: null,
+    dead: null,
+    suspects: null,
+    instances: [],
+    queue: null,
+    decisions: [],
+  })
   const pinned = aWorker({ name: 'pinned', pinned: { 'one-1': 1, 'two-2': 2 }, decisions: [] })
   const out = output()
-  await runPs([], aFleet([aWorker(), asleep, unknown, pinned]), out, once)
+  await runPs([], aFleet([aWorker(), asleep, unknown, pinned]), none, out, once)
   t.same(out.lines.join('\n').split('\n'), [
-    'worker   queue   waiting  in progress  instances   desired     memory  last decision',
-    'resize   images  12       6            2           2           100 MB  16:34:42 0 to 1: 18 messages, 10 an instance',
-    'sleepy   images  0        0            0 (asleep)  0           0 MB    -',
-    'unknown  -       ?        ?            0           2           0 MB    -',
-    'pinned   images  12       6            2           3 (pinned)  100 MB  -',
+    'worker   queue   waiting  in progress  suspects  dead  instances   desired     memory  last decision',
+    'resize   images  12       6            0         2     2           2           100 MB  16:34:42 0 to 1: 18 messages, 10 an instance',
+    'sleepy   images  0        0            0         2     0 (asleep)  0           0 MB    -',
+    'unknown  -       ?        ?            -         -     0           2           0 MB    -',
+    'pinned   images  12       6            0         2     2           3 (pinned)  100 MB  -',
+    '',
+    'Delayed messages and retries, of all workers together: 0. Undeliverable: 0.',
   ])
+})
+
+const some = { list: async () => [orphan], delayed: async () => ({ delayed: 17, undeliverable: 2 }) }
+const failing = { list: async () => Promise.reject(new Error('it is in use')), delayed: none.delayed }
+
+t.test('what no worker stands for any more, and what is delayed; or why that is not known', async (t) => {
+  const out = output()
+  await runPs([], aFleet([aWorker()]), some, out, once)
+  t.same(out.lines.join('\n').split('\n').slice(2), [
+    '',
+    'Delayed messages and retries, of all workers together: 17. Undeliverable: 2.',
+    '',
+    'No worker file stands for these any more (`npx warren prune`):',
+    'orphan         waiting  suspects  dead  last declared',
+    'viewed.former  3        0         -     2026-11-29',
+  ])
+  const away = output()
+  await runPs([], aFleet([aWorker()]), failing, away, once)
+  t.equal(away.lines.join('\n').split('\n').at(-1), 'Delayed messages and orphans are not known: it is in use')
 })
 
 t.test('for programs', async (t) => {
   const out = output()
-  await runPs(['--json'], aFleet([aWorker()]), out, once)
-  t.same(JSON.parse(out.lines.join('')), { workers: [aWorker()] })
+  await runPs(['--json'], aFleet([aWorker()]), some, out, once)
+  t.same(JSON.parse(out.lines.join('')), { workers: [aWorker()], orphans: [orphan], delayed: 17, undeliverable: 2 })
+  const away = output()
+  await runPs(['--json'], aFleet([aWorker()]), failing, away, once)
+  t.match(
+    JSON.parse(away.lines.join('')),
+    { orphans: null, delayed: null, undeliverable: null },
+    'not known is not none',
+  )
 })
 
 t.test('again and again, until it is interrupted', async (t) => {
@@ -44,8 +93,8 @@ t.test('again and again, until it is interrupted', async (t) => {
     out.print(line)
     if (out.lines.length === 2) interrupted.abort()
   }
-  await runPs(['--watch'], aFleet([aWorker()]), { ...out, print }, interrupted.signal)
+  await runPs(['--watch'], aFleet([aWorker()]), none, { ...out, print }, interrupted.signal)
   t.equal(out.lines.length, 2)
   t.ok(out.lines.every((line) => line.startsWith('\u001b[H\u001b[J')))
-  await t.rejects(runPs(['--wach'], aFleet([]), out, once), { code: 'ERR_PARSE_ARGS_UNKNOWN_OPTION' })
+  await t.rejects(runPs(['--wach'], aFleet([]), none, out, once), { code: 'ERR_PARSE_ARGS_UNKNOWN_OPTION' })
 })

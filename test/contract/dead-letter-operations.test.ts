@@ -2,7 +2,6 @@
 import { onEveryBroker } from './brokers.ts'
 import { deadLetterOperations } from './dead-letter-operations.ts'
 import { forgedLetters } from './forged-letters.ts'
-import { projects } from './projects.ts'
 
 // @counts-messages
 
@@ -10,5 +9,4 @@ onEveryBroker('operations on dead letters', 400_000, async (t, { place }) => {
   const url = await place(t)
   await deadLetterOperations(t, url)
   await forgedLetters(t, url)
-  await projects(t, url)
 })

@@ -27,6 +27,7 @@ const WALL_CLOCK: Rule = {
     ['supervisor/broker/queues/queue.ts', 'when messages expire is kept over restarts'],
     ['supervisor/broker/vhost/dead-letter.ts', 'the time in x-death, which is shown'],
     ['supervisor/execution/settle.ts', 'the time in a dead letter, which is shown'],
+    ['supervisor/messaging/orphans.ts', 'compared with the time of an entry, which another process wrote'],
     ['supervisor/messaging/registry-entries.ts', 'when something was declared, which is shown'],
     ['supervisor/messaging/route.ts', 'the time stamp of a message and when it is due, which others read'],
     ['supervisor/scaling/autoscale.ts', 'the time of a decision, which is shown'],
