@@ -77,42 +77,52 @@ export async function poison(t: Test, url: string): Promise<void> {
     })
   }
 
-  t.test('an exception that nobody catches fails its message alone; the process goes on', async (t) => {
-    const name = unique('uncaught')
-    const root = compiledProject(t, { 'workers/risky.ts': uncaught(name) })
-    const { client, channel } = bench(t, url)
-    const { send } = (await client()).bus()
-    const address = defineQueue(name, { data: z.object({ n: z.int(), how: z.string() }) })
-    const numbers = Array.from({ length: 40 }, (_, n) => n)
-    await Promise.all(numbers.map((n) => send(address, { n, how: n === 7 ? 'throw' : 'good' }, { id: `${n}` })))
-    const supervised = superviseWorker(t, { root, name: 'risky', url })
-    const raw = await channel()
-    await until(async () => (await raw.checkQueue(`${name}.dead`)).messageCount > 0, { what: 'the dead letter' })
-    await until(() => linesOf(root).length >= 39, { what: 'the others' })
-    t.equal(supervised.ended, 0)
-    await supervised.stop()
-    t.same(
-      linesOf(root).sort(),
-      numbers
-        .filter((n) => n !== 7)
-        .map(String)
-        .sort(),
-      'each of the others once',
-    )
-    const dead = await raw.get(`${name}.dead`, { noAck: true })
-    t.match(dead || undefined, {
-      properties: {
-        messageId: '7',
-        headers: { 'x-dead-reason': 'failed', 'x-dead-message': 'in a timer', 'x-dead-attempts': 2 },
-      },
-    })
-  })
+  t.test(
+    'an error of any make, or one that nobody catches, fails its message alone; the process goes on',
+    async (t) => {
+      const name = unique('uncaught')
+      const root = compiledProject(t, { 'workers/risky.ts': uncaught(name) })
+      const { client, channel } = bench(t, url)
+      const { send } = (await client()).bus()
+      const address = defineQueue(name, { data: z.object({ n: z.int(), how: z.string() }) })
+      const numbers = Array.from({ length: 40 }, (_, n) => n)
+      const bad = new Map([
+        [7, 'throw'],
+        [8, 'odd'],
+        [9, 'forget'],
+      ])
+      await Promise.all(numbers.map((n) => send(address, { n, how: bad.get(n) ?? 'good' }, { id: `${n}` })))
+      const supervised = superviseWorker(t, { root, name: 'risky', url })
+      const raw = await channel()
+      await until(async () => (await raw.checkQueue(`${name}.dead`)).messageCount >= 3, { what: 'the dead letters' })
+      await until(() => linesOf(root).length >= 37, { what: 'the others' })
+      t.equal(supervised.ended, 0)
+      await supervised.stop()
+      t.same(
+        linesOf(root).sort(),
+        numbers
+          .filter((n) => !bad.has(n))
+          .map(String)
+          .sort(),
+        'each of the others once',
+      )
+      const dead = new Map<unknown, unknown>()
+      for (let i = 0; i < 3; i++) {
+        const letter = await raw.get(`${name}.dead`, { noAck: true })
+        if (letter) dead.set(letter.properties.messageId, letter.properties.headers)
+      }
+      const failed = { 'x-dead-reason': 'failed', 'x-dead-attempts': 2 }
+      t.match(dead.get('7'), { ...failed, 'x-dead-message': 'in a timer' })
+      t.match(dead.get('8'), { ...failed, 'x-dead-error': 'TypeError', 'x-dead-message': 'parsed', 'x-dead-stack': '' })
+      t.match(dead.get('9'), { ...failed, 'x-dead-error': 'ValidationError', 'x-dead-message': /found a Map/ })
+    },
+  )
 }
 
 const linesOf = (root: string) =>
   existsSync(join(root, 'handled')) ? readFileSync(join(root, 'handled'), 'utf8').trim().split('\n') : []
 
-/** Throws in a timer, while the others take a while. */
+/** Throws in a timer, or what no header can carry, or forgets an `await`, while the others take a while. */
 const uncaught = (queue: string) => `
 import { appendFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -120,12 +130,18 @@ import { defineQueue, defineWorker } from 'warren'
 import { z } from 'zod'
 
 const address = defineQueue('${queue}', { data: z.object({ n: z.int(), how: z.string() }) })
+const other = defineQueue('${queue}-other', { data: z.object({ any: z.any() }) })
 
 export default defineWorker(address, {
   concurrency: 20,
   attempts: 2,
   backoff: { type: 'fixed', delay: 100 },
-  handler: async ({ n, how }) => {
+  handler: async ({ n, how }, { bus }) => {
+    if (how === 'odd') throw Object.freeze(Object.assign(new TypeError('parsed'), { stack: [{ at() {} }] }))
+    if (how === 'forget') {
+      void bus.send(other, { any: new Map() })
+      await sleep(60_000)
+    }
     if (how === 'throw') {
       setTimeout(() => {
         throw new Error('in a timer')
