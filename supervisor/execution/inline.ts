@@ -1,5 +1,5 @@
 import type { WorkerDefinition } from '../base/definitions.ts'
-import { recordOf, recordOfHandler } from '../base/error-record.ts'
+import { type ErrorRecord, recordOf, recordOfHandler } from '../base/error-record.ts'
 import { HandlerTimeoutError } from '../base/errors.ts'
 import { runAs, type UncaughtOrigin, type Work, type WorkOwner } from '../base/work.ts'
 import { type Attempt, type Done, lostReason, type Outcome, type Runner, type Signals } from './attempt.ts'
@@ -20,6 +20,8 @@ interface Run extends Timed<Run>, Work {
   context: HandlerContext | undefined
   signals: Signals | undefined
   done: Done | undefined
+  /** Its signal has just been aborted. */
+  isAborting: boolean
 }
 
 const NOTHING: Outcome = { status: 'done', result: undefined }
@@ -43,7 +45,8 @@ export function createInlineRunner({ definition, ...options }: InlineOptions): R
     const began = performance.now()
     const context = new HandlerContext(attempt, parts, began)
     const { id, attempt: number } = attempt
-    const one: Run = { owner, id, attempt: number, context, began, signals, done, before: undefined, after: undefined }
+    const rest = { isAborting: false, before: undefined, after: undefined }
+    const one: Run = { owner, id, attempt: number, context, began, signals, done, ...rest }
     running.add(one)
     try {
       const returned = runAs(one, handle, definition, attempt, context)
@@ -95,8 +98,17 @@ export function createInlineRunner({ definition, ...options }: InlineOptions): R
     const done = close(one)
     if (!done || !context) return
     late.began(context)
-    HandlerContext.abort(context, reason)
+    abort(one, context, reason)
     done(outcome)
+  }
+
+  // What its listeners throw comes from the attempt, though it has ended.
+  function abort(one: Run, context: HandlerContext, reason: unknown): void {
+    one.isAborting = true
+    runAs(one, HandlerContext.abort, context, reason)
+    setImmediate(() => {
+      one.isAborting = false
+    })
   }
 
   /** @returns whom to tell of its end; undefined: it has been told */
@@ -116,8 +128,8 @@ export function createInlineRunner({ definition, ...options }: InlineOptions): R
       for (const one of running) if (one.signals?.stop === stop) end(one, stop.reason, { status: 'stopped' })
     })
     onAbort(lost, () => {
-      for (const { signals, context } of running) {
-        if (context && signals?.lost === lost) HandlerContext.abort(context, lostReason(lost))
+      for (const one of running) {
+        if (one.context && one.signals?.lost === lost) abort(one, one.context, lostReason(lost))
       }
     })
   }
@@ -132,14 +144,15 @@ export function createInlineRunner({ definition, ...options }: InlineOptions): R
   function uncaught(one: Run, thrown: unknown, origin: UncaughtOrigin): boolean {
     const error = recordOfHandler(thrown)
     if (one.done) end(one, thrown, { status: 'failed', error })
-    else if (origin === 'rejection') {
-      const { id, attempt } = one
-      options.log.error(
-        { worker: options.worker, id, attempt, err: error },
-        'nobody handled a rejection, and its attempt has ended: is an await missing?',
-      )
-    } else return false
+    else if (one.isAborting) tell(one, error, 'a listener of a signal that was aborted failed')
+    else if (origin === 'rejection')
+      tell(one, error, 'nobody handled a rejection, and its attempt has ended: is an await missing?')
+    else return false
     return true
+  }
+
+  function tell({ id, attempt }: Run, err: ErrorRecord, what: string): void {
+    options.log.error({ worker: options.worker, id, attempt, err }, what)
   }
 
   return { run, close: async () => {} }

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { reasonOf, UnavailableError } from '../base/errors.ts'
 import { type Logger, logSafely } from '../base/log.ts'
 import type { Incoming } from '../base/message.ts'
@@ -52,8 +51,22 @@ export async function moveOn(
         if (refusals === 1) continue
         if (refusals >= TRIES && !keepsTrying) return 'refused'
       }
-      await delay(wait, undefined, { signal: AbortSignal.any([incoming.lost, stop]) }).catch(() => {})
+      await sleep(wait, [incoming.lost, stop])
       if (stop.aborted) return 'stopped'
     }
   }
+}
+
+/** Resolves after some milliseconds, or as one of the signals is aborted. `AbortSignal.any` would leave a bit in each, for good. */
+function sleep(ms: number, signals: readonly AbortSignal[]): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(wake, ms)
+    for (const signal of signals) signal.addEventListener('abort', wake)
+
+    function wake(): void {
+      clearTimeout(timer)
+      for (const signal of signals) signal.removeEventListener('abort', wake)
+      resolve()
+    }
+  })
 }

@@ -66,6 +66,8 @@ export function createProcessor(options: ProcessorOptions): Processor {
   const settler = createSettler({ ...options, stop: stop.signal, onSettled: changed })
 
   function handle(incoming: Incoming): void {
+    // It was read, or kept back, before the loss was noticed. Nobody would know of its run when it comes again.
+    if (incoming.lost.aborted) return
     if (incoming.lost !== latest.lost) watch(incoming.lost)
     if (draining) incoming.requeue()
     else if (!runs.join(incoming)) admit(incoming)
@@ -86,7 +88,6 @@ export function createProcessor(options: ProcessorOptions): Processor {
   // One listener for all that comes by a connection.
   function watch(lost: AbortSignal): void {
     latest = { stop: stop.signal, lost }
-    if (lost.aborted) return
     setMaxListeners(0, lost)
     lost.addEventListener('abort', function onLost() {
       // What has not started will come again.

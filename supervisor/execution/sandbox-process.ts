@@ -54,12 +54,19 @@ export function sandboxProcesses(options: SandboxProcessOptions): StartSandbox {
   const limits = threads > 0 ? [`--max-old-space-size=${memoryLimitMb}`] : []
 
   return function start({ onMessage, onEnd }) {
-    const child = fork(filename, [worker, logLevel], {
-      cwd: root,
-      execArgv: [...process.execArgv, ...limits],
-      serialization: 'advanced',
-      stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
-    })
+    let child: ChildProcess
+    try {
+      child = fork(filename, [worker, logLevel], {
+        cwd: root,
+        execArgv: [...process.execArgv, ...limits],
+        serialization: 'advanced',
+        stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
+      })
+    } catch {
+      // Where there is no memory Node throws, rather than tell by an event.
+      setImmediate(onEnd, { code: null, signal: null, isOutOfMemory: false })
+      return { post() {}, kill() {}, end() {} }
+    }
     let tail = ''
     let hasEnded = false
     child.stderr?.on('data', (chunk: Buffer) => {

@@ -172,6 +172,8 @@ async function useOnce<C extends LinkChannel, T>(channel: Channel, own: C, use: 
     await own.close()
     return result
   } catch (error) {
+    // If it is still open, it would be for as long as the link, which has only so many.
+    own.close().catch(() => {})
     // The channel's own error says why; the failed call may only say that the channel has ended.
     throw refused ?? error
   }

@@ -136,6 +136,38 @@ t.test('a forgotten await fails the attempt while it runs, and is one log line a
   ])
 })
 
+t.test("an exception of a listener of the signal is the attempt's, though it has ended", async (t) => {
+  const listen = (_: unknown, { signal }: Context) => {
+    signal.addEventListener('abort', () => {
+      throw signal.reason
+    })
+    return new Promise(() => {})
+  }
+  const atTimeout = nextUncaught(t, 'uncaughtException')
+  const { run, lines } = runnerOf(listen, 20)
+  await t.rejects(run({ n: 1 }), HandlerTimeoutError)
+  t.equal(await atTimeout, true)
+  t.match(lines.items, [{ msg: 'a listener of a signal that was aborted failed', id: 'id-1', attempt: 2 }])
+})
+
+t.test(
+  'an exception of a listener of the signal ends an attempt whose connection is lost, and nothing else',
+  async (t) => {
+    const taken = nextUncaught(t, 'uncaughtException')
+    const lost = new AbortController()
+    const { run } = runnerOf((_, { signal }) => {
+      signal.addEventListener('abort', () => {
+        throw new RangeError('in a listener')
+      })
+      return new Promise(() => {})
+    })
+    const running = run({ n: 1 }, { lost: lost.signal })
+    lost.abort(new Error('cut'))
+    await t.rejects(running, new RangeError('in a listener'))
+    t.equal(await taken, true)
+  },
+)
+
 t.test("an exception long after its attempt is the process's", async (t) => {
   const taken = nextUncaught(t, 'uncaughtException')
   const { run } = runnerOf(() => {

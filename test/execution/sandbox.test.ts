@@ -170,3 +170,11 @@ t.test("a sandbox that can't start is tried again: the message is not to blame",
   renameSync(`${file}.away`, file)
   t.equal(await running, 'slow')
 })
+
+t.test('a process that can not be made is one that has ended', async (t) => {
+  const definition = { threads: 0, memoryLimitMb: 64 }
+  // An argument with a zero in it makes `fork` throw, as it does without memory.
+  const start = sandboxProcesses({ worker: 'a\0b', root: '.', logLevel: 'info', definition, filename: 'none.js' })
+  const end = await new Promise((onEnd) => start({ onMessage: () => {}, onEnd }))
+  t.match(end, { code: null, signal: null })
+})

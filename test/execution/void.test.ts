@@ -139,3 +139,17 @@ t.test('a drain gives a redelivery back whose run it has ended', async (t) => {
   await processor.drain(AbortSignal.abort())
   t.strictSame(settled.items, ['requeue a'])
 })
+
+t.test('what was read before its connection was lost, and comes after, is not run: it comes again', async (t) => {
+  const { lose, lost, redeliver, message, started, settled, processor } = lines()
+  lost.abort(new Error('gone'))
+  processor.handle(message('a'))
+  t.equal(processor.inProgress, 0)
+  lose()
+  redeliver('a')
+  const [run] = await started.reach(1)
+  await new Promise(setImmediate)
+  t.equal(started.items.length, 1, 'never twice at once')
+  run?.end()
+  t.strictSame(await settled.reach(1), ['ack a'])
+})

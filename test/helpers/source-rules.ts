@@ -103,7 +103,13 @@ const CONSOLE: Rule = {
   ]),
 }
 
-const RULES = [WALL_CLOCK, KEYS, IN, RECORDS, CAUGHT, CONSOLE]
+const ANY_SIGNAL: Rule = {
+  pattern: /\bAbortSignal\.any\b/,
+  instead: 'each of its signals keeps a bit of every call for as long as it lives: listen to them, and stop listening',
+  allowed: new Map(),
+}
+
+const RULES = [WALL_CLOCK, KEYS, IN, RECORDS, CAUGHT, CONSOLE, ANY_SIGNAL]
 
 /** Every breach of these rules in the files, each a sentence that names the place. */
 export function forbidden(files: ReadonlyMap<string, string>): string[] {
