@@ -25,6 +25,7 @@ import { createPublisher, type Outgoing } from './publisher.ts'
 import { compactRegistry } from './read-registry.ts'
 import { createRegistry } from './registry.ts'
 import { entryOfAddress, entryOfWorker } from './registry-entries.ts'
+import { createReplyAddresses } from './reply-addresses.ts'
 import { createRoutes, describe, dueIn, outgoing, type Route } from './route.ts'
 import { openSession, type SessionState } from './session.ts'
 import { addressTopology, deadLetterTopology, workerTopology } from './topology.ts'
@@ -77,7 +78,7 @@ export interface Client {
   deadLetter(incoming: Incoming, headers: Headers, options: { bare: boolean }): Promise<void>
   /** Sends a dead letter to a worker's queue, and to no other, as if it had never been tried. */
   redrive(letter: Forwarded, to: WorkerPlace & { queue: string }): Promise<void>
-  /** Answers a call; whoever called may have gone. */
+  /** Answers a call; whoever called may have gone. Only where a caller may ask for it: see reply-addresses.ts. */
   reply(to: NonNullable<Incoming['reply']>, body: Buffer, errorName?: string): Promise<void>
   /** Waits for the confirms of what was sent, until the deadline, and closes. */
   close(deadline?: AbortSignal): Promise<void>
@@ -90,6 +91,7 @@ export function openClient({ urls, name, project, log }: ClientOptions): Client 
   const denials = createDenials(onDenial)
   const { forward: republish } = createForwarder(publisher, connected)
   const calls = createCalls()
+  const replyAddresses = createReplyAddresses()
   const routes = createRoutes(forget)
   const declarations = createDeclarations(() => connected().link, denials)
   const registry =
@@ -183,7 +185,13 @@ export function openClient({ urls, name, project, log }: ClientOptions): Client 
     return replied
   }
 
-  function reply(to: NonNullable<Incoming['reply']>, body: Buffer, errorName?: string): Promise<void> {
+  async function reply(to: NonNullable<Incoming['reply']>, body: Buffer, errorName?: string): Promise<void> {
+    const isAllowed = replyAddresses.allows(to.to, connected().link)
+    if (isAllowed !== true && !(await isAllowed)) {
+      const why = 'expected a direct reply-to address or an exclusive queue'
+      log.warn({ replyTo: to.to.slice(0, 255), why }, 'a reply is not sent to where its caller asks for it')
+      return
+    }
     if (body.length > MAX_MESSAGE_BYTES) {
       const { name, message } = new MessageTooLargeError('a reply', body.length, MAX_MESSAGE_BYTES)
       return reply(to, Buffer.from(message), name)
@@ -193,7 +201,7 @@ export function openClient({ urls, name, project, log }: ClientOptions): Client 
     const messageId = typeof correlationId === 'string' ? correlationId : randomUUID()
     const own = { messageId, correlationId, persistent: true, mandatory: false } as const
     const properties = { ...own, contentType: 'application/json', headers }
-    return publisher.publish({ exchange: '', routingKey: to.to, body, properties, address: 'a caller' })
+    await publisher.publish({ exchange: '', routingKey: to.to, body, properties, address: 'a caller' })
   }
 
   const transport: Transport = { deliver: (envelope) => publish(envelope), request }

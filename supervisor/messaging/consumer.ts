@@ -68,7 +68,9 @@ export function openConsumer(options: ConsumerOptions): Consumer {
     const shared = workQueue(worker, definition)
     const deadLetters = deadLettersOf(worker, definition)
     const suspects = shared && suspectQueue(shared)
-    const from = { deadLetters, suspects, isSuspect: false }
+    const { address } = definition
+    const answers = address.kind === 'queue' && address.result !== undefined
+    const from = { deadLetters, suspects, isSuspect: false, answers }
     const queue = shared ?? (await declareOwnQueue(link, definition.address.name))
     const main = await consume(link, { ...from, queue }, prefetch)
     current.push(main)

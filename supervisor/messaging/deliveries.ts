@@ -12,7 +12,10 @@ const RELAXED_ACK_INTERVAL = 10
 const FILL_TIMEOUT = 100
 
 /** Where a delivery came from, and where it goes if it fails. */
-export type Origin = Pick<Incoming, 'queue' | 'deadLetters' | 'suspects' | 'isSuspect'>
+export interface Origin extends Pick<Incoming, 'queue' | 'deadLetters' | 'suspects' | 'isSuspect'> {
+  /** Its queue has a result, for which a caller may wait. */
+  readonly answers: boolean
+}
 
 export interface DeliveriesOptions {
   channel: LinkChannel
@@ -118,7 +121,7 @@ export function createDeliveries({ channel, lost, from, held }: DeliveriesOption
         properties.headers === headers ? (properties as unknown as Incoming['properties']) : { ...properties, headers },
       raw,
       unreadable,
-      reply: replyTo && correlationId ? { to: replyTo, correlationId } : undefined,
+      reply: from.answers && replyTo && correlationId ? { to: replyTo, correlationId } : undefined,
       lost,
       held,
       ack() {

@@ -1,8 +1,10 @@
 import { type Channel, connect } from 'amqplib'
 import { socketOf } from '../amqp/amqplib-inside.ts'
+import { aborted } from '../base/aborted.ts'
 import type { ServerProperties } from './consumer-timeout.ts'
 import { corkEachTurn } from './cork.ts'
 import { createLinkChannel, createPublishingChannel, type LinkChannel, type PublishingChannel } from './link-channel.ts'
+import { createLiveness } from './liveness.ts'
 import { openWire } from './wire/wire.ts'
 
 /** Milliseconds without a byte until a connection attempt is given up. */
@@ -31,6 +33,8 @@ export interface Link {
   withChannel<T>(use: (channel: LinkChannel) => Promise<T>): Promise<T>
   /** The same, on one whose messages the broker confirms. */
   withConfirmChannel<T>(use: (channel: PublishingChannel) => Promise<T>): Promise<T>
+  /** Finds out, within three seconds, whether the broker is still there: to be called when an answer is overdue. */
+  checkAlive(): void
   /** Ends the link because of an error, unless it is being closed. */
   fail(error: Error): void
   /** Closes in order: what was sent has been handled by the broker when this resolves. */
@@ -110,6 +114,30 @@ export async function openLink({ url, name, onBlocked }: LinkOptions): Promise<L
     return channel
   }
 
+  const { check: checkAlive } = createLiveness({
+    bytesRead: () => socket.bytesRead,
+    ask() {
+      model.createChannel().then(
+        (channel) => channel.close().catch(() => {}),
+        () => {},
+      )
+    },
+    reach: (timeoutMs) =>
+      reach(
+        url,
+        `
+$
+{
+  name
+}
+probe`,
+        timeoutMs,
+      ),
+    onDead(error) {
+      if (!closing) end(error)
+    },
+  })
+
   const create = () => model.createChannel()
   const createConfirming = () => model.createConfirmChannel({ highWaterMark: MAX_BUFFERED_PIECES })
 
@@ -117,6 +145,7 @@ export async function openLink({ url, name, onBlocked }: LinkOptions): Promise<L
     lost: lost.signal,
     server: model.connection.serverProperties as ServerProperties,
     orLost,
+    checkAlive,
     channel: () => orLost(openVital(create).then((channel) => createLinkChannel(channel, orLost))),
     confirmChannel: () =>
       orLost(openVital(createConfirming).then((channel) => createPublishingChannel(channel, wire, orLost))),
@@ -160,7 +189,8 @@ export async function openLink({ url, name, onBlocked }: LinkOptions): Promise<L
   }
 }
 
-/** Runs `use` on a channel that may fail alone, and closes it. */
+/** Runs `
+use` on a channel that may fail alone, and closes it. */
 async function useOnce<C extends LinkChannel, T>(channel: Channel, own: C, use: (own: C) => Promise<T>): Promise<T> {
   let refused: Error | undefined
   channel.on('error', (error) => {
@@ -183,4 +213,26 @@ function withHeartbeat(url: string): string {
   const parsed = new URL(url)
   if (!parsed.searchParams.has('heartbeat')) parsed.searchParams.set('heartbeat', String(HEARTBEAT))
   return parsed.href
+}
+
+/** Whether a broker answers a new connection. */
+async function reach(url: string, name: string, timeoutMs: number): Promise<void> {
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
+  const connecting = connect(url, {
+    timeout: timeoutMs,
+    clientProperties: { connection_name: name, product: 'warren' },
+  })
+  // Whenever it comes, nobody wants to keep it.
+  connecting
+    .then((model) => {
+      model.on('error', () => {})
+      return model.close()
+    })
+    .catch(() => {})
+  try {
+    await Promise.race([connecting, aborted(late.signal).then(() => Promise.reject(late.signal.reason))])
+  } finally {
+    clearTimeout(timer)
+  }
 }

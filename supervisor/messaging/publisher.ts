@@ -50,6 +50,8 @@ const OVERHEAD = 512
 const BLOCKED_GRACE = 500
 /** Milliseconds after which a broker that does not confirm is taken for lost. */
 const CONFIRM_TIMEOUT = 30_000
+/** Milliseconds after which it is asked whether it is still there. With what that takes, a send to nobody fails within 5 s. */
+const CONFIRM_OVERDUE = 1_500
 
 export interface Publisher {
   /** Resolves when the broker has confirmed the message. */
@@ -204,9 +206,11 @@ export function createPublisher(unavailable: () => string): Publisher {
       link.lost.throwIfAborted()
       const watch = setInterval(function watchConfirms() {
         const oldest = inFlight.first
-        if (!oldest || blocked !== undefined || performance.now() - oldest.sentAt < CONFIRM_TIMEOUT) return
-        link.fail(new Error(`the broker has confirmed nothing for ${CONFIRM_TIMEOUT} ms`))
-      }, CONFIRM_TIMEOUT / 10)
+        if (!oldest || blocked !== undefined) return
+        const age = performance.now() - oldest.sentAt
+        if (age >= CONFIRM_TIMEOUT) link.fail(new Error(`the broker has confirmed nothing for ${CONFIRM_TIMEOUT} ms`))
+        else if (age >= CONFIRM_OVERDUE) link.checkAlive()
+      }, CONFIRM_OVERDUE / 3)
       link.lost.addEventListener('abort', () => {
         clearInterval(watch)
         detach(link.lost.reason)

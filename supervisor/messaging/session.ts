@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { brokerName } from '../base/config.ts'
 import type { Logger } from '../base/log.ts'
-import { reconnectDelay } from './backoff.ts'
+import { LONGEST_DELAY, reconnectDelay } from './backoff.ts'
 import { claim } from './claim.ts'
 import { codeOf, explain } from './explain.ts'
 import { type Link, openLink } from './link.ts'
@@ -49,13 +49,14 @@ export function openSession({ urls, name, project, log, setup, onState }: Sessio
 
   async function run(): Promise<void> {
     for (let attempt = 0; !closed.signal.aborted; attempt++) {
+      let readyAt = Number.POSITIVE_INFINITY
       const url = urls[attempt % urls.length] as string
       try {
         link = await openLink({ url, name, onBlocked })
         if (closed.signal.aborted) return await link.close()
         if (project !== undefined) await link.orLost(claim(link, project))
         await link.orLost(setup(link))
-        attempt = -1
+        readyAt = performance.now()
         become({ status: 'ready' }, url)
         await link.orLost(new Promise<never>(() => {}))
       } catch (error) {
@@ -63,6 +64,8 @@ export function openSession({ urls, name, project, log, setup, onState }: Sessio
         if (!closed.signal.aborted) become(waiting(error, url), url)
       }
       link = undefined
+      // One that was lost as soon as it was ready is no better than one that was not: many of them in a row are tried as rarely.
+      if (performance.now() - readyAt >= LONGEST_DELAY) attempt = -1
       await delay(reconnectDelay(Math.max(attempt, 0)), undefined, { signal: closed.signal }).catch(() => {})
     }
   }

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { Bus } from '../../supervisor/base/bus.ts'
 import { defineQueue, defineWorker } from '../../supervisor/base/definitions.ts'
 import { CallFailedError, CallTimeoutError } from '../../supervisor/base/errors.ts'
+import type { Incoming } from '../../supervisor/base/message.ts'
 import { createInlineRunner } from '../../supervisor/execution/inline.ts'
 import { createProcessor } from '../../supervisor/execution/processor.ts'
 import { aQueue, bench, number, numberOf, testLog, unique } from '../helpers/messaging.ts'
@@ -48,6 +49,38 @@ export async function calls(t: Test, url: string): Promise<void> {
     await send(queue, { n: 2 })
     await worker.received.reach(1)
     t.strictSame(worker.received.items.map(numberOf), [2])
+  })
+
+  t.test('a reply goes to exclusive queues only, and from queues with a result only', async (t) => {
+    const bed = bench(t, url)
+    const { reply } = await bed.client()
+    const [queue, other] = [aQueue('sum'), aQueue('other')]
+    const silent = defineQueue(unique('silent'), { data: number })
+    const answer = async (incoming: Incoming) => {
+      if (incoming.reply) await reply(incoming.reply, Buffer.from('{"sum":1}'))
+      incoming.ack()
+    }
+    const worker = await bed.consumer({ address: queue, onMessage: answer })
+    const mute = await bed.consumer({ address: silent as never, onMessage: answer })
+    await (await bed.consumer({ address: other })).close()
+    const raw = await bed.channel()
+    const { queue: exclusive } = await raw.assertQueue('', { exclusive: true })
+    const named = await raw.assertQueue(unique('mine'), { exclusive: true })
+    const correlationId = 'c-1'
+    for (const replyTo of [other.name, `${other.name}.dead`, 'nowhere', exclusive, named.queue]) {
+      raw.sendToQueue(queue.name, Buffer.from('{"n":1}'), { replyTo, correlationId })
+    }
+    raw.sendToQueue(silent.name, Buffer.from('{"n":1}'), { replyTo: exclusive, correlationId })
+    await worker.received.reach(5)
+    const [message] = await mute.received.reach(1)
+    t.equal(message?.reply, undefined)
+    for (const asked of [exclusive, named.queue]) {
+      await until(async () => (await raw.checkQueue(asked)).messageCount > 0, { what: 'the reply' })
+      t.match(await raw.get(asked, { noAck: true }), { properties: { correlationId } })
+    }
+    const lines = bed.lines.items.filter(({ msg }) => msg === 'a reply is not sent to where its caller asks for it')
+    t.equal(lines.length, 3)
+    for (const asked of [other.name, `${other.name}.dead`]) t.equal((await raw.checkQueue(asked)).messageCount, 0)
   })
 
   t.test('the result of a schema with transforms is transformed once, at the caller', async (t) => {

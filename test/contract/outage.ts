@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { BrokerUnavailableError, ConfirmLostError, UnavailableError } from '../../supervisor/base/errors.ts'
 import { aQueue, bench, clientReady, numberOf } from '../helpers/messaging.ts'
@@ -5,6 +6,7 @@ import { promised } from '../helpers/promised.ts'
 import { startProxy, throughProxy } from '../helpers/proxy.ts'
 import type { Broker } from '../helpers/rabbitmq.ts'
 import { until } from '../helpers/until.ts'
+import { strict } from './frames.ts'
 
 /**
  * What Warren's messaging promises while the broker, or the way to it, is away.
@@ -137,6 +139,64 @@ export async function outage(t: Test, broker: Broker): Promise<void> {
     proxy.cut()
     await clientReady(sender)
     t.ok(await sender.bus().send(aQueue(), { n: 1 }))
+  })
+
+  t.test(
+    'a network that swallows everything: what was sent is rejected within 5 s, and the session waits',
+    async (t) => {
+      const proxy = await startProxy(t, port)
+      const { client } = bench(t, throughProxy(broker.url, proxy))
+      const sender = await client()
+      const { send } = sender.bus()
+      await send(queue, { n: 1 })
+      proxy.freeze()
+      const asked = performance.now()
+      await t.rejects(send(queue, { n: 2 }), ConfirmLostError)
+      promised(t, performance.now() - asked, 5_000, 'a send was rejected')
+      t.equal(sender.state.status, 'waiting')
+      proxy.thaw()
+      await clientReady(sender)
+      t.ok(await send(queue, { n: 3 }))
+    },
+  )
+
+  t.test('a broker that reads nothing for a while, and answers others, is not taken for dead', async (t) => {
+    const { proxy, url } = await strict(t, broker.url)
+    const { client, lines } = bench(t, url)
+    const { send } = (await client()).bus()
+    await send(queue, { n: 1 })
+    const connections = () => lines.items.filter(({ msg }) => msg === 'connected to the broker').length
+    const before = connections()
+    proxy.hold()
+    const sent = send(queue, { n: 2 })
+    // As long as it takes to find a broker dead, and longer.
+    await delay(4_500)
+    proxy.release()
+    t.ok(await sent)
+    t.equal(connections(), before)
+  })
+
+  t.test('a hundred senders are refused at once when the broker is killed', async (t) => {
+    const { client } = bench(t, broker.url)
+    const { send } = (await client()).bus()
+    await send(queue, { n: 1 })
+    let isOver = false
+    const took: number[] = []
+    async function sendOn(): Promise<void> {
+      while (!isOver) {
+        const asked = performance.now()
+        await send(queue, { n: 1 }).catch(() => took.push(performance.now() - asked))
+        await delay(5)
+      }
+    }
+    const senders = Array.from({ length: 100 }, sendOn)
+    await broker.kill()
+    await until(() => took.length >= 2_000, { what: 'sends to be refused' })
+    isOver = true
+    await Promise.all(senders)
+    took.sort((a, b) => a - b)
+    promised(t, took[Math.floor(took.length * 0.99)] as number, 1_000, 'p99 of refusals')
+    await broker.start()
   })
 
   t.test('a peer that falls silent is noticed by its heartbeats', async (t) => {

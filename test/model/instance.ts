@@ -165,7 +165,13 @@ export class Instance {
           link.toBroker(() => link.toClient(() => resolve(undefined)))
         }),
     )
-    const from = { queue: 'q', deadLetters: 'q.dead', suspects: 'q.suspects', isSuspect: place === 'suspects' }
+    const from = {
+      queue: 'q',
+      deadLetters: 'q.dead',
+      suspects: 'q.suspects',
+      isSuspect: place === 'suspects',
+      answers: false,
+    }
     const wire = {
       ack: ({ fields }: { fields: { deliveryTag: number } }, allUpTo = false) =>
         link.toBroker(() => broker.ack(channel, fields.deliveryTag, allUpTo)),
