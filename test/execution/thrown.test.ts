@@ -72,25 +72,27 @@ function stage(make: () => unknown, log = loggerOn({ write: () => {} }, { level:
     },
   })
   function give(attempt: number, reply?: Incoming['reply']): void {
-    const message = {
-      ...{
-        queue: 'q',
-        suspects: 'q.suspects',
-        isSuspect: false,
-        returns: 0,
-        deadLetters: 'q.dead',
-        id: 'm-1',
-        attempt,
-      },
-      ...{ requestId: undefined, body: Buffer.from('{"n":1}'), properties: { headers: {} }, reply },
+    processor.handle({
+      queue: 'q',
+      suspects: 'q.suspects',
+      isSuspect: false,
+      returns: 0,
       redelivered: false,
       deaths: 0,
+      deadLetters: 'q.dead',
+      id: 'm-1',
+      attempt,
+      requestId: undefined,
+      body: Buffer.from('{"n":1}'),
+      properties: { headers: {} },
+      raw: undefined,
+      unreadable: [],
+      reply,
       lost: new AbortController().signal,
       held: async () => true,
-      ack: () => events.push('ack'),
-      requeue: () => events.push('requeue'),
-    }
-    processor.handle(message as unknown as Incoming)
+      ack: () => void events.push('ack'),
+      requeue: () => void events.push('requeue'),
+    })
   }
   return { give, events, letters, replies }
 }
