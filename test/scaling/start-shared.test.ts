@@ -35,7 +35,10 @@ t.test('what all workers share is tried on one of them, then on the others toget
   const { a: ___, autoscaler: ____, ...left } = await project.pids()
   t.same(left, others, 'a mistake stops one of them')
 
+  // pm2 goes on trying the one that has failed, and may be faster.
   project.write('workers/messages/shared.ts', shared(3))
+  t.equal((await project.npm('start')).code, 0)
+  project.write('workers/messages/shared.ts', shared(4))
   const { code, stdout, stderr } = await project.npm('start')
   t.equal(code, 0, stderr)
   t.match(stdout, /restarting a: .*\n +restarting b, c: its code has changed\n/)
