@@ -66,10 +66,11 @@ export function createForwarder(publisher: Publisher, connected: Connected): For
   async function forward(...[message, to, options]: Parameters<Forwarder['forward']>): Promise<void> {
     const { link, channel } = connected()
     const outgoing = { ...copyOf(message, options, channel.mostProperties), ...to }
+    const isSuspected = suspected.has(message.body)
     try {
       await send(outgoing, link)
     } catch (error) {
-      if (!(error instanceof UnroutableError)) throw named(error, link, message)
+      if (!(error instanceof UnroutableError)) throw named(error, link, message, isSuspected)
       await declare(connected().link, options.topology())
       await send(outgoing, connected().link)
     }
@@ -80,10 +81,12 @@ export function createForwarder(publisher: Publisher, connected: Connected): For
     else await publisher.publish(outgoing)
   }
 
-  /** By its name, as far as it is the message's fault. */
-  function named(error: unknown, link: Link, { id, body }: Forwarded): unknown {
-    if (link.lost.aborted && REFUSALS.has(codeOf(link.lost.reason) ?? '')) suspected.add(body)
-    return error instanceof WarrenError ? error : new CopyRefusedError(id, reasonOf(error), { cause: error })
+  /** By its name, as far as it is the message's fault: a broker may also end the whole connection because of it. */
+  function named(error: unknown, link: Link, { id, body }: Forwarded, isSuspected: boolean): unknown {
+    const isRefusal = link.lost.aborted && REFUSALS.has(codeOf(link.lost.reason) ?? '')
+    if (isRefusal) suspected.add(body)
+    const isFault = !(error instanceof WarrenError) || (isRefusal && isSuspected)
+    return isFault ? new CopyRefusedError(id, reasonOf(error), { cause: error }) : error
   }
 
   return { forward }

@@ -12,7 +12,7 @@ import { randomFrom } from '../helpers/random.ts'
 import { superviseWorker } from '../helpers/supervised-worker.ts'
 import { until } from '../helpers/until.ts'
 
-const FOREIGN = Number(process.env.WARREN_FOREIGN ?? 150)
+const FOREIGN = Number(process.env.WARREN_FOREIGN ?? 60)
 const SEED = Number(process.env.WARREN_SEED ?? 1)
 
 /** Notes what it has handled; a third fails for good, and a third is tried once more. */

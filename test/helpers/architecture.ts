@@ -24,7 +24,8 @@ const OWNERS: Record<string, readonly string[]> = {
 /** Who alone may touch what is no part of amqplib's API, as far as names tell. */
 const INSIDE = {
   owner: 'supervisor/amqp/amqplib-inside.ts',
-  names: /\b(sendMethod|sendMessage|sendImmediately|sentSinceLastCheck|pushConfirmCallback)\b/,
+  names:
+    /\b(recvFrame|recvSinceLastCheck|sendMethod|sendMessage|sendImmediately|sentSinceLastCheck|pushConfirmCallback)\b/,
 }
 
 const MAX_LINES = 300
