@@ -48,6 +48,7 @@ export function createSettler(options: SettlerOptions & { stop: AbortSignal; onS
   // Not even what to log is made where nobody logs it.
   const tellsEnd = log.isLevelEnabled('debug')
   let size = 0
+  let isolated = 0
 
   function conclude(incoming: Incoming, outcome: Outcome, took: number): void {
     try {
@@ -158,13 +159,20 @@ export function createSettler(options: SettlerOptions & { stop: AbortSignal; onS
   return {
     conclude,
     isolate(incoming) {
-      const { id, returns } = incoming
       later(incoming, isolateNow(incoming))
-      logSafely(() => log.warn({ id, returns }, 'a message came back more than once: it goes to the sandbox'))
+      isolated++
+      if (isolated === 1) setImmediate(tellIsolated, incoming.id)
     },
     get size() {
       return size
     },
+  }
+
+  // One line for all that come back together: they may be thousands.
+  function tellIsolated(first: string): void {
+    const details = { messages: isolated, id: first }
+    isolated = 0
+    logSafely(() => log.warn(details, 'messages came back more than once: they go to the sandbox'))
   }
 
   async function isolateNow(incoming: Incoming): Promise<void> {

@@ -10,7 +10,7 @@ const SEED = Number(process.env.WARREN_SEED ?? 1)
 /** They spend most of their time waiting for short timers. */
 const AT_ONCE = 50
 
-t.setTimeout(Math.max(120_000, HISTORIES * 100))
+t.setTimeout(Math.max(120_000, HISTORIES * 600))
 
 t.test(`${HISTORIES} histories from seed ${SEED} on`, async (t) => {
   const seeds = Array.from({ length: HISTORIES }, (_, n) => SEED + n)
