@@ -16,6 +16,8 @@ export interface SandboxOptions {
   /** What the handlers' buses send through. */
   transport: Transport
   start: StartSandbox
+  /** Milliseconds until another process is started where one could not: twice as long each time. */
+  firstWaitMs?: number
 }
 
 /** A suspect that is here. */
@@ -55,9 +57,10 @@ const IDLE_TIMEOUT = 10_000
 const OVERDUE_GRACE = 1_000
 /** Milliseconds that handlers get to clean up after a drain has aborted their signals. */
 const STOP_GRACE = 100
-/** Milliseconds until another process is started where one could not: twice as long each time. */
 const FIRST_WAIT = 250
 const LONGEST_WAIT = 30_000
+/** How many processes in a row may not start until those that wait for one fail: 8 seconds. */
+const MOST_STARTS = 6
 
 /**
  * Runs suspects in processes of their own, the sandbox: how such a process ends is seen here, and the worker's own process,
@@ -65,14 +68,15 @@ const LONGEST_WAIT = 30_000
  * run in that process; any other end charges nobody, and leads to a closer look.
  */
 export function createSandbox(options: SandboxOptions): Runner {
-  const { worker, definition, log, transport, start } = options
+  const { worker, definition, log, transport, start, firstWaitMs = FIRST_WAIT } = options
   const { threads, timeout, memoryLimitMb } = definition
   // What a thread limits, a process can limit for one handler at a time.
   const trials = createTrials<Trial>({ isTogether: threads === 0 })
   const mostCells = Math.max(1, threads)
   const cells = new Set<Cell>()
   let last = 0
-  let wait = FIRST_WAIT
+  /** Processes that could not start, in a row. */
+  let failures = 0
   let waitsUntil: NodeJS.Timeout | undefined
   let isClosed = false
 
@@ -151,7 +155,7 @@ export function createSandbox(options: SandboxOptions): Runner {
   function receive(cell: Cell, message: FromSandbox): void {
     if (message.type === 'ready') {
       cell.isReady = true
-      wait = FIRST_WAIT
+      failures = 0
       for (const trial of cell.running.values()) post(cell, trial)
     } else if (message.type === 'failed') cell.failure = message.error
     else if (message.type === 'deliver' || message.type === 'request') {
@@ -226,17 +230,24 @@ export function createSandbox(options: SandboxOptions): Runner {
     assign()
   }
 
-  // Not by a message: none was given to it.
+  // Not by a message: none was given to it. But a worker's file may be one that only one process can load, because it listens
+  // on a port: suspects that waited for ever would hold places that others need.
   function startAgain(cell: Cell, members: readonly Trial[]): void {
     if (members.length === 0) return
-    trials.again({ members, isClosed: cell.isClosed })
     const reason = cell.failure?.message ?? 'it ended while it loaded the worker'
+    const wait = Math.min(firstWaitMs * 2 ** failures, LONGEST_WAIT)
+    failures++
     log.error({ reason, againInMs: wait }, 'the sandbox could not start')
     waitsUntil = setTimeout(() => {
       waitsUntil = undefined
       assign()
     }, wait)
-    wait = Math.min(wait * 2, LONGEST_WAIT)
+    if (failures < MOST_STARTS) {
+      trials.again({ members, isClosed: cell.isClosed })
+      return
+    }
+    const error = recordOf(new Error(`The sandbox of worker '${worker}' could not start: ${reason}`))
+    for (const trial of members) trial.end({ status: 'failed', error })
   }
 
   /** What a message is charged with that was alone in its process. Where there are threads, as if it had been one. */

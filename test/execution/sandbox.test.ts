@@ -10,7 +10,7 @@ import {
   UnrecoverableError,
 } from '../../supervisor/base/errors.ts'
 import type { Envelope, Transport } from '../../supervisor/base/message.ts'
-import type { Signals } from '../../supervisor/execution/attempt.ts'
+import type { Attempt, Signals } from '../../supervisor/execution/attempt.ts'
 import { createSandbox } from '../../supervisor/execution/sandbox.ts'
 import { sandboxProcesses } from '../../supervisor/execution/sandbox-process.ts'
 import { compiledProject } from '../helpers/compiled-project.ts'
@@ -51,6 +51,12 @@ export default defineWorker(queue, { ${options}
 })
 `
 
+function attemptOf(act: string, n: number, deaths = 0): Attempt {
+  const body = Buffer.from(JSON.stringify({ do: act, n }))
+  const rest = { requestId: 'r-1', encoding: undefined, unreadable: [] }
+  return { id: `id-${n}`, attempt: 1, attempts: 5, deaths, body, ...rest }
+}
+
 async function sandbox(t: Test, options = "timeout: '20s',") {
   const root = compiledProject(t, { 'workers/scripted.ts': scripted(options) })
   const { definition } = await loadWorker(root, 'scripted')
@@ -67,17 +73,8 @@ async function sandbox(t: Test, options = "timeout: '20s',") {
   let last = 0
   function run(act: string, more: Partial<Signals & { deaths: number }> = {}): Promise<unknown> {
     const n = ++last
-    const attempt = {
-      id: `id-${n}`,
-      attempt: 1,
-      attempts: 5,
-      deaths: more.deaths ?? 0,
-      requestId: 'r-1',
-      encoding: undefined,
-      unreadable: [],
-    }
-    const body = Buffer.from(JSON.stringify({ do: act, n }))
-    return outcomeOf(runner, { ...attempt, body }, more).then((json) => (json ? JSON.parse(json) : undefined))
+    const attempt = attemptOf(act, n, more.deaths)
+    return outcomeOf(runner, attempt, more).then((json) => (json ? JSON.parse(json) : undefined))
   }
   const ran = () => (existsSync(join(root, 'ran')) ? readFileSync(join(root, 'ran'), 'utf8').trim().split('\n') : [])
   return { run, ran, sent, lines, root }
@@ -119,9 +116,11 @@ t.test('among others nobody is charged but the one, and the others are handled',
 t.test('what a handler has left behind ends the process under another one: nobody is charged', async (t) => {
   const { run, ran } = await sandbox(t)
   t.equal(await run('later'), 'harmless')
-  const waiting = run('untilLost', { lost: AbortSignal.timeout(2_000) })
+  const lost = new AbortController()
+  const waiting = run('untilLost', { lost: lost.signal })
+  await until(() => ran().filter((line) => line.startsWith('untilLost')).length === 2, { what: 'another run' })
+  lost.abort(new Error('cut'))
   t.match(await waiting, /lost/, 'it was run again by itself')
-  t.equal(ran().filter((line) => line.startsWith('untilLost')).length, 2)
 })
 
 t.test('a handler that keeps its process busy is ended at its timeout, and alone', async (t) => {
@@ -177,4 +176,28 @@ t.test('a process that can not be made is one that has ended', async (t) => {
   const start = sandboxProcesses({ worker: 'a\0b', root: '.', logLevel: 'info', definition, filename: 'none.js' })
   const end = await new Promise((onEnd) => start({ onMessage: () => {}, onEnd }))
   t.match(end, { code: null, signal: null })
+})
+
+t.test('where no process can start, suspects fail in the end, and the next ones sooner', async (t) => {
+  const { log, lines } = testLog()
+  let starts = 0
+  const runner = createSandbox({
+    worker: 'w',
+    definition: { threads: 0, timeout: 1_000, memoryLimitMb: 64 },
+    log,
+    transport: { deliver: async () => {}, request: async () => new Uint8Array() },
+    start({ onEnd }) {
+      starts++
+      setImmediate(onEnd, { code: 1, signal: null, isOutOfMemory: false })
+      return { post() {}, kill() {}, end() {} }
+    },
+    firstWaitMs: 1,
+  })
+  t.teardown(() => runner.close())
+  const suspects = [attemptOf('a', 1), attemptOf('b', 2)].map((attempt) => outcomeOf(runner, attempt))
+  for (const suspect of suspects) await t.rejects(suspect, /The sandbox of worker 'w' could not start: it ended while/)
+  t.equal(starts, 6)
+  t.equal(lines.items.length, 6, 'each is told of')
+  await t.rejects(outcomeOf(runner, attemptOf('c', 3)), /could not start/)
+  t.equal(starts, 7)
 })
