@@ -81,7 +81,11 @@ export function readDetails(
 export function idOf(letter: Letter): string {
   const { messageId } = letter.properties
   if (typeof messageId === 'string' && messageId !== '') return messageId
-  const known = JSON.stringify(readable(without(headersOf(letter), (name) => OF_THE_QUEUE.has(name))))
+  const known = JSON.stringify(
+    readable(without(headersOf(letter), (name) => OF_THE_QUEUE.has(name))),
+    // RabbitMQ sorts a message's headers when it adds one of its own, as it does for each that was put back.
+    (_, value) => (isRecord(value) ? Object.fromEntries(Object.entries(value).sort(byName)) : value),
+  )
   return `sha256-${createHash('sha256').update(known).update(letter.content).digest('hex').slice(0, 32)}`
 }
 
@@ -119,6 +123,10 @@ function timeOf(death: Headers): string | null {
 /** A header named `__proto__` is one like any other, and makes none of the others. */
 function own(fields: Headers, name: string): unknown {
   return Object.hasOwn(fields, name) ? fields[name] : undefined
+}
+
+function byName([one]: [string, unknown], [other]: [string, unknown]): number {
+  return one < other ? -1 : 1
 }
 
 function isRecord(value: unknown): value is Headers {

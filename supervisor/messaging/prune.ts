@@ -119,8 +119,12 @@ function topologyOf({ queue, address }: OrphanPlace): Declaration[] {
 async function putBack(link: Link, queue: string, messages: readonly Delivered[]): Promise<void> {
   if (messages.length === 0) return
   await link.withConfirmChannel(async function publish(channel) {
-    const confirms = messages.map(({ properties, content }) => {
-      const publication = { exchange: '', routingKey: queue, properties: { ...properties, persistent: true } as object }
+    const confirms = messages.map(({ properties, content, raw }) => {
+      const to = { exchange: '', routingKey: queue }
+      // As it came, where its octets are known.
+      const publication = raw
+        ? { ...to, properties: { mandatory: true }, raw }
+        : { ...to, properties: { ...properties, persistent: true, mandatory: true } as object }
       return new Promise<void>((resolve, reject) =>
         channel.send(publication, content, (error) => (error ? reject(error) : resolve())),
       )

@@ -34,7 +34,7 @@ export function readable(value: unknown, depth = 0): unknown {
 
 /** A time as AMQP writes it, in seconds since 1970, as ISO 8601; null where it is none, or none that can be written. */
 export function dateOf(seconds: unknown): string | null {
-  const ms = typeof seconds === 'number' ? seconds * 1000 : Number.NaN
+  const ms = typeof seconds === 'number' || typeof seconds === 'bigint' ? Number(seconds) * 1000 : Number.NaN
   return Math.abs(ms) <= MAX_TIME_MS ? new Date(ms).toISOString() : null
 }
 

@@ -106,7 +106,8 @@ export async function foreign(t: Test, url: string): Promise<void> {
 /** A body that is not written as Warren would. */
 const bodyOf = (n: number, isForeign: boolean) => Buffer.from(isForeign ? `{ "n" : ${n} }` : `{"n":${n}}`)
 
-function publishRaw(channel: PublishingChannel, queue: string, raw: Buffer, body: Buffer): Promise<void> {
+/** Publishes a message whose properties are octets of the test's own. */
+export function publishRaw(channel: PublishingChannel, queue: string, raw: Buffer, body: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
     const to = { exchange: '', routingKey: queue, properties: { mandatory: true }, raw }
     channel.send(to, body, (error) => (error ? reject(error) : resolve()))

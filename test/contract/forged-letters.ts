@@ -1,6 +1,13 @@
 import type { Test } from 'tap'
+import { openLink } from '../../supervisor/messaging/link.ts'
 import { headersOf } from '../helpers/dead-letters.ts'
+import { foreignProperties } from '../helpers/foreign-properties.ts'
 import { aQueue, bench } from '../helpers/messaging.ts'
+import { randomFrom } from '../helpers/random.ts'
+import { publishRaw } from './foreign.ts'
+
+const FOREIGN = 40
+const SEED = Number(process.env.WARREN_SEED ?? 1)
 
 /** Header tables that no worker has written: each of them once made the letters of a whole worker unreadable. */
 const FORGED: Record<string, Record<string, unknown>> = {
@@ -62,6 +69,49 @@ export async function forgedLetters(t: Test, url: string): Promise<void> {
     t.same(await letters.redriveAll({}), { redriven: ids.length - 2, skipped: [] })
     t.equal((await raw.checkQueue(queue.name)).messageCount, ids.length - 1)
     t.equal(await letters.purge(), 0)
+  })
+}
+
+/** Letters with properties and headers of every field type, as raw octets: ids that are no UTF-8, tables that end too early. */
+export async function foreignLetters(t: Test, url: string): Promise<void> {
+  t.test(`letters with any properties are listed, shown, redriven and removed (seed ${SEED})`, async (t) => {
+    const { consumer, channel, deadLetters } = bench(t, url)
+    const queue = aQueue()
+    await (await consumer({ address: queue })).close()
+    const raw = await channel()
+    const dead = `${queue.name}.dead`
+    const link = await openLink({ url, name: 'foreign' })
+    const publishing = await link.confirmChannel()
+    const random = randomFrom(SEED)
+    for (let n = 0; n < FOREIGN; n++) {
+      await publishRaw(
+        publishing,
+        dead,
+        foreignProperties((below) => Math.floor(random() * below)),
+        Buffer.from(`${n}`),
+      )
+      raw.sendToQueue(dead, Buffer.from('{}'), { messageId: `good-${n}`, headers: headersOf(), persistent: true })
+    }
+    await (raw as unknown as { waitForConfirms(): Promise<void> }).waitForConfirms()
+    await link.close()
+
+    const letters = await deadLetters(['worker', queue])
+    const ids: string[] = []
+    for (let after: string | undefined; ; ) {
+      const page = await letters.list({ limit: 7, after })
+      ids.push(...page.deadLetters.map(({ id }) => id))
+      if (page.next === null) break
+      after = page.next
+    }
+    t.equal(ids.length, 2 * FOREIGN)
+    t.equal(ids.filter((id) => id.startsWith('good-')).length, FOREIGN)
+    for (const id of ids.filter((id) => !id.startsWith('good-')).slice(0, 10)) {
+      t.equal(JSON.parse(JSON.stringify(await letters.get(id))).id, id)
+    }
+    t.ok(await letters.remove(ids[0] as string))
+    t.ok(await letters.redrive(ids.find((id) => !id.startsWith('good-') && id !== ids[0]) as string))
+    t.same(await letters.redriveAll({}), { redriven: 2 * FOREIGN - 2, skipped: [] })
+    t.equal((await raw.checkQueue(queue.name)).messageCount, 2 * FOREIGN - 1)
   })
 }
 
