@@ -114,6 +114,9 @@ function read(path) {
 }
 
 function ownerOf(text) {
+  // The broker's lock as version 0.1.0 wrote it, `PID START`: one that still runs must not get company.
+  const [, pid, start] = /^(\d+) (\d+)$/.exec(text) ?? []
+  if (pid !== undefined) return { ...self(), pid: Number(pid), start, silenceMs: UNKNOWN_MS }
   try {
     const owner = JSON.parse(text)
     return Number.isInteger(owner?.pid) && Number.isInteger(owner.silenceMs) ? owner : undefined

@@ -67,6 +67,14 @@ t.test('a folder that another process has', async (t) => {
   t.notOk(existsSync(join(folder, 'lock')))
 })
 
+const skip = existsSync('/proc/self/stat') ? false : 'no /proc'
+t.test('a lock file of the version before, whose process still runs', { skip }, async (t) => {
+  const stat = readFileSync(`/proc/${process.ppid}/stat`, 'utf8')
+  const start = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+  const folder = t.testdir({ lock: `${process.ppid} ${start}` })
+  await t.rejects(open(folder), { code: 'WARREN_STORE_LOCKED' })
+})
+
 t.test('a lock file with an id that belongs to another process since', async (t) => {
   const folder = t.testdir({ lock: `${process.ppid} 1` })
   if (existsSync('/proc/self/stat')) await (await open(folder)).close()
