@@ -1,3 +1,4 @@
+import { cutText } from '../base/foreign.ts'
 import { CodecError } from './errors.ts'
 import type { FieldValue, Table } from './field-values.ts'
 import { type Reader, readerOf, readLong, readOctet, skip } from './reader.ts'
@@ -29,7 +30,7 @@ const PERSISTENT = 2
  * neither expires, nor asks for an answer a second time, nor claims a user, which another connection can't.
  */
 export function forwardProperties(raw: Buffer, options: Forwarding): Buffer {
-  if (options.bare) return write(NO_PARTS, [], options, [])
+  if (options.bare) return writeOnlyOwn(options, [])
   const parts = findParts(raw)
   const kept = keptHeaders(parts.headers, options)
   const missing = [...parts.broken, ...(kept ? [] : ['headers'])]
@@ -37,7 +38,22 @@ export function forwardProperties(raw: Buffer, options: Forwarding): Buffer {
   if (whole.length <= options.most) return whole
   // Before the reason why it is sent again, which the copy is about, go the headers that it came with; then large properties.
   const without = write(parts, [], options, [...missing, 'headers'])
-  return without.length <= options.most ? without : write(NO_PARTS, [], options, ['properties'])
+  return without.length <= options.most ? without : writeOnlyOwn(options, ['properties'])
+}
+
+/** At the last the reason itself is cut, as a stack is longer than the smallest frame that a broker may ask for: 4,096 octets. */
+function writeOnlyOwn(options: Forwarding, missing: readonly string[]): Buffer {
+  let properties = write(NO_PARTS, [], options, missing)
+  for (const most of [1_024, 256, 64]) {
+    if (properties.length <= options.most) break
+    properties = write(NO_PARTS, [], { ...options, headers: cutTexts(options.headers, most) }, missing)
+  }
+  return properties
+}
+
+function cutTexts(headers: Table, most: number): Table {
+  const cut = (value: FieldValue | undefined) => (typeof value === 'string' ? cutText(value, most) : value)
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, cut(value)]))
 }
 
 /** Properties as slices of what came, in the order of the wire; a part that is missing is undefined. */

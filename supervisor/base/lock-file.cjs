@@ -10,6 +10,9 @@ const { hostname } = require('node:os')
 /** Milliseconds until a file that no process of ours has written is removed. */
 const UNKNOWN_MS = 5_000
 
+/** What file systems answer that have no hard links: FAT, and folders that a virtual machine shares with its host. */
+const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EPROTO', 'EINVAL'])
+
 /**
  * A lock on the path `file`, for one process at a time. The file holds who has it: pid, start time, boot and pid
  * namespace, so that neither a reused pid nor a container's pid 1 passes for the holder.
@@ -94,7 +97,13 @@ function create(path, silenceMs) {
   const draft = `${path}.${id}.new`
   try {
     fs.writeFileSync(draft, text, { flag: 'wx', mode: 0o600 })
-    fs.linkSync(draft, path)
+    try {
+      fs.linkSync(draft, path)
+    } catch (error) {
+      if (!NO_LINKS.has(error.code)) throw error
+      // In two steps then: whoever reads it in between takes it for a file of unknown origin, and waits.
+      fs.writeFileSync(path, text, { flag: 'wx', mode: 0o600 })
+    }
     return text
   } catch (error) {
     if (error.code !== 'EEXIST') throw error

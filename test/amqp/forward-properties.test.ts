@@ -87,3 +87,16 @@ t.test('any bytes become properties that can be read', async (t) => {
   )
   t.pass()
 })
+
+t.test('in the smallest frames the reason is cut rather than never sent', async (t) => {
+  // As in 4,096 octets, with what a dead letter says at most.
+  const headers = { 'x-dead-stack': 's'.repeat(8_192), 'x-dead-message': 'Ξ'.repeat(1_024), 'x-dead-attempts': 3 }
+  const most = 4_096 - 20
+  for (const bare of [false, true]) {
+    const out = forwarded(encodeProperties({ headers: { kept: 'k'.repeat(3_000) } }), { headers, most, bare })
+    t.ok(out.length <= most, `${out.length} octets`)
+    const { headers: found, messageId } = decodeProperties(out)
+    t.match(found, { 'x-dead-stack': /^s+…$/, 'x-dead-message': /^Ξ+…$/, 'x-dead-attempts': 3 })
+    t.equal(messageId, 'made-up')
+  }
+})

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import fs, { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { lockFile } from '#lock-file'
@@ -152,3 +152,21 @@ function ownText(file: string): string {
   lock.release()
   return text
 }
+
+t.test('a file system without hard links has locks as well', async (t) => {
+  const file = join(temporaryFolder(t), 'lock')
+  const { linkSync } = fs
+  t.teardown(() => {
+    fs.linkSync = linkSync
+  })
+  fs.linkSync = () => {
+    throw Object.assign(new Error('EPERM: operation not permitted, link'), { code: 'EPERM' })
+  }
+  const [first, second] = [lockFile(file, { silenceMs: 1_000 }), lockFile(file, { silenceMs: 1_000 })]
+  t.equal(first.take(), true)
+  t.equal(second.take(), false)
+  first.release()
+  t.equal(second.take(), true)
+  second.release()
+  t.same(readdirSync(join(file, '..')), [], 'nothing is left')
+})
