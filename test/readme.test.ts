@@ -8,6 +8,8 @@ import { freshClone, REPOSITORY } from './helpers/fresh-clone.ts'
 import { type Block, readReadme } from './helpers/readme.ts'
 import { until } from './helpers/until.ts'
 
+// @long
+
 /** Commands that are tried elsewhere. */
 const NOT_HERE: Record<string, string> = {
   'npm ci': 'CI runs it; here node_modules is linked',

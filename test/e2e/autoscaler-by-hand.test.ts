@@ -4,6 +4,8 @@ import { writePin } from '../../supervisor/scaling/notes.ts'
 import { startTasks } from '../helpers/tasks.ts'
 import { until } from '../helpers/until.ts'
 
+// @long
+
 t.setTimeout(600_000)
 
 const tasks = await startTasks(t, {

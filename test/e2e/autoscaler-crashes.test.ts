@@ -6,6 +6,7 @@ import { startTasks, taskWorker } from '../helpers/tasks.ts'
 import { until } from '../helpers/until.ts'
 
 // @counts-messages
+// @long
 
 t.setTimeout(600_000)
 

@@ -4,6 +4,8 @@ import { writePin } from '../../supervisor/scaling/notes.ts'
 import { startTasks } from '../helpers/tasks.ts'
 import { until } from '../helpers/until.ts'
 
+// @long
+
 t.setTimeout(600_000)
 
 const scale = (max: number) => `scale: { min: 0, max: ${max}, messagesPerInstance: 20, cooldown: '1s' },`

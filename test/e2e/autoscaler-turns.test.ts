@@ -2,6 +2,8 @@ import t from 'tap'
 import { startTasks } from '../helpers/tasks.ts'
 import { until } from '../helpers/until.ts'
 
+// @long
+
 t.setTimeout(600_000)
 
 t.test('more workers with work than places for them take turns', async (t) => {

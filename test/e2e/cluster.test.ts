@@ -14,6 +14,7 @@ import { temporaryFolder } from '../helpers/tmp.ts'
 import { until } from '../helpers/until.ts'
 
 // @counts-messages
+// @long
 
 // Several machines on one cluster, whatever of them goes away. `npm run test:cluster` has 20,000 messages.
 const MESSAGES = Number(process.env.WARREN_MESSAGES ?? 2_000)

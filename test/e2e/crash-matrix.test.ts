@@ -16,6 +16,7 @@ import { superviseWorker } from '../helpers/supervised-worker.ts'
 import { until } from '../helpers/until.ts'
 
 // @counts-messages
+// @long
 
 // Nothing is lost, whatever ends at whatever step. `npm run test:matrix` has 10,000 messages and 60 faults for each broker.
 const MESSAGES = Number(process.env.WARREN_MESSAGES ?? 900)

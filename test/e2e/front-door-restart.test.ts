@@ -4,6 +4,7 @@ import { startTasks } from '../helpers/tasks.ts'
 import { until } from '../helpers/until.ts'
 
 // @counts-messages
+// @long
 
 t.setTimeout(600_000)
 

@@ -3,6 +3,8 @@ import { testBroker } from '../helpers/broker.ts'
 import { startFlixTube } from '../helpers/flixtube.ts'
 import { until } from '../helpers/until.ts'
 
+// @long
+
 t.setTimeout(600_000)
 
 const CONTRACT = `

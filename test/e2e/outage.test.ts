@@ -7,6 +7,7 @@ import { startRabbitmq } from '../helpers/rabbitmq.ts'
 import { until } from '../helpers/until.ts'
 
 // @counts-messages
+// @long
 
 t.setTimeout(600_000)
 if (noPrivateNode && rabbitmqRequired()) throw new Error(noPrivateNode)

@@ -5,6 +5,8 @@ import { isAlive } from '../helpers/process.ts'
 import { startTasks } from '../helpers/tasks.ts'
 import { until } from '../helpers/until.ts'
 
+// @long
+
 t.setTimeout(600_000)
 
 /** Milliseconds from pm2's start of a process to the first message that it has handled. */

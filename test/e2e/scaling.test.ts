@@ -4,6 +4,8 @@ import { startFlixTube, watch } from '../helpers/flixtube.ts'
 import { isAlive } from '../helpers/process.ts'
 import { until } from '../helpers/until.ts'
 
+// @long
+
 t.setTimeout(600_000)
 
 const broker = await testBroker(t)

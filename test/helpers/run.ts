@@ -29,7 +29,7 @@ const files = selected()
 if (suite === 'all' && isWhole && noRabbitmq && rabbitmqRequired()) throw new Error(noRabbitmq)
 const nodes = suite === 'all' && isWhole ? await launchShared() : undefined
 // Many of them mostly wait: for processes to start, and for time to pass.
-const jobs = Number(process.env.WARREN_TEST_JOBS) || Math.max(2, availableParallelism())
+const jobs = Number(process.env.WARREN_TEST_JOBS) || availableParallelism() + 1
 rmSync(OUTPUTS, { recursive: true, force: true })
 mkdirSync(OUTPUTS, { recursive: true })
 console.log(`${files.length} test files on Node ${process.versions.node}, ${jobs} at a time. ${brokersOf(nodes)}`)

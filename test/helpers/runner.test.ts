@@ -10,6 +10,7 @@ const file = (name: string, marks: Partial<TestFile> = {}): TestFile => ({
   name,
   path: name,
   countsMessages: false,
+  isLong: false,
   isAlone: false,
   ...marks,
 })
@@ -102,6 +103,7 @@ t.test('a suite has its files, and a name those that contain it', async (t) => {
     select(ROOT, ...args).map(({ name }) => name)
   const [embedded, runtime, all] = [names('embedded'), names('runtime'), names('all')]
   t.ok(all.includes('helpers/runner.test.ts') && !embedded.includes('helpers/runner.test.ts'))
+  t.ok(all.includes('e2e/cluster.test.ts') && !embedded.includes('e2e/cluster.test.ts'), 'what is long')
   t.ok(embedded.every((name) => all.includes(name)))
   t.ok(runtime.every((name) => embedded.includes(name)))
   t.same(

@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { createProject, readyWorker, stubWorker, type TestProject, until } from '../helpers/project.ts'
 
+// @long
+
 t.setTimeout(600_000)
 
 const known = new WeakMap<TestProject, Record<string, number[]>>()

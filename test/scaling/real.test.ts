@@ -10,6 +10,8 @@ import { runReal, startReal } from './simulator/real.ts'
 import { realScenario } from './simulator/scenarios.ts'
 import { simulate } from './simulator/simulate.ts'
 
+// @long
+
 /** Seconds of the scenario in full. */
 const FULL = 120
 const seconds = Number(process.env.WARREN_SCENARIO_SECONDS ?? 24)

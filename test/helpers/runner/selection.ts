@@ -15,6 +15,8 @@ export interface TestFile {
    * A line `// @counts-messages` in its source says so.
    */
   readonly countsMessages: boolean
+  /** It takes long for what it adds: only `all` has it. A line `// @long` in its source says so. */
+  readonly isLong: boolean
   /** It compares times: nothing else runs meanwhile. A line `// @alone` in its source says so. */
   readonly isAlone: boolean
 }
@@ -53,12 +55,13 @@ export function select(root: string, suite: Suite, patterns: readonly string[] =
     if (!names.some((name) => name.includes(pattern)))
       throw new Error(`expected test files named '${pattern}', found none`)
   }
-  const isWanted = (name: string) =>
-    patterns.length > 0 ? patterns.some((pattern) => name.includes(pattern)) : isIn(suite, name)
+  const isNamed = (name: string) => patterns.some((pattern) => name.includes(pattern))
+  const hasNames = patterns.length > 0
   return names
-    .filter(isWanted)
+    .filter((name) => (hasNames ? isNamed(name) : isIn(suite, name)))
     .sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1))
     .map((name) => describe(root, name))
+    .filter(({ isLong }) => hasNames || suite === 'all' || !isLong)
 }
 
 function isIn(suite: Suite, name: string): boolean {
@@ -78,10 +81,12 @@ function describe(root: string, name: string): TestFile {
   const path = join(root, 'dist', 'test', name.replace(/\.ts$/, '.js'))
   if (!existsSync(path))
     throw new Error(`expected test/${name} to be compiled, found no ${path}: run \`npm run build\``)
+  const isMarked = (mark: string) => new RegExp(`^// @${mark}\\b`, 'm').test(source)
   return {
     name,
     path,
-    countsMessages: /^\/\/ @counts-messages\b/m.test(source),
-    isAlone: /^\/\/ @alone\b/m.test(source),
+    countsMessages: isMarked('counts-messages'),
+    isLong: isMarked('long'),
+    isAlone: isMarked('alone'),
   }
 }
