@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { z } from 'zod'
@@ -49,11 +49,11 @@ export async function poison(t: Test, url: string): Promise<void> {
       const supervised = superviseWorker(t, { root, name: 'risky', url })
       const handled = () => linesOf(root).map(Number)
       const raw = await channel()
-      await until(() => new Set(handled()).size >= GOOD, { what: 'all others to be handled', timeout: 60_000 })
+      await until(() => new Set(handled()).size >= GOOD, { what: 'all others to be handled', timeout: 120_000 })
       const ready = async (queue: string) => (await raw.checkQueue(queue)).messageCount
       await until(async () => (await ready(`${name}.dead`)) > 0 && (await ready(`${name}.suspects`)) === 0, {
         what: 'the dead letter, and the end of its neighbours',
-        timeout: 60_000,
+        timeout: 120_000,
       })
       await supervised.stop()
 
@@ -117,7 +117,53 @@ export async function poison(t: Test, url: string): Promise<void> {
       t.match(dead.get('9'), { ...failed, 'x-dead-error': 'ValidationError', 'x-dead-message': /found a Map/ })
     },
   )
+
+  t.test('after two processes that ended early the next one takes one message, until it is handled', async (t) => {
+    const name = unique('careful')
+    const root = compiledProject(t, { 'workers/careful.ts': careful(name) })
+    // As two processes leave it.
+    mkdirSync(join(root, 'data/instances'), { recursive: true })
+    writeFileSync(join(root, 'data/instances/careful-0'), '2')
+    const { client, channel } = bench(t, url)
+    const { send } = (await client()).bus()
+    const address = defineQueue(name, { data: z.object({ n: z.int() }) })
+    await Promise.all(Array.from({ length: CAREFUL }, (_, n) => send(address, { n })))
+    let started = 0
+    const env = { DATA_DIR: join(root, 'data'), pm_id: undefined }
+    const onMessage = (message: unknown) => void (message === 'started' && started++)
+    const supervised = superviseWorker(t, { root, name: 'careful', url, env, onMessage })
+    const raw = await channel()
+    await until(() => started > 0, { what: 'the first message' })
+    t.equal((await raw.checkQueue(name)).messageCount, CAREFUL - 1, 'the others wait in their queue')
+    supervised.tell('go')
+    await until(() => started === CAREFUL, { what: 'the others, together' })
+    t.notOk(existsSync(join(root, 'data/instances/careful-0')), 'and the next process is not careful')
+    await supervised.stop()
+  })
 }
+
+const CAREFUL = 5
+
+/** The first handler waits until it is told to end, and the others for all of them to have started. */
+const careful = (queue: string) => `
+import { defineQueue, defineWorker } from 'warren'
+import { z } from 'zod'
+
+let started = 0
+const going = new Promise((resolve) => process.on('message', (message) => message === 'go' && resolve(undefined)))
+let all = () => {}
+const together = new Promise((resolve) => { all = resolve })
+
+export default defineWorker(defineQueue('${queue}', { data: z.object({ n: z.int() }) }), {
+  concurrency: ${CAREFUL},
+  handler: async () => {
+    const isFirst = ++started === 1
+    process.send('started')
+    if (started === ${CAREFUL}) all()
+    await (isFirst ? going : together)
+  },
+})
+`
 
 const linesOf = (root: string) =>
   existsSync(join(root, 'handled')) ? readFileSync(join(root, 'handled'), 'utf8').trim().split('\n') : []
