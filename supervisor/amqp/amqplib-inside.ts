@@ -6,6 +6,9 @@ export type { Channel as AmqplibChannel, ChannelModel, ConfirmChannel as Amqplib
 
 export type OnConfirm = (error: Error | null) => void
 
+/** What amqplib calls a `basic.nack`, in an error without a code. */
+export const NACKED = 'message nacked'
+
 /**
  * A channel's way to the socket. amqplib takes one chunk at a time of each channel in turn, and puts heartbeats between
  * any two: **each chunk has to be whole frames**, any number of them.

@@ -1,6 +1,7 @@
+import { NACKED } from '../amqp/amqplib-inside.ts'
 import { forwardProperties } from '../amqp/forward-properties.ts'
 import { DEAD_UNREADABLE } from '../base/dead-letter-headers.ts'
-import { BrokerUnavailableError, reasonOf, UnroutableError, WarrenError } from '../base/errors.ts'
+import { BrokerUnavailableError, PublishRefusedError, reasonOf, UnroutableError, WarrenError } from '../base/errors.ts'
 import type { Headers, Incoming } from '../base/message.ts'
 import { declare } from './declare.ts'
 import { codeOf } from './explain.ts'
@@ -101,7 +102,7 @@ async function sendAlone(message: Outgoing, link: Link): Promise<void> {
         isReturned = true
       })
       await new Promise<void>((resolve, reject) => {
-        channel.send(message, message.body, (error) => (error ? reject(error) : resolve()))
+        channel.send(message, message.body, (error) => (error ? reject(refusal(error, message)) : resolve()))
       })
     })
   } catch (error) {
@@ -109,6 +110,11 @@ async function sendAlone(message: Outgoing, link: Link): Promise<void> {
     throw new BrokerUnavailableError(reasonOf(link.lost.reason), { cause: error })
   }
   if (isReturned) throw new UnroutableError(message.address, message.unroutable ?? '')
+}
+
+/** A nack is the queue's answer for now, and nothing that the copy is to blame for. */
+function refusal(error: Error, { address }: Outgoing): Error {
+  return error.message === NACKED ? new PublishRefusedError(address) : error
 }
 
 function copyOf(

@@ -122,17 +122,7 @@ export async function openLink({ url, name, onBlocked }: LinkOptions): Promise<L
         () => {},
       )
     },
-    reach: (timeoutMs) =>
-      reach(
-        url,
-        `
-$
-{
-  name
-}
-probe`,
-        timeoutMs,
-      ),
+    reach: (timeoutMs) => reach(url, `${name} probe`, timeoutMs),
     onDead(error) {
       if (!closing) end(error)
     },
@@ -189,8 +179,7 @@ probe`,
   }
 }
 
-/** Runs `
-use` on a channel that may fail alone, and closes it. */
+/** Runs `use` on a channel that may fail alone, and closes it. */
 async function useOnce<C extends LinkChannel, T>(channel: Channel, own: C, use: (own: C) => Promise<T>): Promise<T> {
   let refused: Error | undefined
   channel.on('error', (error) => {

@@ -1,3 +1,4 @@
+import { NACKED } from '../amqp/amqplib-inside.ts'
 import {
   AccessRefusedError,
   BrokerBlockedError,
@@ -136,7 +137,7 @@ export function createPublisher(unavailable: () => string): Publisher {
 
   function settle(pending: Pending, error: Error | null): void {
     // A channel's end is told by the link, with its reason; only a nack is an answer.
-    if (error && error.message !== 'message nacked') return
+    if (error && error.message !== NACKED) return
     if (!inFlight.delete(pending)) return
     const { message } = pending
     if (!error) refusals.taken(message.address)

@@ -1,38 +1,34 @@
 import t from 'tap'
-import { ConfirmLostError } from '../../supervisor/base/errors.ts'
-import type { Incoming } from '../../supervisor/base/message.ts'
-import { CopyRefusedError } from '../../supervisor/messaging/forward.ts'
-import { startEmbedded } from '../helpers/embedded.ts'
-import { foreignProperties, nested } from '../helpers/foreign-properties.ts'
-import { aQueue, bench, clientReady } from '../helpers/messaging.ts'
+import { ConfirmLostError, PublishRefusedError } from '../../supervisor/base/errors.ts'
+import { CopyRefusedError, createForwarder } from '../../supervisor/messaging/forward.ts'
+import type { Link } from '../../supervisor/messaging/link.ts'
+import type { PublishingChannel } from '../../supervisor/messaging/link-channel.ts'
 
-t.test(
-  'a copy that the broker refuses by the end of its connection is refused at the second try, and goes bare',
-  async (t) => {
-    const { url } = await startEmbedded(t)
-    const { client, channel } = bench(t, url)
-    const sender = await client()
-    const queue = aQueue()
-    const { send } = sender.bus()
-    await send(queue, { n: 1 })
-    // Nested deeper than this broker takes: as if another one had let it pass.
-    const raw = foreignProperties(() => 0, nested(100))
-    const message = {
-      id: 'm-1',
-      queue: queue.name,
-      deadLetters: `${queue.name}.dead`,
-      properties: { headers: {} },
-      raw,
-    }
-    const incoming = { ...message, body: Buffer.from('the body') } as unknown as Incoming
-    const headers = { 'x-dead-reason': 'failed' }
-    await t.rejects(sender.deadLetter(incoming, headers, { bare: false }), ConfirmLostError)
-    await clientReady(sender)
-    await t.rejects(sender.deadLetter(incoming, headers, { bare: false }), CopyRefusedError)
-    await clientReady(sender)
-    await sender.deadLetter(incoming, headers, { bare: true })
-    const dead = await (await channel()).get(`${queue.name}.dead`, { noAck: true })
-    t.match(dead, { content: Buffer.from('the body'), properties: { messageId: 'm-1', headers } })
-    t.ok(await send(queue, { n: 2 }), 'others go on')
-  },
-)
+t.test('a copy that goes alone and is nacked is not to blame: the queue may take it later', async (t) => {
+  const lost = new AbortController()
+  const answers = [new Error('message nacked'), new Error('another')]
+  const channel = {
+    mostProperties: 4_000,
+    on() {},
+    send: (_: unknown, __: Buffer, onConfirm: (error: Error | null) => void) => onConfirm(answers.shift() ?? null),
+  } as unknown as PublishingChannel
+  const withConfirmChannel = (use: (channel: PublishingChannel) => Promise<void>) => use(channel)
+  const alive = { lost: new AbortController().signal, withConfirmChannel } as unknown as Link
+  let link = { lost: lost.signal } as unknown as Link
+  const publisher = { publish: () => Promise.reject(new ConfirmLostError('queue', 'the channel has ended')) }
+  const { forward } = createForwarder(publisher as never, () => ({ link, channel }))
+  const message = { id: 'a', body: Buffer.from('{}'), properties: { headers: {} }, raw: undefined }
+  const send = () =>
+    forward(
+      message,
+      { exchange: '', routingKey: 'q', address: 'queue' },
+      { headers: {}, bare: false, topology: () => [] },
+    )
+
+  lost.abort(new Error('Channel closed by server: 406 (PRECONDITION-FAILED) with message "PRECONDITION_FAILED"'))
+  await t.rejects(send(), ConfirmLostError)
+  link = alive
+  await t.rejects(send(), PublishRefusedError)
+  await t.rejects(send(), CopyRefusedError)
+  await send()
+})
