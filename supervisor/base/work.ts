@@ -25,12 +25,38 @@ export function runAs<A extends unknown[], R>(work: Work, run: (...args: A) => R
   return current.run(work, run, ...args)
 }
 
+/** The latest error that a microtask has thrown, and the work that it belongs to. */
+let ofMicrotask: { readonly error: unknown; readonly work: Work } | undefined
+
+/**
+ * Has the process know which work a microtask belongs to. Node runs the handlers of uncaught exceptions in the context of what
+ * threw, but for callbacks of `queueMicrotask`: of those it has left the context by then. To be called once in a thread.
+ */
+export function followMicrotasks(): void {
+  const enqueue = globalThis.queueMicrotask
+  globalThis.queueMicrotask = function queueMicrotask(callback) {
+    const work = current.getStore()
+    // What Node refuses, it refuses by its own words.
+    if (!work || typeof callback !== 'function') return enqueue(callback)
+    enqueue(function runMicrotask() {
+      try {
+        callback()
+      } catch (error) {
+        ofMicrotask = { error, work }
+        throw error
+      }
+    })
+  }
+}
+
 /**
  * Gives an error that nothing has caught to the work that it comes from. To be called in the process's handlers of
  * such errors, which Node runs in the context of what threw.
  * @returns false: it comes from no work that answers for it
  */
 export function giveToWork(error: unknown, origin: UncaughtOrigin): boolean {
-  const work = current.getStore()
+  const thrown = ofMicrotask
+  ofMicrotask = undefined
+  const work = current.getStore() ?? (origin === 'exception' && thrown?.error === error ? thrown?.work : undefined)
   return work ? work.owner.uncaught(work as never, error, origin) : false
 }

@@ -4,7 +4,7 @@ import { loadWorker } from '../base/discovery.ts'
 import { isA, recordOf, reviveError } from '../base/error-record.ts'
 import { HandlerTimeoutError } from '../base/errors.ts'
 import { createLogger, logSafely } from '../base/log.ts'
-import { giveToWork, type UncaughtOrigin } from '../base/work.ts'
+import { followMicrotasks, giveToWork, type UncaughtOrigin } from '../base/work.ts'
 import type { Outcome, Runner } from './attempt.ts'
 import { createInlineRunner } from './inline.ts'
 import { createRemoteTransport } from './remote-bus.ts'
@@ -40,6 +40,7 @@ export async function serveSandbox(root: string, name: string, logLevel: string)
     }
   }
 
+  followMicrotasks()
   process.on('uncaughtException', (error) => onUncaught(error, 'exception'))
   process.on('unhandledRejection', (error) => onUncaught(error, 'rejection'))
   process.on('message', (message) => {

@@ -4,7 +4,7 @@ import type { WorkerDefinition } from '../base/definitions.ts'
 import { loadWorker } from '../base/discovery.ts'
 import { recordOf, recordOfHandler, reviveError } from '../base/error-record.ts'
 import { createLogger, logSafely } from '../base/log.ts'
-import { giveToWork, runAs, type Work } from '../base/work.ts'
+import { followMicrotasks, giveToWork, runAs, type Work } from '../base/work.ts'
 import { type ContextParts, HandlerContext } from './context.ts'
 import { handle, resultOf } from './perform.ts'
 import { createRemoteTransport } from './remote-bus.ts'
@@ -74,6 +74,7 @@ function uncaught(task: Task, error: unknown): boolean {
   return true
 }
 
+followMicrotasks()
 process.on('uncaughtException', onUncaught)
 
 function onUncaught(error: unknown): void {

@@ -6,7 +6,7 @@ import { isA, recordOf, START_BOUNDS } from '../base/error-record.ts'
 import { EXIT_CONFIG, reasonOf, StartupError } from '../base/errors.ts'
 import { createLogger, type Logger } from '../base/log.ts'
 import { type ProcessState, QUIET_TOPIC } from '../base/state.ts'
-import { giveToWork } from '../base/work.ts'
+import { followMicrotasks, giveToWork } from '../base/work.ts'
 import { watchOwnFiles } from './reload.ts'
 import { openReport, type Report } from './report.ts'
 
@@ -72,6 +72,7 @@ export async function main(
   process.on('disconnect', () => void stop('the pm2 daemon is gone', 0))
   // It may have been killed before this line; pm2 sets `pm_id`.
   if (process.env.pm_id !== undefined && !process.connected) return stop('the pm2 daemon is gone', 0)
+  followMicrotasks()
   process.on('uncaughtException', (error) => giveToWork(error, 'exception') || fail(error))
   process.on('unhandledRejection', (error) => giveToWork(error, 'rejection') || fail(error))
   // A library's, or the user's, output: where nobody reads it, that is no reason to end.

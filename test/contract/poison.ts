@@ -90,12 +90,13 @@ export async function poison(t: Test, url: string): Promise<void> {
         [7, 'throw'],
         [8, 'odd'],
         [9, 'forget'],
+        [10, 'microtask'],
       ])
       await Promise.all(numbers.map((n) => send(address, { n, how: bad.get(n) ?? 'good' }, { id: `${n}` })))
       const supervised = superviseWorker(t, { root, name: 'risky', url })
       const raw = await channel()
-      await until(async () => (await raw.checkQueue(`${name}.dead`)).messageCount >= 3, { what: 'the dead letters' })
-      await until(() => linesOf(root).length >= 37, { what: 'the others' })
+      await until(async () => (await raw.checkQueue(`${name}.dead`)).messageCount >= 4, { what: 'the dead letters' })
+      await until(() => linesOf(root).length >= 36, { what: 'the others' })
       t.equal(supervised.ended, 0)
       await supervised.stop()
       t.same(
@@ -107,7 +108,7 @@ export async function poison(t: Test, url: string): Promise<void> {
         'each of the others once',
       )
       const dead = new Map<unknown, unknown>()
-      for (let i = 0; i < 3; i++) {
+      for (let i = 0; i < 4; i++) {
         const letter = await raw.get(`${name}.dead`, { noAck: true })
         if (letter) dead.set(letter.properties.messageId, letter.properties.headers)
       }
@@ -115,6 +116,7 @@ export async function poison(t: Test, url: string): Promise<void> {
       t.match(dead.get('7'), { ...failed, 'x-dead-message': 'in a timer' })
       t.match(dead.get('8'), { ...failed, 'x-dead-error': 'TypeError', 'x-dead-message': 'parsed', 'x-dead-stack': '' })
       t.match(dead.get('9'), { ...failed, 'x-dead-error': 'ValidationError', 'x-dead-message': /found a Map/ })
+      t.match(dead.get('10'), { ...failed, 'x-dead-message': 'in a microtask' })
     },
   )
 
@@ -186,6 +188,12 @@ export default defineWorker(address, {
     if (how === 'odd') throw Object.freeze(Object.assign(new TypeError('parsed'), { stack: [{ at() {} }] }))
     if (how === 'forget') {
       void bus.send(other, { any: new Map() })
+      await sleep(60_000)
+    }
+    if (how === 'microtask') {
+      queueMicrotask(() => {
+        throw new Error('in a microtask')
+      })
       await sleep(60_000)
     }
     if (how === 'throw') {

@@ -35,6 +35,7 @@ const acts = {
   leave: () => { setTimeout(() => { throw new Error('left behind') }, 50); return 'left' },
   slow: () => new Promise((resolve) => setTimeout(resolve, 300, 'slow')),
   timer: () => { setTimeout(() => { throw new RangeError('in a timer') }, 5); return new Promise(() => {}) },
+  microtask: () => { queueMicrotask(() => { throw new RangeError('in a microtask') }); return new Promise(() => {}) },
   rejects: () => { void Promise.reject(new RangeError('nobody awaits it')); return new Promise(() => {}) },
   busy: () => { for (const end = Date.now() + 700; Date.now() < end; ); },
   wait: (c) => new Promise((_, reject) => c.signal.addEventListener('abort', () => reject(c.signal.reason))),
@@ -228,6 +229,7 @@ t.test('what a handler left behind fails: the attempt that runs in its thread th
 t.test('what nobody catches fails the attempt that it comes from', async (t) => {
   const { run } = await threads(t, { timeout: '20s' })
   await t.rejects(run('timer'), { name: 'RangeError', message: 'in a timer' })
+  await t.rejects(run('microtask'), { name: 'RangeError', message: 'in a microtask' })
   await t.rejects(run('rejects'), { name: 'RangeError', message: 'nobody awaits it' })
   t.ok(await run('context'))
 })

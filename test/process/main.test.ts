@@ -173,14 +173,15 @@ t.test('what belongs to work that answers for it ends nothing', async (t) => {
     runAs({ owner }, () => {
       void (async () => { throw new Error('not awaited') })()
       setTimeout(() => { throw new Error('in a timer') }, 20)
-      setTimeout(() => process.send({ taken }), 60)
+      setTimeout(() => queueMicrotask(() => { throw new Error('in a microtask') }), 40)
+      setTimeout(() => process.send({ taken }), 80)
     })`
   const { child, ended, ready } = run(t, `${owned}; ${READY}; ${DRAIN}`)
   await ready
   const taken = new Promise((resolve) => {
     child.on('message', (message) => 'taken' in (message as object) && resolve((message as { taken: string[] }).taken))
   })
-  t.same(await taken, ['rejection not awaited', 'exception in a timer'])
+  t.same(await taken, ['rejection not awaited', 'exception in a timer', 'exception in a microtask'])
   child.kill('SIGINT')
   t.equal((await ended).code, 0)
 })
