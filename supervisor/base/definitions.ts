@@ -39,7 +39,7 @@ export interface Context {
   readonly attempts: number
   /** The worker's name. */
   readonly worker: string
-  /** Aborted at the timeout and at the end of a drain. */
+  /** Aborted at the timeout, at the end of a drain, and when the message's connection is lost: then it is delivered again. */
   readonly signal: AbortSignal
   /** Logs with the worker's name, the message's id and its attempt. */
   readonly log: Logger

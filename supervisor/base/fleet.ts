@@ -79,7 +79,7 @@ export interface WorkerView extends WorkerSummary {
   readonly inProgress: number | null
   /** Dead letters; null: not known, or not there yet. */
   readonly dead: number | null
-  /** Messages that may have ended their process and wait to be handled alone; null: as `dead`. */
+  /** Messages that may have ended their process and wait to be handled in the sandbox; null: as `dead`. */
   readonly suspects: number | null
   readonly instances: readonly InstanceView[]
   /** Instances that there should be on all machines; null where nobody scales it. */

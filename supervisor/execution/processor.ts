@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { aborted } from '../base/aborted.ts'
 import type { Incoming } from '../base/message.ts'
+import { suspectsAtOnce } from '../base/suspects.ts'
 import { attemptOf, type Outcome, type Runner, type Signals } from './attempt.ts'
 import { createLookahead } from './lookahead.ts'
 import { createRuns, type Run } from './runs.ts'
@@ -51,9 +52,9 @@ export function createProcessor(options: ProcessorOptions): Processor {
   const runs = createRuns()
   let waiting: Incoming[] = []
   let suspects: Incoming[] = []
-  /** How many of those that run are suspects, and may be: in halves, so that neither kind waits for all of the other. */
+  /** How many of those that run are suspects. */
   let suspectsRunning = 0
-  const mostSuspects = Math.max(1, Math.floor(concurrency / 2))
+  const mostSuspects = suspectsAtOnce(concurrency)
   let isStarting = false
   /** Who waits for nothing to be under way. */
   const idle: (() => void)[] = []

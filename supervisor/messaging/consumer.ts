@@ -3,6 +3,7 @@ import type { WorkerDefinition } from '../base/definitions.ts'
 import { BrokerLimitError, type StartupError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import type { Incoming } from '../base/message.ts'
+import { suspectsAtOnce } from '../base/suspects.ts'
 import { timeoutProblem } from './consumer-timeout.ts'
 import { declare } from './declare.ts'
 import { createDeliveries, type Deliveries, type Origin } from './deliveries.ts'
@@ -20,9 +21,6 @@ const CANCEL_TIMEOUT = 2_000
 const CANCELLED = 'the broker cancelled the consumer of queue'
 const CANCEL_CAUSES =
   'the queue was deleted, has moved to another node, or a message was unacknowledged for longer than its consumer timeout'
-/** Suspects that an instance has at a time, at most: other instances have some as well. */
-const MOST_SUSPECTS = 5_000
-
 export interface ConsumerOptions {
   urls: readonly string[]
   /** The worker's name; with its definition it says which queue. */
@@ -77,7 +75,7 @@ export function openConsumer(options: ConsumerOptions): Consumer {
     // It may have changed meanwhile.
     main.setPrefetch(prefetch)
     const apart = { ...from, queue: shared as string, isSuspect: true }
-    if (suspects) current.push(await consume(link, apart, Math.min(definition.concurrency, MOST_SUSPECTS)))
+    if (suspects) current.push(await consume(link, apart, suspectsAtOnce(definition.concurrency)))
     if (quieted) await Promise.all(current.map(({ cancel }) => cancel()))
   }
 
