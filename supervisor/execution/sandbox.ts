@@ -49,6 +49,8 @@ interface Cell {
   /** Why it ends, where that is known before it does. */
   failure: ErrorRecord | undefined
   idle: NodeJS.Timeout | undefined
+  /** Runs while it has something to do and says nothing. */
+  silence: NodeJS.Timeout | undefined
 }
 
 /** Milliseconds that a process is kept that has nothing to do. */
@@ -135,6 +137,7 @@ export function createSandbox(options: SandboxOptions): Runner {
       isStopping: false,
       failure: undefined,
       idle: undefined,
+      silence: undefined,
     }
     cells.add(cell)
     for (const trial of batch.members) give(cell, trial)
@@ -149,10 +152,13 @@ export function createSandbox(options: SandboxOptions): Runner {
 
   function post(cell: Cell, trial: Trial): void {
     cell.given++
+    cell.silence ??= waitForWord(cell)
     cell.process.post({ type: 'run', number: trial.number, attempt: trial.attempt })
   }
 
   function receive(cell: Cell, message: FromSandbox): void {
+    clearTimeout(cell.silence)
+    cell.silence = cell.isReady && cell.running.size > 0 ? waitForWord(cell) : undefined
     if (message.type === 'ready') {
       cell.isReady = true
       failures = 0
@@ -167,6 +173,12 @@ export function createSandbox(options: SandboxOptions): Runner {
       if (message.type === 'started') watch(cell, trial)
       else trial.end(message.outcome)
     }
+  }
+
+  // What an earlier handler has left behind may keep the process too busy even to start another one: there is a word of each
+  // that starts or ends, so there is one within the timeout.
+  function waitForWord({ process }: Cell): NodeJS.Timeout {
+    return setTimeout(process.kill, timeout + OVERDUE_GRACE)
   }
 
   // Its process ends it at its timeout, unless a handler keeps that process too busy.
@@ -199,7 +211,10 @@ export function createSandbox(options: SandboxOptions): Runner {
     trials.remove(trial)
     trial.cell = undefined
     cell?.running.delete(trial.number)
-    if (!cell || cell.running.size > 0 || cell.isStopping) return
+    if (!cell || cell.running.size > 0) return
+    clearTimeout(cell.silence)
+    cell.silence = undefined
+    if (cell.isStopping) return
     if (cell.isSpent || cell.isClosed) retire(cell)
     else cell.idle = setTimeout(retire, IDLE_TIMEOUT, cell)
     assign()
@@ -213,6 +228,7 @@ export function createSandbox(options: SandboxOptions): Runner {
 
   function ended(cell: Cell, how: End): void {
     clearTimeout(cell.idle)
+    clearTimeout(cell.silence)
     cells.delete(cell)
     const under = [...cell.running.values()]
     cell.running.clear()

@@ -39,6 +39,7 @@ const acts = {
   exit: () => process.exit(7),
   abort: () => process.abort(),
   later: () => { setTimeout(() => process.exit(7), 100); return 'harmless' },
+  leaveLoop: () => { setTimeout(() => { appendFileSync('ran', 'loop\\n'); for (;;); }, 1); return 'left' },
   memory: () => { const all = []; for (;;) all.push(new Array(100_000).fill(all.length)) },
   send: (c) => c.bus.send(other, { n: 1 }, { id: 'sent' }),
   call: (c) => c.bus.call(other, { n: 1 }, { timeout: '1s' }),
@@ -129,6 +130,13 @@ t.test('a handler that keeps its process busy is ended at its timeout, and alone
   t.match(loop, { status: 'rejected', reason: HandlerTimeoutError })
   t.match(neighbour, { status: 'fulfilled', value: 'slow' })
   await t.rejects(run('wait'), HandlerTimeoutError)
+  t.equal(await run('slow'), 'slow')
+})
+
+t.test('a process that an earlier handler keeps busy is ended, and nobody is charged', async (t) => {
+  const { run, ran } = await sandbox(t, "timeout: '200ms',")
+  t.equal(await run('leaveLoop'), 'left')
+  await until(() => ran().includes('loop'), { what: 'the loop to run' })
   t.equal(await run('slow'), 'slow')
 })
 
