@@ -1,8 +1,6 @@
 // The entry of a process that imports all of the project's workers and routes, lists what is wrong, and ends.
 // `--broker`: where AMQP_URL names a broker that can be reached, whether it takes the project as it is.
 
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { projectEnv } from './base/app-mark.ts'
 import { parseConfig } from './base/config.ts'
@@ -11,7 +9,7 @@ import { isA, recordOf, START_BOUNDS } from './base/error-record.ts'
 import { reasonOf, StartupError } from './base/errors.ts'
 import { projectMark } from './base/project-mark.ts'
 import { ceilingProblem } from './base/scale.ts'
-import { listSources } from './base/sources.ts'
+import { expectProject, listSources } from './base/sources.ts'
 import { loadRoutes } from './http/routes.ts'
 import { findRefusals } from './messaging/refused-project.ts'
 
@@ -36,10 +34,7 @@ for (const problem of problems) console.error(problem)
 process.exit(problems.length > 0 ? 1 : 0)
 
 async function check(withBroker: boolean): Promise<void> {
-  if (!existsSync(join(root, 'workers')) && !existsSync(join(root, 'routes'))) {
-    problems.push(`Expected a folder workers/ or routes/ in ${root}, found neither. Run this in the project's folder.`)
-    return
-  }
+  expectProject(root)
   const sources = (await attempt(async () => listSources(root, 'workers'))) ?? []
   const found = await Promise.all(sources.map(({ name }) => attempt(() => loadWorker(root, name))))
   const workers = found.filter((worker) => worker !== undefined)

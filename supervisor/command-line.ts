@@ -14,6 +14,7 @@ import type { ProjectWorkers } from './base/fleet.ts'
 import { withLock } from './base/lock.ts'
 import type { Orphans } from './base/orphans.ts'
 import { projectMark } from './base/project-mark.ts'
+import { expectProject } from './base/sources.ts'
 import { didYouMean } from './base/suggest.ts'
 import type { Client } from './messaging/client.ts'
 
@@ -40,6 +41,9 @@ delete process.env[APP_VARIABLE]
 
 /** Commands that change something: `npm start | head` closes the pipe early, which is no reason to leave it half done. */
 const GOING_ON = new Set(['start', 'dev', 'stop', 'scale', 'dead', 'prune'])
+
+/** Commands that read a project's files. The others also reach what still runs of a deleted project. */
+const PROJECT_ONLY = new Set(['start', 'dev', 'check', 'ps', 'scale', 'k8s', 'prune'])
 
 // Whoever reads no more needs no more: `warren logs | head` ends with `head`.
 // A full disk, like a closed pipe, takes the output and nothing else.
@@ -69,6 +73,7 @@ const COMMANDS: Record<string, () => Promise<number | undefined>> = {
 try {
   const name = process.argv[2] ?? 'help'
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  if (PROJECT_ONLY.has(name)) expectProject(root)
   exit(command ? await command() : help(name))
 } catch (error) {
   // A mistake of the user's is told in a sentence; a stack would only hide it.
@@ -135,13 +140,22 @@ function dev(): Promise<number> {
 async function stop(): Promise<number> {
   const { stopProject } = await import('./scaling/stop.ts')
   const stopped = await stopProject(root, print)
-  console.log(stopped.length > 0 ? 'Stopped.' : 'Nothing is running.')
+  if (stopped.length === 0) return nothingRuns()
+  console.log('Stopped.')
   return 0
 }
 
 async function status(): Promise<number> {
   const { projectStatus } = await import('./scaling/status.ts')
-  console.log((await projectStatus(root)) ?? 'Nothing is running.')
+  const running = await projectStatus(root)
+  if (running === undefined) return nothingRuns()
+  console.log(running)
+  return 0
+}
+
+function nothingRuns(): number {
+  expectProject(root)
+  console.log('Nothing is running.')
   return 0
 }
 
@@ -161,9 +175,8 @@ async function logs(): Promise<number | undefined> {
   }
   const follow = !values.nostream
   const write = (line: string) => void process.stdout.write(format(line) ?? '')
-  const found = await readLogs({ root, name: positionals[0], lines, follow, write })
-  if (!found) console.log('Nothing is running.')
-  return found && follow ? undefined : 0
+  if (!(await readLogs({ root, name: positionals[0], lines, follow, write }))) return nothingRuns()
+  return follow ? undefined : 0
 }
 
 /** The workers, for commands that need not know all of them: those that are broken are told beside their output. */
@@ -228,6 +241,7 @@ async function dead(): Promise<number> {
   let client: Client | undefined
 
   async function open(): Promise<DeadLetters> {
+    expectProject(root)
     const { amqpUrls: urls } = loadConfig(root)
     const project = projectMark(root)
     const connecting = openClient({ urls, name: 'cli', project, log: createLogger('cli', 'silent') })
@@ -239,10 +253,10 @@ async function dead(): Promise<number> {
 
   try {
     await runDead(process.argv.slice(3), open, OUTPUT)
-    return 0
   } finally {
     await client?.close()
   }
+  return 0
 }
 
 /** Imports everything of the user's, so that all mistakes are told at once. */

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join, parse } from 'node:path'
 import { DiscoveryError } from './errors.ts'
 import { isName, NAME_FORMAT } from './names.ts'
@@ -18,6 +18,14 @@ const RESERVED = ['front-door', 'compiler', 'broker', 'autoscaler', 'all']
 
 const SOURCE = /\.[cm]?ts$/
 const DECLARATION = /\.d\.[cm]?ts$/
+
+/** @throws DiscoveryError where a folder is no project's: nothing must be made there */
+export function expectProject(root: string): void {
+  if (existsSync(join(root, 'workers')) || existsSync(join(root, 'routes'))) return
+  throw new DiscoveryError(
+    `Expected a folder workers/ or routes/ in ${root}, found neither. Run this in the project's folder.`,
+  )
+}
 
 /**
  * The source files directly in a folder of the project, sorted by name. No such folder: none.

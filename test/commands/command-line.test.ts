@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -45,11 +45,15 @@ t.test('which Warren it is', async (t) => {
   t.match(await node([CLI, '--version']), { code: 0, stdout: `${PACKAGE.version}\n`, stderr: '' })
 })
 
-t.test('check where there is no project', async (t) => {
+t.test('every command where there is no project says so, and leaves nothing behind', async (t) => {
   const folder = temporaryFolder(t)
-  const { code, stdout, stderr } = await node([CLI, 'check'], folder)
-  t.match({ code, stdout }, { code: 1, stdout: '' })
-  t.match(stderr, `Expected a folder workers/ or routes/ in ${folder}, found neither.`)
+  const commands = 'start dev stop status logs check ps scale k8s prune'.split(' ').map((name) => [name])
+  for (const command of [...commands, ['dead', 'list']]) {
+    const { code, stdout, stderr } = await node([CLI, ...command], folder)
+    t.match({ code, stdout }, { code: 1, stdout: '' }, command.join(' '))
+    t.match(stderr, `Expected a folder workers/ or routes/ in ${folder}, found neither.`)
+  }
+  t.same(readdirSync(folder), [])
 })
 
 t.test('check warns of a ceiling under what the workers always have', async (t) => {
