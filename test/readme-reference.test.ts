@@ -29,6 +29,8 @@ const INTERNAL = [
 ]
 
 const readme = readReadme(join(REPOSITORY, 'README.md'))
+/** Where the README sends whoever wants to test Warren itself. */
+const testing = readReadme(join(REPOSITORY, 'docs/testing.md'))
 const source = (file: string) => readFileSync(join(REPOSITORY, file), 'utf8')
 
 function sourcesOf(...folders: string[]): string[] {
@@ -68,15 +70,16 @@ t.test('every environment variable, with its default', async (t) => {
     REPOSITORY,
   )
   t.same(said, parseConfig({}, REPOSITORY))
-  for (const variable of ['TEST_AMQP_URL', 'TEST_MANAGEMENT_URL', 'WARREN_REQUIRE_RABBITMQ', 'WATCH_POLL']) {
-    t.match(readme.text, variable)
+  t.match(readme.text, 'WATCH_POLL')
+  for (const variable of ['TEST_AMQP_URL', 'TEST_MANAGEMENT_URL', 'WARREN_REQUIRE_RABBITMQ']) {
+    t.match(testing.text, variable)
   }
 })
 
 t.test('every npm script', async (t) => {
   const { scripts } = JSON.parse(source('package.json')) as { scripts: Record<string, string> }
-  const documented = readme
-    .table(['command', 'does'])
+  const documented = [readme, testing]
+    .flatMap((file) => file.table(['command', 'does']))
     .flatMap(([command]) => /^`npm (?:run )?([\w:]+)`$/.exec(command as string)?.[1] ?? [])
   t.same(documented.sort(), Object.keys(scripts).sort())
 })
