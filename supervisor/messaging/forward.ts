@@ -50,7 +50,7 @@ export type Connected = () => { readonly link: Link; readonly channel: Publishin
 /** Properties that would make a copy expire, be refused, or answered once more; a copy is always persistent. */
 const DROPPED_PROPERTIES = new Set(['expiration', 'userId', 'replyTo', 'deliveryMode', 'headers'])
 /** Headers that would send a copy elsewhere, and brokers' own notes. */
-const DROPPED_HEADERS = /^(CC|BCC|x-death|x-(first|last)-death-.*|x-(delivery|acquired)-count)$/
+const DROPPED_HEADERS = /^(CC|BCC|x-death|x-(first|last)-death-(exchange|queue|reason)|x-(delivery|acquired)-count)$/
 /** What a broker answers by the end of a channel when it does not take one message. */
 const REFUSALS = new Set([
   'PRECONDITION_FAILED',

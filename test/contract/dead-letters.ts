@@ -12,7 +12,7 @@ export async function deadLetters(t: Test, url: string): Promise<void> {
     const queue = aQueue()
     const worker = await consumer({ address: queue })
     const raw = await channel()
-    const headers = { colour: 'green', CC: ['elsewhere'], 'x-death': 'nonsense' }
+    const headers = { colour: 'green', CC: ['elsewhere'], 'x-death': 'nonsense', 'x-first-death-wish': 'none' }
     raw.sendToQueue(queue.name, Buffer.from('not JSON'), { messageId: 'm-1', expiration: 60_000, headers, type: 'odd' })
     const [incoming] = await worker.received.reach(1)
     if (!incoming) return t.fail('expected a message')
@@ -34,6 +34,7 @@ export async function deadLetters(t: Test, url: string): Promise<void> {
     t.match(dead.properties, { messageId: 'm-1', type: 'odd', deliveryMode: 2, expiration: undefined })
     t.match(dead.properties.headers, {
       colour: 'green',
+      'x-first-death-wish': 'none',
       'x-dead-reason': 'invalid',
       'x-dead-error': 'TypeError',
       'x-dead-message': 'no',
