@@ -27,7 +27,7 @@ const OWN = new Set([...FRONT_DOOR, ...AUTOSCALER])
 /** Apps that run nothing of the user's: they get what the system and Warren need, and no secret. */
 const CONFINED = new Set(['broker', 'compiler', 'daemon'])
 const SYSTEM =
-  /^(PATH|HOME|USER|LOGNAME|SHELL|HOSTNAME|LANG|LC_.*|TZ|TMPDIR|TMP|TEMP|NODE_.*|UV_.*|LD_.*|MALLOC_.*|PM2_.*|SYSTEMROOT|USERPROFILE|APPDATA|PATHEXT)$/i
+  /^(PATH|HOME|USER|LOGNAME|SHELL|HOSTNAME|LANG|LC_.*|TZ|TMPDIR|TMP|TEMP|NODE_(?!AUTH_TOKEN).*|UV_.*|LD_.*|MALLOC_.*|PM2_.*|SYSTEMROOT|USERPROFILE|APPDATA|PATHEXT)$/i
 
 /** Set by npm for its scripts; an app gets the same environment whether npm starts it or pm2 by hand. */
 const NPM = /^npm_/i

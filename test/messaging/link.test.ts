@@ -1,6 +1,8 @@
 import t from 'tap'
 import { encodeMethod } from '../../supervisor/amqp/methods.ts'
 import { openLink } from '../../supervisor/messaging/link.ts'
+import type { Delivered } from '../../supervisor/messaging/link-channel.ts'
+import { collect } from '../helpers/collect.ts'
 import { startEmbedded } from '../helpers/embedded.ts'
 import { aQueue, bench } from '../helpers/messaging.ts'
 import { startScriptedBroker } from '../helpers/scripted-broker.ts'
@@ -100,4 +102,29 @@ t.test('a channel whose use fails for a reason of its own is closed: a link has 
   const missing = link.withChannel((channel) => channel.checkQueue('none of this name'))
   await t.rejects(missing, /NOT_FOUND/, 'one that the broker has ended says why')
   t.notOk(link.lost.aborted)
+})
+
+t.test('an answer to a call whose correlation id is no text may be as large as any', async (t) => {
+  const { url } = await startEmbedded(t)
+  const link = await openLink({ url, name: 'a test' })
+  t.teardown(() => link.close())
+  const [receiving, sending] = [await link.channel(), await link.confirmChannel()]
+  const { queue } = await receiving.assertQueue('', { exclusive: true })
+  const received = collect<Delivered | null>('answers')
+  await receiving.consume(queue, received.push, { noAck: true })
+  const correlationId = Buffer.alloc(16, 0xe9)
+  for (const size of [0, 100, 131_064, 131_065, 400_000]) {
+    const publication = { exchange: '', routingKey: queue, properties: { correlationId, messageId: 'm', headers: {} } }
+    await new Promise<void>((resolve, reject) => {
+      sending.send(publication, Buffer.alloc(size, 'x'), (error) => (error ? reject(error) : resolve()))
+    })
+  }
+  for (const message of await received.reach(5)) {
+    t.match(message?.properties, { correlationId, messageId: 'm' })
+    t.ok(message?.content.every((byte) => byte === 0x78))
+  }
+  t.same(
+    received.items.map((message) => message?.content.length),
+    [0, 100, 131_064, 131_065, 400_000],
+  )
 })

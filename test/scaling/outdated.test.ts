@@ -38,10 +38,10 @@ t.test('what a shell, a login or a terminal brings along is noise; what services
 
 t.test('keys and URLs are where they are needed alone', async (t) => {
   const secrets = { API_KEYS: 'k', AMQP_URL: 'u', DATABASE_URL: 'd', STRIPE_API_KEYS: 's' }
-  const env = { ...secrets, PATH: '/bin', DATA_DIR: 'data', npm_config_x: 'x' }
+  const env = { ...secrets, PATH: '/bin', DATA_DIR: 'data', npm_config_x: 'x', NODE_AUTH_TOKEN: 'of a registry' }
   const given = (app: string) => Object.keys(environmentOf(app, env)).sort().join(' ')
-  t.equal(given('front-door'), 'AMQP_URL API_KEYS DATABASE_URL DATA_DIR PATH STRIPE_API_KEYS')
-  t.equal(given('history'), 'AMQP_URL DATABASE_URL DATA_DIR PATH STRIPE_API_KEYS')
+  t.equal(given('front-door'), 'AMQP_URL API_KEYS DATABASE_URL DATA_DIR NODE_AUTH_TOKEN PATH STRIPE_API_KEYS')
+  t.equal(given('history'), 'AMQP_URL DATABASE_URL DATA_DIR NODE_AUTH_TOKEN PATH STRIPE_API_KEYS')
   t.equal(given('broker'), 'DATA_DIR PATH')
   t.equal(given('daemon'), 'PATH')
 })

@@ -17,7 +17,7 @@ import { FRAME_END, FRAME_OVERHEAD } from './constants.ts'
 import { createGatherer } from './gather.ts'
 import { createDeliveryReader } from './read-delivery.ts'
 import { type Publication, roomFor, writePublish } from './write-publish.ts'
-import { mostProperties, writeRaw } from './write-raw.ts'
+import { mostProperties, rawOf, writeRaw } from './write-raw.ts'
 
 /** The frames of messages, both ways, at a fraction of what amqplib takes for them. */
 export interface Wire {
@@ -103,11 +103,13 @@ function writePublications(connection: InnerConnection): Wire {
       number = inner.ch
     }
     const outlet = outletOf(connection, inner)
-    if (outlet && publication.raw) {
+    const { frameMax } = connection
+    // Of what has several body frames amqplib takes no correlation id that is bytes.
+    const isBytes = body.length > frameMax - FRAME_OVERHEAD && typeof publication.properties.correlationId === 'object'
+    const raw = publication.raw ?? (isBytes ? rawOf(publication) : undefined)
+    if (outlet && raw) {
       flush()
-      const { frameMax } = connection
-      for (const piece of writeRaw(publication, publication.raw, { channel: number, body, frameMax }))
-        outlet.write(piece)
+      for (const piece of writeRaw(publication, raw, { channel: number, body, frameMax })) outlet.write(piece)
       published(connection, inner, onConfirm)
       return !outlet.writableNeedDrain
     }

@@ -1,7 +1,7 @@
 import { encodeBodyStart, encodeHeader } from '../../amqp/frames.ts'
 import { encodeMethod } from '../../amqp/methods.ts'
-import { FRAME_END, FRAME_OVERHEAD, HEADER_FIXED } from './constants.ts'
-import type { Publication } from './write-publish.ts'
+import { FRAME_END, FRAME_HEAD, FRAME_OVERHEAD, HEADER_FIXED } from './constants.ts'
+import { type Publication, roomFor, writePublish } from './write-publish.ts'
 
 /** Octets that properties in the form of the wire may have, so that their content header is one frame. */
 export function mostProperties(frameMax: number): number {
@@ -29,6 +29,15 @@ export function writeRaw(
     pieces.push(Buffer.concat([encodeBodyStart(channel, part.length), part, END]))
   }
   return pieces
+}
+
+/** A publication's properties in the form of the wire; undefined where there are some that only amqplib writes. */
+export function rawOf(publication: Publication): Buffer | undefined {
+  const bytes = Buffer.allocUnsafe(roomFor(publication))
+  const end = writePublish(bytes, 0, 0, publication, 0)
+  if (end === 0) return undefined
+  const header = FRAME_OVERHEAD + bytes.readUInt32BE(3)
+  return bytes.subarray(header + FRAME_HEAD + HEADER_FIXED, end - 1)
 }
 
 const END = Buffer.from([FRAME_END])
