@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Test } from 'tap'
 import { startBroker } from '../../supervisor/index.ts'
 import { embeddedOnly } from './embedded-only.ts'
+import { rabbitmq43 } from './other-rabbitmq.ts'
 import { launchRabbitmq, rabbitmqScripts } from './rabbitmq.ts'
 import { managementAdmin, type RabbitmqAdmin, rabbitmqctlAdmin } from './rabbitmq-admin.ts'
 import { sharedNode } from './shared-node.ts'
@@ -115,7 +116,8 @@ async function findServer(t: Test): Promise<{ url: string; admin: RabbitmqAdmin 
   const external = process.env.TEST_AMQP_URL
   if (external) return { url: external, admin: await findManagement(external, t) }
 
-  const shared = sharedNode('RabbitMQ')
+  // WARREN_BROKER names the kind of broker that is wanted, as for the contract.
+  const shared = sharedNode(process.env.WARREN_BROKER === rabbitmq43.name ? rabbitmq43.name : 'RabbitMQ')
   if (shared) return { url: shared.url, admin: rabbitmqctlAdmin(shared.environment) }
 
   // Run by hand, and not by run.ts: the file starts a node for itself.
@@ -126,7 +128,7 @@ let own: ReturnType<typeof launchRabbitmq> | undefined
 
 // Nobody closes it: it ends with this process.
 function ownNode() {
-  own ??= launchRabbitmq()
+  own ??= process.env.WARREN_BROKER === rabbitmq43.name ? rabbitmq43.launch() : launchRabbitmq()
   return own
 }
 
