@@ -1,10 +1,13 @@
 import type { Test } from 'tap'
+import { defineQueue } from '../../supervisor/base/definitions.ts'
 import type { Runner } from '../../supervisor/execution/attempt.ts'
 import { createProcessor } from '../../supervisor/execution/processor.ts'
 import { type Collector, collect } from '../helpers/collect.ts'
-import { aQueue, bench, testLog } from '../helpers/messaging.ts'
+import { compiledProject } from '../helpers/compiled-project.ts'
+import { aQueue, bench, number, testLog, unique } from '../helpers/messaging.ts'
 import { runnerOf } from '../helpers/outcome.ts'
 import { startProxy, throughProxy } from '../helpers/proxy.ts'
+import { superviseWorker } from '../helpers/supervised-worker.ts'
 import { until } from '../helpers/until.ts'
 
 interface Started {
@@ -143,4 +146,46 @@ export function voids(t: Test, url: string): void {
       t.equal(await letters(), 0)
     },
   )
+
+  t.test('a handler that is too busy for heartbeats ends well in the sandbox, and is never charged', async (t) => {
+    const name = unique('busy')
+    const root = compiledProject(t, { 'workers/busy.ts': busy(name) })
+    const { client, channel } = bench(t, url)
+    const { send } = (await client()).bus()
+    const address = defineQueue(name, { data: number })
+    await send(address, { n: 1 }, { id: 'busy' })
+    const runs: string[] = []
+    let hasEnded = false
+    const onMessage = (message: unknown) => {
+      const { run, end } = message as { run?: string; end?: string }
+      if (run) runs.push(run)
+      if (end === 'sandbox') hasEnded = true
+    }
+    const supervised = superviseWorker(t, { root, name: 'busy', url: `${url}?heartbeat=1`, onMessage })
+    await until(() => hasEnded, { what: 'the end of a run in the sandbox', timeout: 120_000 })
+    await supervised.stop()
+    const raw = await channel()
+    for (const queue of [name, `${name}.suspects`, `${name}.dead`]) {
+      t.equal((await raw.checkQueue(queue)).messageCount, 0, queue)
+    }
+    t.ok(runs.length <= 4, runs.join(', '))
+  })
 }
+
+/** Longer than a connection with a heartbeat of one second may be silent. */
+const BUSY_MS = 4_000
+
+const busy = (queue: string) => `
+import { defineQueue, defineWorker } from 'warren'
+import { z } from 'zod'
+
+export default defineWorker(defineQueue('${queue}', { data: z.object({ n: z.int() }) }), {
+  attempts: 1,
+  handler: () => {
+    const where = process.argv[1].endsWith('sandbox.js') ? 'sandbox' : 'process'
+    process.send({ run: where })
+    for (const end = performance.now() + ${BUSY_MS}; performance.now() < end; );
+    process.send({ end: where })
+  },
+})
+`

@@ -226,7 +226,13 @@ export class Instance {
         return true
       },
     }
-    const asLink = { lost: link.lost.signal, fail: () => {}, confirmChannel: async () => channel, server: {} }
+    const asLink = {
+      lost: link.lost.signal,
+      fail: () => {},
+      checkAlive: () => {},
+      confirmChannel: async () => channel,
+      server: {},
+    }
     void this.#publisher.attach(asLink as unknown as Link).then(
       () => broker.hasAlarm && this.block(true),
       () => {},
