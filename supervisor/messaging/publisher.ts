@@ -184,6 +184,16 @@ export function createPublisher(unavailable: () => string): Publisher {
     pump()
   }
 
+  // Somebody waits for a send. Nobody does for a copy, and one that a broker takes after its connection was given up, because
+  // it had stood still for some seconds, is a message too many.
+  function isSendOverdue(): boolean {
+    for (const { message, sentAt } of inFlight) {
+      if (performance.now() - sentAt < CONFIRM_OVERDUE) return false
+      if (!message.outlastsAlarm) return true
+    }
+    return false
+  }
+
   function rejectWaiting(error: () => Error): void {
     waitingBytes = 0
     for (const { reject } of waiting.splice(0)) reject(error())
@@ -210,7 +220,7 @@ export function createPublisher(unavailable: () => string): Publisher {
         if (!oldest || blocked !== undefined) return
         const age = performance.now() - oldest.sentAt
         if (age >= CONFIRM_TIMEOUT) link.fail(new Error(`the broker has confirmed nothing for ${CONFIRM_TIMEOUT} ms`))
-        else if (age >= CONFIRM_OVERDUE) link.checkAlive()
+        else if (isSendOverdue()) link.checkAlive()
       }, CONFIRM_OVERDUE / 3)
       link.lost.addEventListener('abort', () => {
         clearInterval(watch)
