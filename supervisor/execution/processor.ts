@@ -7,6 +7,7 @@ import { attemptOf, type Outcome, type Runner, type Signals } from './attempt.ts
 import { createLookahead } from './lookahead.ts'
 import { createRuns, type Run } from './runs.ts'
 import { createSettler, type SettlerOptions } from './settle.ts'
+import { createSuspects } from './suspect-turns.ts'
 
 export interface ProcessorOptions extends SettlerOptions {
   /** How many attempts run at once; more messages wait here. */
@@ -51,7 +52,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
   const follow = createLookahead(concurrency, onPrefetch)
   const runs = createRuns()
   let waiting: Incoming[] = []
-  let suspects: Incoming[] = []
+  const suspects = createSuspects(startNext)
   /** How many of those that run are suspects. */
   let suspectsRunning = 0
   const mostSuspects = suspectsAtOnce(concurrency)
@@ -81,8 +82,8 @@ export function createProcessor(options: ProcessorOptions): Processor {
       settler.isolate(incoming)
       return
     }
-    const queue = incoming.isSuspect ? suspects : waiting
-    queue.push(incoming)
+    if (incoming.isSuspect) suspects.push(incoming)
+    else waiting.push(incoming)
     startNext()
   }
 
@@ -93,7 +94,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
     lost.addEventListener('abort', function onLost() {
       // What has not started will come again.
       waiting = waiting.filter((incoming) => incoming.lost !== lost)
-      suspects = suspects.filter((incoming) => incoming.lost !== lost)
+      suspects.remove((incoming) => incoming.lost === lost)
       runs.lose(lost)
       onProgress(inProgress())
     })
@@ -112,7 +113,8 @@ export function createProcessor(options: ProcessorOptions): Processor {
   }
 
   function next(): Incoming | undefined {
-    if (suspects.length > 0 && suspectsRunning < mostSuspects) return suspects.shift()
+    const suspect = suspectsRunning < mostSuspects ? suspects.next(suspectsRunning) : undefined
+    if (suspect) return suspect
     return waiting.length > 0 ? waiting.shift() : undefined
   }
 
@@ -154,7 +156,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
   }
 
   function inProgress(): number {
-    return runs.size + waiting.length + suspects.length + settler.size
+    return runs.size + waiting.length + suspects.size + settler.size
   }
 
   function nothingRuns(): Promise<void> {
@@ -169,7 +171,7 @@ export function createProcessor(options: ProcessorOptions): Processor {
     idle: nothingRuns,
     async drain(deadline) {
       draining = true
-      for (const incoming of [...waiting.splice(0), ...suspects.splice(0)]) incoming.requeue()
+      for (const incoming of [...waiting.splice(0), ...suspects.remove(() => true)]) incoming.requeue()
       const finished = nothingRuns()
       await Promise.race([finished, aborted(deadline)])
       const running = runs.size + settler.size
