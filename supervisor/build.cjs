@@ -72,14 +72,17 @@ function compile(root) {
   if (error) throw error
   if (status === 0) return
   const said = (stdout + stderr).trim()
-  throw new BuildError(`The sources do not compile:\n${said}${hintOnName(root, said)}`)
+  throw new BuildError(nameProblem(root, said) ?? `The sources do not compile:\n${said}`)
 }
 
-// The package finds itself by its own name, so that another name leaves every import of it without what it means.
-function hintOnName(root, said) {
+// The package finds itself by its own name: with another one every import of it is an error, and dozens follow from those.
+function nameProblem(root, said) {
   const { name } = JSON.parse(read(join(root, 'package.json')) ?? '{}')
-  if (name === 'warren' || !/TS2307: [^\n]*'warren'/.test(said)) return ''
-  return `\n\n'warren' is found by the \`name\` in package.json, which is '${name}': set it back to 'warren'.`
+  if (name === 'warren' || !/TS2307: [^\n]*'warren'/.test(said)) return undefined
+  return (
+    `The sources do not compile: 'warren' is found by the \`name\` in package.json, which is '${name}'. ` +
+    'Set it back to \'warren\'; for an id of your own on the broker, add `"warren": { "project": "ID" }`.'
+  )
 }
 
 function resolveTypescript(root) {

@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { APP_VARIABLE } from './base/app-env.ts'
-import { projectEnv } from './base/app-mark.ts'
+import { envFileProblems, projectEnv } from './base/app-mark.ts'
 import { loadConfig, parseConfig } from './base/config.ts'
 import type { DeadLetters } from './base/dead-letters.ts'
 import { MAX_TIMER_MS, parseDuration } from './base/durations.ts'
@@ -45,8 +45,7 @@ const GOING_ON = new Set(['start', 'dev', 'stop', 'scale', 'dead', 'prune'])
 /** Commands that read a project's files. The others also reach what still runs of a deleted project. */
 const PROJECT_ONLY = new Set(['start', 'dev', 'check', 'ps', 'scale', 'k8s', 'prune'])
 
-// Whoever reads no more needs no more: `warren logs | head` ends with `head`.
-// A full disk, like a closed pipe, takes the output and nothing else.
+// `warren logs | head` ends with `head`. A full disk, like a closed pipe, takes the output and nothing else.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE' && !GOING_ON.has(process.argv[2] ?? '')) process.exit(0)
 })
@@ -76,12 +75,13 @@ try {
   if (PROJECT_ONLY.has(name)) expectProject(root)
   exit(command ? await command() : help(name))
 } catch (error) {
-  // A mistake of the user's is told in a sentence; a stack would only hide it.
+  // A mistake of the user's is reported in a sentence; a stack would only hide it. So is what the system refuses (EACCES).
   const record = recordOf(error, START_BOUNDS)
-  // What the system refuses has a message with the path, and a code such as EACCES.
   const isExpected =
     record.kind !== undefined || record.name === 'BuildError' || /^(ERR_PARSE_ARGS|E[A-Z0-9]+$)/.test(record.code ?? '')
   console.error(isExpected ? reasonOf(record) : record.stack || reasonOf(record))
+  if (record.name === 'BrokerUnavailableError')
+    console.error('`npm run status` lists what runs, `npm start` starts it.')
   exit(1)
 }
 
@@ -102,7 +102,7 @@ async function start(dev = false): Promise<number> {
   if (dev) process.env.WARREN_DEV = '1'
   else delete process.env.WARREN_DEV
 
-  const config = parseConfig(projectEnv(root), root)
+  const config = parseConfig(projectEnv(root), root, envFileProblems(root))
   const { checkProject } = await import('./process/check.ts')
   // All mistakes are told at once, and before anything is stopped.
   await checkProject(root, projectEnv(root))

@@ -90,6 +90,21 @@ export function filesOf({ name, script, args = [] }: AppFiles, root: string): Se
   return closureOf([resolve(root, script), ...loads.map(({ compiled }) => compiled)], root)
 }
 
+/** Lines of `.env` that are no variable's, and would be skipped: a mistyped key would leave the front door without keys. */
+export function envFileProblems(root: string): string[] {
+  const file = join(root, '.env')
+  if (!existsSync(file)) return []
+  // Values in quotes may have several lines.
+  const quoted = /^[ \t]*(?:export[ \t]+)?[\w.-]+[ \t]*=[ \t]*(["'`])[\s\S]*?\1/gm
+  const text = readFileSync(file, 'utf8').replace(quoted, (value) => `=${value.replace(/[^\n]/g, '')}`)
+  return text.split('\n').flatMap((line, index) =>
+    // The line may hold a secret: it is not repeated.
+    /^\s*(#|$)/.test(line) || line.includes('=')
+      ? []
+      : [`.env, line ${index + 1}: expected NAME=value, found a line without '='`],
+  )
+}
+
 function envFile(root: string): NodeJS.Dict<string> {
   const file = join(root, '.env')
   return existsSync(file) ? parseEnv(readFileSync(file, 'utf8')) : {}

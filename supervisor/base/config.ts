@@ -61,11 +61,11 @@ function loadEnvFile(file: string): void {
 }
 
 /**
- * Checks an environment. Without `AMQP_URL`, `amqpUrls` is empty.
+ * Checks an environment. Without `AMQP_URL`, `amqpUrls` is empty. `others` are mistakes found elsewhere, to be listed as well.
  * @throws ConfigError that lists every mistake at once
  */
-export function parseConfig(env: NodeJS.ProcessEnv, root: string): Config {
-  const problems: string[] = []
+export function parseConfig(env: NodeJS.ProcessEnv, root: string, others: readonly string[] = []): Config {
+  const problems = [...others]
 
   const value = (name: string): string | undefined => env[name]?.trim() || undefined
   const expect = (name: string, expected: string, found = value(name)) =>
