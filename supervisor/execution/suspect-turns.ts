@@ -34,7 +34,7 @@ export function createSuspects(onRipe: () => void): Suspects {
         return
       }
       second.push({ incoming, at: performance.now() + HOLD_MS })
-      setTimeout(onRipe, HOLD_MS + 1).unref()
+      setTimeout(onRipe, HOLD_MS + 1)
     },
     next(running) {
       const incoming = first.shift()

@@ -22,8 +22,6 @@ t.test('of those that have, one half waits until the other has ended', async (t)
   const later = all.filter(isSecond).map(({ id }) => id)
   const sooner = all.filter((one) => !isSecond(one)).map(({ id }) => id)
   const ripe = collect<void>('turns of the other half')
-  const keepAlive = setInterval(() => {}, 1_000)
-  t.teardown(() => clearInterval(keepAlive))
   const suspects = createSuspects(() => ripe.push())
   for (const one of all) suspects.push(one)
   t.strictSame(
