@@ -80,8 +80,7 @@ try {
   const isExpected =
     record.kind !== undefined || record.name === 'BuildError' || /^(ERR_PARSE_ARGS|E[A-Z0-9]+$)/.test(record.code ?? '')
   console.error(isExpected ? reasonOf(record) : record.stack || reasonOf(record))
-  if (record.name === 'BrokerUnavailableError')
-    console.error('`npm run status` lists what runs, `npm start` starts it.')
+  if (/nothing listens/.test(record.message)) console.error('`npm run status` lists what runs, `npm start` starts it.')
   exit(1)
 }
 
