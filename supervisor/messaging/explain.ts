@@ -25,7 +25,8 @@ export function explain(error: unknown, url: string): string {
       'not exist, or the user has no permissions in it, or it has reached its limit of connections'
     )
   }
-  return `${broker}: ${deniedPermission(error) ?? reason}`
+  const denied = deniedPermission(error)
+  return `${broker}: ${denied ? `${denied}: grant the permission, or give AMQP_URL another user` : reason}`
 }
 
 /** The permission that the broker has refused, in its words: `write access to exchange 'x' in vhost '/' refused for user 'u'`. */
