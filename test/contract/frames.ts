@@ -7,8 +7,10 @@ import { bench, unique } from '../helpers/messaging.ts'
 import { digestOf } from '../helpers/strict-frames.ts'
 import { until } from '../helpers/until.ts'
 
-/** Milliseconds for which nothing goes through: longer than a heartbeat of a second, and shorter than two. */
-const HOLD = 1_200
+/** Seconds. */
+const HEARTBEAT = 2
+/** Milliseconds for which nothing goes through: longer than a heartbeat, and far from two, which end a connection. */
+const HOLD = 2_200
 
 /** A proxy in front of a broker that reads what clients send by the letter, and the broker's URL through it. */
 export async function strict(t: Test, url: string): Promise<{ proxy: FrameProxy; url: string }> {
@@ -68,7 +70,7 @@ export function frames(t: Test, direct: string): void {
         proxy.release()
         await Promise.allSettled(sends)
       },
-      'heartbeat=1',
+      `heartbeat=${HEARTBEAT}`,
     ),
   )
 
