@@ -1,9 +1,10 @@
 import { cpSync, existsSync, mkdtempSync, readFileSync, realpathSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
+import { guardProcesses } from './own-processes.ts'
 import { freePort } from './ports.ts'
 import { runToEnd } from './process.ts'
-import { removeFolder, type Teardown } from './tmp.ts'
+import type { Teardown } from './tmp.ts'
 
 /** The repository, seen from dist/test/helpers/. */
 export const REPOSITORY = resolve(import.meta.dirname, '../../..')
@@ -18,7 +19,7 @@ export interface FreshClone {
 /**
  * The project as a fresh clone would have it: without what .gitignore names, with what is not committed yet; a pm2 and a
  * port of its own. Its node_modules is a link to the repository's, because `npm ci` is what CI runs. All that it starts
- * ends with the test.
+ * ends with the test, or when the test's process is killed.
  */
 export async function freshClone(t: Teardown): Promise<FreshClone> {
   // pm2's sockets live in PM2_HOME, and a socket's path has room for about a hundred characters.
@@ -38,9 +39,11 @@ export async function freshClone(t: Teardown): Promise<FreshClone> {
   }
   const sh: FreshClone['sh'] = (command) => runToEnd('sh', ['-c', command], { cwd: root, env })
 
+  const release = guardProcesses(`PM2_HOME=${env.PM2_HOME}`, base)
   t.teardown(async function endProject() {
     if (existsSync(join(base, 'pm2'))) await sh('npx pm2 kill')
-    removeFolder(base)
+    const left = await release()
+    if (left.length > 0) throw new Error(`The test left processes running: ${left.join('; ')}`)
   })
 
   const ignored = readFileSync(join(REPOSITORY, '.gitignore'), 'utf8').split('\n')
