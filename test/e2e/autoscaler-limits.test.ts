@@ -28,7 +28,8 @@ t.test('a worker that is pinned to two has two, whatever there is to do', async 
 
   await pin()
   await tasks.runs('slow', 0)
-  await tasks.send('slow', 300, 50)
+  // Enough to last until the fourth has started, however busy the machine is.
+  await tasks.send('slow', 2_000, 50)
   await tasks.runs('slow', 4)
   t.same(await tasks.settled('slow'), [])
   await pin(0)
