@@ -87,10 +87,14 @@ export async function history(t: Test, url: string, seed: number): Promise<void>
   const succeeded = () => new Set(notes(root).flatMap(({ what, id }) => (what === 'end' ? [id] : [])))
   const good = [...kinds].flatMap(([id, kind]) => (kind === 'good' ? [id] : []))
   const others = [...kinds].flatMap(([id, kind]) => (kind === 'good' ? [] : [id]))
+  const letters = new Map<string, number>()
+  const faults: string[] = []
+  // By their ids: some may be there twice before others are there at all.
   await until(
     async () => {
+      await takeLetters()
       const handled = succeeded()
-      return good.every((id) => handled.has(id)) && (await ready(`${name}.dead`)) >= others.length
+      return good.every((id) => handled.has(id)) && others.every((id) => letters.has(id))
     },
     { what: `the end of all messages (seed ${seed})`, timeout: PATIENCE },
   )
@@ -98,24 +102,29 @@ export async function history(t: Test, url: string, seed: number): Promise<void>
   await until(async () => (await ready(name)) + (await ready(`${name}.suspects`)) === 0, { what: 'empty queues' })
   await Promise.all(sides.map(({ supervised }) => supervised.stop()))
 
-  const letters = new Map<string, number>()
-  const faults: string[] = []
-  for (let letter = await raw.get(`${name}.dead`, { noAck: true }); letter; ) {
-    const { messageId, headers = {} } = letter.properties
-    letters.set(messageId, (letters.get(messageId) ?? 0) + 1)
-    const kind = kinds.get(messageId)
-    const reason = kind === 'poison' ? 'killed' : 'failed'
-    const [found, attempts] = [headers['x-dead-reason'], headers['x-dead-attempts']]
-    if (kind === 'good') faults.push(`${messageId} is innocent, and a dead letter: ${headers['x-dead-message']}`)
-    else if (found !== reason || attempts !== ATTEMPTS) faults.push(`${messageId}: ${found} after ${attempts} attempts`)
-    letter = await raw.get(`${name}.dead`, { noAck: true })
-  }
-  for (const id of others) if (!letters.has(id)) faults.push(`${id} was lost`)
+  await takeLetters()
   const forks = [...letters.values()].reduce((sum, count) => sum + count - 1, 0)
   if (forks > disturbed.length) faults.push(`${forks} messages live on as two, after ${disturbed.length} losses`)
   t.same([...faults, ...overlaps(root)], [], `seed ${seed}`)
   const ends = notes(root).filter(({ what, id }) => what === 'end' && kinds.get(id) === 'good').length
   t.comment(`${disturbed.join(', ')}: ${ends - good.length} handled once more, ${forks} lived on as two`)
+
+  async function takeLetters(): Promise<void> {
+    for (let letter = await nextLetter(); letter; letter = await nextLetter()) {
+      const { messageId, headers = {} } = letter.properties
+      letters.set(messageId, (letters.get(messageId) ?? 0) + 1)
+      const kind = kinds.get(messageId)
+      const reason = kind === 'poison' ? 'killed' : 'failed'
+      const [found, attempts] = [headers['x-dead-reason'], headers['x-dead-attempts']]
+      if (kind === 'good') faults.push(`${messageId} is innocent, and a dead letter: ${headers['x-dead-message']}`)
+      else if (found !== reason || attempts !== ATTEMPTS)
+        faults.push(`${messageId}: ${found} after ${attempts} attempts`)
+    }
+  }
+
+  function nextLetter() {
+    return raw.get(`${name}.dead`, { noAck: true })
+  }
 }
 
 interface Note {
