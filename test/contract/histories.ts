@@ -144,16 +144,19 @@ function notes(root: string): Note[] {
   })
 }
 
-/** Handlers of one attempt that started in an instance while it ran there, in a process that was alive. */
+/**
+ * Handlers of one attempt that started in the worker's own process while they ran there. Not in its sandbox: where a loss comes
+ * between the copy for the suspects and its original's acknowledgement there are two messages, and both are handled there.
+ */
 function overlaps(root: string): string[] {
   const running = new Map<string, Note>()
   const found: string[] = []
   for (const note of notes(root)) {
     const key = `${note.id} ${note.attempt} ${note.main}`
     const before = running.get(key)
-    // A process of the sandbox that has ended leaves no end; the worker's own has another id after its end.
-    const isAlive = before && (before.pid === before.main || before.pid === note.pid)
-    if (note.what === 'start' && isAlive) found.push(`${note.id} ran twice at once in process ${note.main}`)
+    // After its end the process has another id.
+    const isOwn = note.pid === note.main && before?.pid === note.main
+    if (note.what === 'start' && isOwn) found.push(`${note.id} ran twice at once in process ${note.main}`)
     if (note.what === 'start') running.set(key, note)
     else running.delete(key)
   }
