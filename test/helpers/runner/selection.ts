@@ -28,7 +28,7 @@ const OF_THE_TESTS = /^helpers\/|^bench\//
 /** The end-to-end path that other versions of Node are tried on. */
 const ONE_PATH = 'e2e/embedded.test.ts'
 /** Takes processes, pm2 and RabbitMQ, which don't depend on the version of Node more than that path does. */
-const NOT_RUNTIME = /^(e2e|soak|scaling|commands|process|readme)|^bench|^(build|compose|architecture)\.test/
+const NOT_RUNTIME = /^(e2e|soak|scaling|commands|process|readme)|^bench|^(build|compose|architecture|package)\.test/
 
 /** What takes longest comes first: the run ends when the last file does, and short ones fill the gaps. */
 const FIRST = [
