@@ -22,8 +22,10 @@ export interface Entry {
   readonly message: Message
   /** Milliseconds since the epoch; 0 is never. */
   readonly expiresAt: number
-  /** Whoever gives an entry back may change it first: giveBack() keeps it through a restart. */
+  /** Failed deliveries. Whoever gives an entry back may change both counts first: giveBack() keeps them. */
   deliveryCount: number
+  /** How often it was handed out, whatever came of it. */
+  acquiredCount: number
   /** Whether the message may have been handed out before. */
   redelivered: boolean
 }

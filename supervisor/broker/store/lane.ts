@@ -4,7 +4,7 @@ import { OUTSTANDING, PAGED, READY, REMOVED, type StoredEntry } from './entry.ts
 import { indexKey, segmentKey } from './keys.ts'
 import type { Mark } from './marks.ts'
 import { queuedReturns, sortedReturns } from './returns.ts'
-import { isRemoved, markRemoved, readSegment, type Segment, setCount, writeSegments } from './segment.ts'
+import { isRemoved, markRemoved, readSegment, type Segment, setCounts, writeSegments } from './segment.ts'
 import { encodeIndex } from './segment-index.ts'
 import { createWindow, type Limits } from './window.ts'
 
@@ -140,7 +140,7 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
     entry.redelivered = true
     countReady(1, entry)
     returns.add(entry)
-    if (entry.segment && setCount(entry.segment, entry.index, entry.deliveryCount)) soil(entry.segment)
+    if (entry.segment && setCounts(entry.segment, entry.index, entry)) soil(entry.segment)
   }
 
   function remove(entry: StoredEntry) {

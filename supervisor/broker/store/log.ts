@@ -23,7 +23,7 @@ export interface QueueLog {
   peek(): Entry | undefined
   /** Hands the head out: it is no more ready, and belongs to the caller until remove() or giveBack(). */
   take(): Entry | undefined
-  /** Makes an entry ready again, marked redelivered; keeps its deliveryCount if that changed. */
+  /** Makes an entry ready again, marked redelivered; keeps its counts if they changed. */
   giveBack(entry: Entry): void
   /** Deletes an entry that is handed out or ready. */
   remove(entry: Entry): void
@@ -71,6 +71,7 @@ export function createLog(context: LogContext, recovered: ReadonlyMap<number, Se
       message,
       expiresAt,
       deliveryCount: 0,
+      acquiredCount: 0,
       redelivered: false,
       state: READY,
       segment: null,

@@ -1,20 +1,24 @@
 import { crc32 } from 'node:zlib'
 import type { SegmentId } from './keys.ts'
-import { type Segment, SegmentFormatError } from './segment.ts'
+import { isRemoved, type Segment, SegmentFormatError } from './segment.ts'
+import { VARINT_BYTES, varintReader, writeVarint } from './varint.ts'
 
 // Beside each segment lies a small index record, so that a start needs no bodies, and an ack rewrites a hundred bytes:
 //   crc32 u32 of all behind it | version u8 | flags u8 | count u32 | size u32 | last position - first u32 | live u32 |
-//   live bytes f64 | bitmap of removed | delivery counts (number u32, count u32)
+//   live bytes f64 | bitmap of removed | counts
+// counts: how many messages have any varint, for each of them
+//   its number - the number behind the one before varint | delivery count varint | acquired count varint
 // It says what is true after a restart: messages that are not persistent are written as removed.
+// Version 1 ended in delivery counts (number u32, count u32) alone.
 
-const VERSION = 1
+const VERSION = 2
 const VOLATILE = 1
 const HEADER = 30
 
 export function encodeIndex(segment: Segment): Buffer {
-  const bitmap = segment.removed.length
-  const counts = segment.counts?.size ?? 0
-  const raw = Buffer.allocUnsafeSlow(HEADER + bitmap + counts * 8)
+  const bitmap = removedLater(segment)
+  const counted = countedOf(segment)
+  const raw = Buffer.allocUnsafe(HEADER + bitmap.length + VARINT_BYTES + counted.length * 3 * VARINT_BYTES)
   raw[4] = VERSION
   raw[5] = segment.volatile ? VOLATILE : 0
   raw.writeUInt32LE(segment.count, 6)
@@ -22,17 +26,38 @@ export function encodeIndex(segment: Segment): Buffer {
   raw.writeUInt32LE(segment.last - segment.first, 14)
   raw.writeUInt32LE(segment.durableLive, 18)
   raw.writeDoubleLE(segment.durableBytes, 22)
-  raw.set(segment.removed, HEADER)
-  if (segment.transient) {
-    for (let i = 0; i < bitmap; i++) raw[HEADER + i] = (raw[HEADER + i] as number) | (segment.transient[i] as number)
+  raw.set(bitmap, HEADER)
+  const end = writeCounts(raw, HEADER + bitmap.length, segment, counted)
+  raw.writeUInt32LE(crc32(raw.subarray(4, end)), 0)
+  return Buffer.from(raw.subarray(0, end))
+}
+
+/** The messages that will be gone after a restart, one bit each. */
+function removedLater({ removed, transient }: Segment): Uint8Array {
+  return transient ? removed.map((bits, i) => bits | (transient[i] as number)) : removed
+}
+
+/** The numbers of the messages with counts. */
+function countedOf(segment: Segment): number[] {
+  const counted: number[] = []
+  const { counts, count } = segment
+  if (!counts) return counted
+  for (let index = 0; index < count; index++) {
+    if ((counts[2 * index] || counts[2 * index + 1]) && !isRemoved(segment, index)) counted.push(index)
   }
-  let offset = HEADER + bitmap
-  for (const [index, count] of segment.counts ?? []) {
-    offset = raw.writeUInt32LE(index, offset)
-    offset = raw.writeUInt32LE(count, offset)
+  return counted
+}
+
+function writeCounts(raw: Buffer, start: number, { counts }: Segment, counted: number[]): number {
+  let at = writeVarint(raw, counted.length, start)
+  let next = 0
+  for (const index of counted) {
+    at = writeVarint(raw, index - next, at)
+    at = writeVarint(raw, counts?.[2 * index] ?? 0, at)
+    at = writeVarint(raw, counts?.[2 * index + 1] ?? 0, at)
+    next = index + 1
   }
-  raw.writeUInt32LE(crc32(raw.subarray(4)), 0)
-  return raw
+  return at
 }
 
 /** @throws {SegmentFormatError} if the record is not what was written */
@@ -40,15 +65,14 @@ export function decodeIndex(id: SegmentId, raw: Buffer): Segment {
   if (raw.length < HEADER || raw.readUInt32LE(0) !== crc32(raw.subarray(4))) {
     throw new SegmentFormatError('the checksum of its index record is wrong')
   }
-  if (raw[4] !== VERSION) throw new SegmentFormatError(`its index record has version ${raw[4]} instead of ${VERSION}`)
+  const version = raw[4]
+  if (version !== 1 && version !== VERSION) {
+    throw new SegmentFormatError(`its index record has version ${version} instead of ${VERSION}`)
+  }
   const count = raw.readUInt32LE(6)
   const live = raw.readUInt32LE(18)
   const liveBytes = raw.readDoubleLE(22)
   const countsAt = HEADER + ((count + 7) >> 3)
-  const counts = raw.length > countsAt ? new Map<number, number>() : null
-  for (let offset = countsAt; offset < raw.length; offset += 8) {
-    counts?.set(raw.readUInt32LE(offset), raw.readUInt32LE(offset + 4))
-  }
   return {
     ...id,
     last: id.first + raw.readUInt32LE(14),
@@ -60,8 +84,30 @@ export function decodeIndex(id: SegmentId, raw: Buffer): Segment {
     transient: null,
     durableLive: live,
     durableBytes: liveBytes,
-    counts,
+    counts: version === 1 ? readOldCounts(raw, countsAt, count) : readCounts(raw, countsAt, count),
     raw: null,
     volatile: ((raw[5] as number) & VOLATILE) !== 0,
   }
+}
+
+function readCounts(raw: Buffer, start: number, count: number): Uint32Array | null {
+  const numbers = varintReader(raw, start)
+  const counted = numbers.next()
+  if (counted === 0) return null
+  const counts = new Uint32Array(2 * count)
+  let next = 0
+  for (let i = 0; i < counted; i++) {
+    const index = next + numbers.next()
+    counts[2 * index] = numbers.next()
+    counts[2 * index + 1] = numbers.next()
+    next = index + 1
+  }
+  return counts
+}
+
+function readOldCounts(raw: Buffer, start: number, count: number): Uint32Array | null {
+  if (raw.length === start) return null
+  const counts = new Uint32Array(2 * count)
+  for (let at = start; at < raw.length; at += 8) counts[2 * raw.readUInt32LE(at)] = raw.readUInt32LE(at + 4)
+  return counts
 }

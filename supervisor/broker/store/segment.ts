@@ -37,8 +37,8 @@ export interface Segment extends SegmentId {
   /** As `live` and `liveBytes`, of those that outlive a restart. */
   durableLive: number
   durableBytes: number
-  /** Delivery counts above 0, by number. */
-  counts: Map<number, number> | null
+  /** Two a message, its delivery count and its acquired count; null while all are 0. */
+  counts: Uint32Array | null
   /** The record, while no commit has written it. */
   raw: Buffer | null
   /** Belongs to a log that is not durable: of no use after a restart. */
@@ -109,7 +109,7 @@ function writeSegment(id: SegmentId, entries: readonly StoredEntry[], size: numb
     offset = writeRecord(raw, offset, entry, entry.position - first, previous)
     previous = entry.message
     segment.liveBytes += entry.message.body.length
-    if (entry.deliveryCount > 0) setCount(segment, index, entry.deliveryCount)
+    setCounts(segment, index, entry)
     if (durable && !entry.message.persistent) {
       segment.transient ??= new Uint8Array(segment.removed.length)
       segment.transient[index >> 3] = (segment.transient[index >> 3] as number) | (1 << (index & 7))
@@ -191,7 +191,8 @@ export function readSegment(segment: Segment, raw: Buffer | undefined, handedOut
     const propertiesEnd = offset + 4 + raw.readUInt32LE(offset)
     const bodyEnd = propertiesEnd + 4 + raw.readUInt32LE(propertiesEnd)
     if (!isRemoved(segment, index)) {
-      const deliveryCount = segment.counts?.get(index) ?? 0
+      const deliveryCount = segment.counts?.[2 * index] ?? 0
+      const acquiredCount = segment.counts?.[2 * index + 1] ?? 0
       entries.push({
         position,
         message: {
@@ -205,7 +206,8 @@ export function readSegment(segment: Segment, raw: Buffer | undefined, handedOut
         },
         expiresAt,
         deliveryCount,
-        redelivered: position < handedOut || deliveryCount > 0,
+        acquiredCount,
+        redelivered: position < handedOut || deliveryCount > 0 || acquiredCount > 0,
         state: READY,
         segment,
         index,
@@ -228,16 +230,21 @@ export function markRemoved(segment: Segment, index: number, bodyBytes: number):
   segment.removed[index >> 3] = (segment.removed[index >> 3] as number) | bit
   segment.live--
   segment.liveBytes -= bodyBytes
-  segment.counts?.delete(index)
   if (segment.transient && (segment.transient[index >> 3] as number) & bit) return
   segment.durableLive--
   segment.durableBytes -= bodyBytes
 }
 
-/** Notes a message's delivery count; false if it was the same before. */
-export function setCount(segment: Segment, index: number, count: number): boolean {
-  if ((segment.counts?.get(index) ?? 0) === count) return false
-  segment.counts ??= new Map()
-  segment.counts.set(index, count)
+/** Notes how often a message was handed out and came back; false if that was on record before. */
+export function setCounts(
+  segment: Segment,
+  index: number,
+  { deliveryCount, acquiredCount }: { deliveryCount: number; acquiredCount: number },
+): boolean {
+  const { counts } = segment
+  if ((counts?.[2 * index] ?? 0) === deliveryCount && (counts?.[2 * index + 1] ?? 0) === acquiredCount) return false
+  segment.counts ??= new Uint32Array(2 * segment.count)
+  segment.counts[2 * index] = deliveryCount
+  segment.counts[2 * index + 1] = acquiredCount
   return true
 }

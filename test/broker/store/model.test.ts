@@ -21,6 +21,7 @@ interface Item {
   priority: number
   expiresAt: number
   deliveryCount: number
+  acquiredCount: number
   redelivered: boolean
   /** Counts the returns; 0 if it was not given back. */
   returned: number
@@ -87,14 +88,25 @@ async function run(program: Step[], durable: boolean, returns: 'position' | 'fif
       const entry = log.append(message(body, { persistent, priority, exchange: `e${number % 3}` }), expiresAt, onSafe)
       isSync = false
       const { position } = entry
-      ready.push({ position, body, persistent, priority, expiresAt, deliveryCount: 0, redelivered: false, returned: 0 })
+      ready.push({
+        position,
+        body,
+        persistent,
+        priority,
+        expiresAt,
+        deliveryCount: 0,
+        acquiredCount: 0,
+        redelivered: false,
+        returned: 0,
+      })
     }
   }
 
   function check(entry: Entry | undefined, item: Item | undefined) {
-    const { message: m, position, expiresAt, deliveryCount, redelivered } = entry ?? {}
+    const { message: m, position, expiresAt, deliveryCount, acquiredCount, redelivered } = entry ?? {}
     const body = m?.body.toString()
-    const seen = entry && { body, position, expiresAt, deliveryCount, redelivered, persistent: m?.persistent }
+    const counts = { deliveryCount, acquiredCount }
+    const seen = entry && { body, position, expiresAt, ...counts, redelivered, persistent: m?.persistent }
     const { priority: _, returned: __, ...expected } = item ?? ({} as Item)
     if (!isDeepStrictEqual(seen, item && expected)) fail(`got ${inspect(seen)} instead of ${inspect(item)}`)
     if (m && (m.properties.toString() !== 'properties' || m.priority !== item?.priority)) fail('the message differs')
@@ -129,6 +141,7 @@ async function run(program: Step[], durable: boolean, returns: 'position' | 'fif
       return
     }
     if (which % 2) picked.entry.deliveryCount = ++picked.item.deliveryCount
+    if (which % 3) picked.entry.acquiredCount = picked.item.acquiredCount += which
     log.giveBack(picked.entry)
     ready.push({ ...picked.item, redelivered: true, returned: ++returnCount })
   }
@@ -140,7 +153,8 @@ async function run(program: Step[], durable: boolean, returns: 'position' | 'fif
     log = store.openLog(queueId, { durable, returns })
     ready = [...ready, ...out.map(({ item }) => item)].filter((item) => durable && item.persistent)
     for (const item of ready) {
-      item.redelivered = item.position < (marks.get(item.priority) ?? 0) || item.deliveryCount > 0
+      const isMarked = item.position < (marks.get(item.priority) ?? 0)
+      item.redelivered = isMarked || item.deliveryCount > 0 || item.acquiredCount > 0
       item.returned = 0
     }
     out = []
