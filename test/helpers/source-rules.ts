@@ -48,7 +48,7 @@ const KEYS: Rule = {
     ['supervisor/base/json.ts', 'fields that the object itself has listed'],
     ['supervisor/base/scale.ts', "options' own names"],
     ['supervisor/broker/errors.ts', "the protocol's own codes"],
-    ['supervisor/broker/protocol/connection.ts', "methods' own names"],
+    ['supervisor/broker/protocol/closing.ts', "methods' own names"],
     ['supervisor/broker/queues/arguments.ts', 'known arguments, of tables without a prototype'],
     ['supervisor/broker/queues/equivalence.ts', 'known arguments, of tables without a prototype'],
     ['supervisor/commands/dead.ts', 'commands that Object.hasOwn has found, and their own options'],

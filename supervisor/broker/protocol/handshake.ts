@@ -14,9 +14,6 @@ export interface Session {
   readonly capabilities: Table
 }
 
-/** What a client sends first (AMQP 0-9-1, 4.2.2). */
-export const PROTOCOL_HEADER = Buffer.from('AMQP\x00\x00\x09\x01', 'latin1')
-
 /** Lower limits are refused (AMQP 0-9-1, 4.2.3). */
 const FRAME_MIN = 4096
 

@@ -1,0 +1,37 @@
+import type { Socket } from 'node:net'
+import { CodecError, encodeMethod, METHOD_IDS, type MethodName } from '../../amqp/methods.ts'
+import { AmqpError, type ReplyCode } from '../errors.ts'
+import type { Output } from './output.ts'
+
+/** How long a client gets to answer `connection.close`. */
+const CLOSE_TIMEOUT_MS = 5_000
+
+/** What `channel.close` and `connection.close` say. */
+export interface CloseReason {
+  readonly replyCode: number
+  readonly replyText: string
+  readonly classId: number
+  readonly methodId: number
+}
+
+/** @param handled the method that was handled when the error came up, if there was one */
+export function closeReason(error: AmqpError, handled: MethodName | undefined): CloseReason {
+  const name = error.method ?? handled
+  const [classId, methodId] = name ? METHOD_IDS[name] : [0, 0]
+  return { replyCode: error.code, replyText: error.replyText, classId, methodId }
+}
+
+/** What ends a connection, for its client: a fault of the broker's own has no details for it. */
+export function connectionCloseReason(error: unknown, handled: MethodName | undefined): CloseReason {
+  if (error instanceof AmqpError) return closeReason(error, handled)
+  if (!(error instanceof CodecError)) return closeReason(new AmqpError(541, 'a fault in the broker'), handled)
+  const { code, message, classId, methodId } = error
+  return { ...closeReason(new AmqpError(code as ReplyCode, message), handled), classId, methodId }
+}
+
+/** Sends `connection.close`, and ends the connection of a client that does not answer. */
+export function sendClose(socket: Socket, output: Output, reason: CloseReason): void {
+  output.write(encodeMethod(0, { name: 'connection.close', ...reason }))
+  const impatience = setTimeout(() => socket.destroy(), CLOSE_TIMEOUT_MS).unref()
+  socket.once('close', () => clearTimeout(impatience))
+}

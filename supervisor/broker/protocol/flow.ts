@@ -1,0 +1,61 @@
+import type { Socket } from 'node:net'
+import type { FrameReader } from '../../amqp/frames.ts'
+
+/** Nothing is read from a connection while it has more bytes than this on their way to the disk. */
+const IN_FLIGHT_MAX = 32 * 1024 * 1024
+
+/** Why nothing is read from a connection. */
+export type Hold = 'blocked' | 'change' | 'disk' | 'output'
+
+/** Whether a connection is read from: it is, unless something holds it. */
+export interface Flow {
+  readonly isHeld: boolean
+  pause(why: Hold): void
+  /** Reads on, unless something else holds it. */
+  resume(why: Hold): void
+  /** Reads on, whatever held it. */
+  resumeAll(): void
+  /** Accounts for bytes that are not on disk yet, and stops reading while they are many. */
+  addInFlight(bytes: number): void
+}
+
+/** @param fail gets what the frames that had been kept back throw */
+export function createFlow(socket: Socket, reader: FrameReader, fail: (error: unknown) => void): Flow {
+  const holds = new Set<Hold>()
+  let inFlight = 0
+
+  const flow: Flow = {
+    get isHeld() {
+      return holds.size > 0
+    },
+
+    pause(why) {
+      if (holds.size === 0) {
+        reader.pause()
+        socket.pause()
+      }
+      holds.add(why)
+    },
+
+    resume(why) {
+      if (!holds.delete(why) || holds.size > 0 || socket.destroyed) return
+      socket.resume()
+      try {
+        reader.resume()
+      } catch (error) {
+        fail(error)
+      }
+    },
+
+    resumeAll() {
+      for (const why of [...holds]) flow.resume(why)
+    },
+
+    addInFlight(bytes) {
+      inFlight += bytes
+      if (inFlight > IN_FLIGHT_MAX) flow.pause('disk')
+      else if (holds.has('disk') && inFlight < IN_FLIGHT_MAX / 2) flow.resume('disk')
+    },
+  }
+  return flow
+}

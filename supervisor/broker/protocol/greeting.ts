@@ -1,0 +1,23 @@
+/** What a client sends first (AMQP 0-9-1, 4.2.2). */
+export const PROTOCOL_HEADER = Buffer.from('AMQP\x00\x00\x09\x01', 'latin1')
+
+export interface Greeting {
+  /**
+   * Takes the next bytes of the stream.
+   * @returns what came behind the header once that is complete, undefined before, 'refused' for anything else
+   */
+  push(chunk: Buffer): Buffer | undefined | 'refused'
+}
+
+/** Reads the protocol header. */
+export function readGreeting(): Greeting {
+  let received: Buffer = Buffer.alloc(0)
+  return {
+    push(chunk) {
+      received = Buffer.concat([received, chunk])
+      const length = Math.min(received.length, PROTOCOL_HEADER.length)
+      if (!received.subarray(0, length).equals(PROTOCOL_HEADER.subarray(0, length))) return 'refused'
+      return received.length < PROTOCOL_HEADER.length ? undefined : received.subarray(PROTOCOL_HEADER.length)
+    },
+  }
+}
