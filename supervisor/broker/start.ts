@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { BROKER_HOST, brokerUrl, isSame, obtainCredentials } from '../base/broker-credentials.ts'
 import { StartupError } from '../base/errors.ts'
+import { type Clock, steadyClock } from './clock.ts'
 import { type Clients, linger } from './linger.ts'
 import { type Connection, serveConnection } from './protocol/connection.ts'
 import type { BrokerContext, BrokerLog, Limits } from './protocol/context.ts'
+import { createSlices } from './slices.ts'
 import { openStore } from './store/store.ts'
 import { createVhost } from './vhost/vhost.ts'
 
@@ -17,6 +19,8 @@ export interface BrokerOptions {
   folder?: string
   /** Free bytes of the disk below which publishers are blocked. @default 50 MB */
   diskFreeLimit?: number
+  /** By which everything waits and expires. @default a steady one */
+  clock?: Clock
   /** @default nothing is logged */
   log?: BrokerLog
   /** Called when its store fails for good; the broker has closed then. @default the error is thrown, uncaught */
@@ -57,7 +61,7 @@ const SILENT: BrokerLog = { debug() {}, info() {}, warn() {}, error() {} }
  * @throws StartupError if the port is taken, or the folder is in use by another process or damaged
  */
 export async function startBroker(options: BrokerOptions = {}): Promise<Broker> {
-  const { port = 0, diskFreeLimit, log = SILENT } = options
+  const { port = 0, diskFreeLimit, log = SILENT, clock = steadyClock() } = options
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'warren-broker-'))
   const credentials = obtainCredentials(folder)
   const connections = new Set<Connection>()
@@ -87,7 +91,8 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     },
   })
 
-  const vhost = createVhost(store)
+  const slices = createSlices({ onError: (err) => log.error({ err }, 'a fault in the broker ended a piece of work') })
+  const vhost = createVhost(store, { clock, slices })
   const context: BrokerContext = {
     vhost,
     synced: () => store.synced(),
@@ -144,6 +149,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
 
   async function leave(): Promise<void> {
     vhost.close()
+    slices.close()
     await store.close()
     if (options.folder === undefined) rmSync(folder, { recursive: true, force: true })
   }

@@ -90,6 +90,21 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
     if (!noWait) wire.write(encodeMethod(channel, { name: 'basic.consume-ok', consumerTag: tag }))
   }
 
+  /** Once what has expired is out of the way, and nothing else of this connection before that. */
+  function answerGet(queue: Queue, noAck: boolean): void {
+    const waiting = queue.expire()
+    if (waiting) return void wire.hold(waiting.then(() => answerGet(queue, noAck)))
+    if (isClosing) return
+    const entry = queue.isOpen() ? queue.get(noAck) : undefined
+    if (!entry) return void wire.write(encodeMethod(channel, { name: 'basic.get-empty' }))
+    const deliveryTag = settling.nextTag()
+    if (!noAck) settling.add(deliveryTag, { queue, entry, consumer: undefined })
+    const { redelivered, message } = entry
+    const { exchange, routingKey } = message
+    const head = { deliveryTag, redelivered, exchange, routingKey, messageCount: queue.messageCount }
+    send(encodeMethod(channel, { name: 'basic.get-ok', ...head }), entry, queue)
+  }
+
   return {
     get replyToken() {
       return reply?.token
@@ -140,14 +155,7 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
             'supported by quorum queues with single active consumer',
         )
       }
-      const entry = queue.get(noAck)
-      if (!entry) return wire.write(encodeMethod(channel, { name: 'basic.get-empty' }))
-      const deliveryTag = settling.nextTag()
-      if (!noAck) settling.add(deliveryTag, { queue, entry, consumer: undefined })
-      const { redelivered, message } = entry
-      const { exchange, routingKey } = message
-      const head = { deliveryTag, redelivered, exchange, routingKey, messageCount: queue.messageCount }
-      send(encodeMethod(channel, { name: 'basic.get-ok', ...head }), entry, queue)
+      answerGet(queue, noAck)
     },
 
     resume() {

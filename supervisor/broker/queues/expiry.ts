@@ -1,14 +1,16 @@
+import type { Clock } from '../clock.ts'
+
 /** The longest delay that a timer of Node's takes. */
 const MAX_DELAY_MS = 2 ** 31 - 1
 
 /** One timer for one moment, which is often moved: it is set again only when the moment comes closer. */
 export interface ExpiryClock {
-  /** @param at milliseconds since 1970 */
+  /** @param at by the clock */
   setAt(at: number): void
   stop(): void
 }
 
-export function expiryClock(action: () => void): ExpiryClock {
+export function expiryClock(clock: Clock, action: () => void): ExpiryClock {
   let at: number | undefined
   let timer: NodeJS.Timeout | undefined
   let timerAt = Number.POSITIVE_INFINITY
@@ -17,7 +19,7 @@ export function expiryClock(action: () => void): ExpiryClock {
     timer = undefined
     timerAt = Number.POSITIVE_INFINITY
     if (at === undefined) return
-    if (at > Date.now()) return void arm(at)
+    if (at > clock.now()) return void arm(at)
     at = undefined
     action()
   }
@@ -25,7 +27,8 @@ export function expiryClock(action: () => void): ExpiryClock {
   function arm(moment: number): void {
     clearTimeout(timer)
     timerAt = moment
-    timer = setTimeout(fire, Math.min(Math.max(moment - Date.now(), 0), MAX_DELAY_MS)).unref()
+    const delay = Math.ceil(Math.max(moment - clock.now(), 0))
+    timer = setTimeout(fire, Math.min(delay, MAX_DELAY_MS)).unref()
   }
 
   return {

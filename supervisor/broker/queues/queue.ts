@@ -1,4 +1,6 @@
 import type { Table } from '../../amqp/fields.ts'
+import type { Clock } from '../clock.ts'
+import type { Slices } from '../slices.ts'
 import type { Entry, Message, QueueLog } from '../store/log.ts'
 import type { QueueFlags, QueueOptions } from './arguments.ts'
 import { type Consumer, type ConsumerList, consumerList } from './consumers.ts'
@@ -46,6 +48,11 @@ export interface Queue extends QueueDefinition {
   reject(entry: Entry): void
   addConsumer(consumer: Consumer): void
   removeConsumer(consumer: Consumer): void
+  /**
+   * Sends on what has expired and is in the way, as far as there is time for it.
+   * @returns undefined if nothing is in the way any more; otherwise it resolves then
+   */
+  expire(): Promise<void> | undefined
   /** Delivers what can be delivered; called when a consumer can take messages again. */
   deliver(): void
   /** Somebody has used it, which puts its own expiry off. */
@@ -59,12 +66,22 @@ export interface Queue extends QueueDefinition {
   destroy(): void
 }
 
-export function createQueue(definition: QueueDefinition, log: QueueLog, events: QueueEvents): Queue {
+/** What all queues share. */
+export interface QueueTools {
+  readonly clock: Clock
+  readonly slices: Slices
+}
+
+export function createQueue(definition: QueueDefinition, log: QueueLog, events: QueueEvents, tools: QueueTools): Queue {
+  const { clock, slices } = tools
   const { options, flags } = definition
   const consumers = consumerList({ singleActive: options.singleActiveConsumer, quorum: options.type === 'quorum' })
-  const messages = expiryClock(expireHead)
-  const idle = expiryClock(() => events.unused(queue))
+  const messages = expiryClock(clock, expireHead)
+  const idle = expiryClock(clock, () => events.unused(queue))
   let closed = false
+  /** Something that has expired is still at the head, and being sent on. */
+  let isExpiring = false
+  let onExpired: (() => void)[] = []
 
   const queue: Queue = {
     ...definition,
@@ -80,7 +97,7 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
       }
       const ttl = Math.min(options.messageTtl ?? Number.POSITIVE_INFINITY, expiration)
       const isHead = log.ready === 0
-      log.append(inLane(message), Number.isFinite(ttl) ? Date.now() + ttl : 0, onSafe)
+      log.append(inLane(message), Number.isFinite(ttl) ? clock.now() + ttl : 0, onSafe)
       // A consumer that waits gets it even with no time to live at all.
       deliver(isHead)
       dropHead()
@@ -91,6 +108,7 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
     get(settled) {
       touch()
       expireHead()
+      if (isExpiring) return undefined
       const entry = log.take()
       if (entry && settled) log.remove(entry)
       // What is behind it may have waited only for that. A quorum queue looks when something is settled.
@@ -133,6 +151,11 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
       else deliver()
     },
 
+    expire() {
+      expireHead()
+      return isExpiring ? new Promise((resolve) => onExpired.push(resolve)) : undefined
+    },
+
     deliver: () => deliver(),
     touch,
     purge: () => log.purge(),
@@ -142,6 +165,7 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
       closed = true
       messages.stop()
       idle.stop()
+      endExpiry()
     },
 
     destroy() {
@@ -164,7 +188,8 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
     while (!closed && log.ready > 0) {
       const consumer = consumers.next()
       if (!consumer) break
-      if (!isFresh && log.peek()?.expiresAt) expireHead()
+      if (!isFresh) expireHead()
+      if (isExpiring) break
       isFresh = false
       const entry = log.take()
       if (!entry) break
@@ -176,19 +201,38 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
 
   /** Messages expire only at the head, per-message TTLs too (RabbitMQ, "Time-To-Live and Expiration"). */
   function expireHead(): void {
-    for (let head = log.peek(); head && isExpired(head); head = log.peek()) {
-      log.take()
-      deadLetterNow(head, 'expired')
+    if (!isExpiring && hasExpired(log.peek())) {
+      isExpiring = true
+      isExpiring = !slices.run(queue, expired(), () => {
+        endExpiry()
+        deliver()
+      })
     }
     watchHead()
   }
 
-  function isExpired({ expiresAt }: Entry): boolean {
-    return expiresAt > 0 && expiresAt <= Date.now()
+  /** Sends on what is at the head, until that has not expired. */
+  function* expired(): Generator<void> {
+    for (let head = log.peek(); head && hasExpired(head) && !closed; head = log.peek()) {
+      log.take()
+      deadLetterNow(head, 'expired')
+      yield
+    }
+  }
+
+  function endExpiry(): void {
+    isExpiring = false
+    const actions = onExpired
+    onExpired = []
+    for (const action of actions) action()
+  }
+
+  function hasExpired(head: Entry | undefined): boolean {
+    return head !== undefined && head.expiresAt > 0 && head.expiresAt <= clock.now()
   }
 
   function watchHead(): void {
-    if (closed) return
+    if (closed || isExpiring) return
     const expiresAt = log.ready > 0 ? log.peek()?.expiresAt : 0
     if (expiresAt) messages.setAt(expiresAt)
     else messages.stop()
@@ -226,7 +270,7 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
 
   function touch(): void {
     if (options.expires === undefined || closed) return
-    if (consumers.size === 0) idle.setAt(Date.now() + options.expires)
+    if (consumers.size === 0) idle.setAt(clock.now() + options.expires)
     else idle.stop()
   }
 }

@@ -1,5 +1,7 @@
 import { decodeProperties, editHeaders } from '../../amqp/properties.ts'
 import type { DeadLetterReason, Queue } from '../queues/queue.ts'
+import type { Slices } from '../slices.ts'
+import { createDeque } from '../store/deque.ts'
 import type { Entry, Message } from '../store/log.ts'
 import { type Death, deathsOf, isCycle, type NewDeath, recordDeath, withDeaths } from './deaths.ts'
 import type { Publication, Published } from './vhost.ts'
@@ -28,14 +30,16 @@ export interface DeadLettering {
  * The arrival of a dead letter and its removal from the source are part of one commit, so that a crash leaves exactly
  * one of them.
  */
-export function deadLettering(vhost: Vhost): DeadLettering {
-  let held: (() => void)[] | undefined
+export function deadLettering(vhost: Vhost, slices: Slices): DeadLettering {
+  const owner = {}
+  /** What has died and is to be sent on. */
+  const deaths = createDeque<() => void>()
+  let isHeld = false
+  let isSending = false
 
   function sendOn(queue: Queue, entry: Entry, reason: DeadLetterReason): void {
-    const { deadLetterExchange, deadLetterStrategy } = queue.options
+    const { deadLetterExchange = '', deadLetterStrategy } = queue.options
     if (!queue.isOpen()) return
-    if (deadLetterExchange === undefined) return void queue.ack(entry)
-
     const { publication, deaths } = letter(queue, entry.message, reason)
     const isAllowed = (name: string) => !isCycle(deaths, name)
     const exists = vhost.exchangeExists(deadLetterExchange)
@@ -44,21 +48,39 @@ export function deadLettering(vhost: Vhost): DeadLettering {
     setTimeout(() => sendOn(queue, entry, reason), RETRY_MS).unref()
   }
 
+  /** Sends on what has died, and what dies of that. */
+  function* send(): Generator<void> {
+    for (let death = deaths.shift(); death; death = deaths.shift()) {
+      death()
+      yield
+    }
+  }
+
+  function start(): void {
+    while (!isHeld && !isSending && deaths.length > 0) {
+      isSending = true
+      isSending = !slices.run(owner, send(), () => {
+        isSending = false
+        start()
+      })
+    }
+  }
+
   return {
     deadLetter(queue, entry, reason) {
-      if (held) held.push(() => sendOn(queue, entry, reason))
-      else sendOn(queue, entry, reason)
+      if (queue.options.deadLetterExchange === undefined) return void queue.ack(entry)
+      deaths.push(() => sendOn(queue, entry, reason))
+      start()
     },
 
     hold(action) {
-      if (held) return action()
-      const deaths: (() => void)[] = []
-      held = deaths
+      if (isHeld) return action()
+      isHeld = true
       try {
         return action()
       } finally {
-        held = undefined
-        for (const death of deaths) death()
+        isHeld = false
+        start()
       }
     },
   }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Table } from '../../amqp/fields.ts'
 import { notFound, precondition, refused, VHOST } from '../errors.ts'
 import { parseQueueArguments, type QueueFlags } from '../queues/arguments.ts'
-import { createQueue, type Owner, type Queue, type QueueDefinition } from '../queues/queue.ts'
+import { createQueue, type Owner, type Queue, type QueueDefinition, type QueueTools } from '../queues/queue.ts'
 import { bindingKey } from '../routing/binding-key.ts'
 import { createExchange, type Exchange, type ExchangeFlags, PREDECLARED, route } from '../routing/exchanges.ts'
 import type { Binding, Destination } from '../routing/matcher.ts'
@@ -71,7 +71,7 @@ export interface Vhost {
 }
 
 /** The virtual host `/` with everything that the store knows of it. */
-export function createVhost(store: VhostStore): Vhost {
+export function createVhost(store: VhostStore, tools: QueueTools): Vhost {
   const exchanges = new Map<string, Exchange>()
   const queues = new Map<string, Queue>()
   let lastId = 0
@@ -79,7 +79,7 @@ export function createVhost(store: VhostStore): Vhost {
   for (const [name, type, internal = false] of PREDECLARED) {
     exchanges.set(name, createExchange(name, { type, durable: true, autoDelete: false, internal }, {}))
   }
-  const deadLetters = deadLettering({ publish, exchangeExists: (name) => exchanges.has(name) })
+  const deadLetters = deadLettering({ publish, exchangeExists: (name) => exchanges.has(name) }, tools.slices)
   const events = { deadLetter: deadLetters.deadLetter, unused: removeQueue }
   restore()
 
@@ -117,7 +117,7 @@ export function createVhost(store: VhostStore): Vhost {
       if (asked.startsWith('amq.')) throw reserved('queue', name)
 
       const definition = { id: ++lastId, name, flags, args, options, owner: flags.exclusive ? owner : undefined }
-      const queue = createQueue(definition, logOf(definition), events)
+      const queue = createQueue(definition, logOf(definition), events, tools)
       queues.set(name, queue)
       if (flags.durable) saveQueue(store.definitions, queue)
       return queue
@@ -202,7 +202,7 @@ export function createVhost(store: VhostStore): Vhost {
         lastId = Math.max(lastId, id)
         const options = parseQueueArguments(name, flags, args)
         const restored = { id, name, flags, args, options, owner: undefined }
-        queues.set(name, createQueue(restored, logOf(restored), events))
+        queues.set(name, createQueue(restored, logOf(restored), events, tools))
       } else {
         const { kind, ...binding } = definition
         const source = exchanges.get(binding.source)

@@ -1,0 +1,99 @@
+import { steadyClock } from '../../supervisor/broker/clock.ts'
+import type { Consumer } from '../../supervisor/broker/queues/consumers.ts'
+import { createSlices } from '../../supervisor/broker/slices.ts'
+import type { Store, StoreOptions } from '../../supervisor/broker/store/store.ts'
+import { createVhost, type Vhost } from '../../supervisor/broker/vhost/vhost.ts'
+import { temporaryFolder } from '../helpers/tmp.ts'
+import { message, open } from './store/helpers.ts'
+
+/** A virtual host without a network, and with a clock that can be put forward. */
+export interface VhostUnderTest {
+  readonly vhost: Vhost
+  readonly store: Store
+  readonly folder: string
+  forward(ms: number): void
+  declare(queue: string, args?: Record<string, string | number | boolean>): void
+  /** Publishes persistent messages, and resolves once they are on disk. */
+  publish(exchange: string, routingKey: string, count: number, body?: string): Promise<void>
+  close(): Promise<void>
+}
+
+export const OWNER = {}
+
+interface Options {
+  /** @default a temporary one */
+  folder?: string
+  store?: Partial<StoreOptions>
+}
+
+export async function startVhost(
+  t: { teardown(fn: () => unknown): void; fail(message: string): unknown },
+  options: Options = {},
+): Promise<VhostUnderTest> {
+  const folder = options.folder ?? temporaryFolder(t)
+  const store = await open(folder, options.store)
+  const steady = steadyClock()
+  let ahead = 0
+  const slices = createSlices({ onError: (error) => void t.fail(String(error)) })
+  const vhost = createVhost(store, { clock: { now: () => steady.now() + ahead }, slices })
+  let closed: Promise<void> | undefined
+
+  async function close(): Promise<void> {
+    vhost.close()
+    slices.close()
+    await store.close()
+  }
+  const under: VhostUnderTest = {
+    vhost,
+    store,
+    folder,
+    forward(ms) {
+      ahead += ms
+    },
+    declare(queue, args = {}) {
+      vhost.declareQueue(queue, { durable: true, exclusive: false, autoDelete: false }, args, OWNER)
+    },
+    publish(exchange, routingKey, count, body = 'x') {
+      return new Promise((resolve) => {
+        let waiting = count
+        for (let n = 0; n < count; n++) {
+          const own = message(body, { exchange, routingKey, properties: NO_PROPERTIES })
+          const settled = () => void (--waiting === 0 && resolve())
+          vhost.publish({ message: own, routingKeys: [routingKey], headers: () => undefined }, settled)
+        }
+      })
+    },
+    close: () => (closed ??= close()),
+  }
+  t.teardown(under.close)
+  return under
+}
+
+/** Property flags alone. */
+const NO_PROPERTIES = Buffer.alloc(2)
+
+/** A consumer that takes everything and settles nothing. */
+export function consumer(deliver: Consumer['deliver']): Consumer {
+  return {
+    tag: 'tag',
+    priority: 0,
+    exclusive: false,
+    place: 0,
+    unacked: 0,
+    canTake: () => true,
+    deliver,
+    cancel() {},
+  }
+}
+
+/** How much a count changes at most in one turn of the event loop, until it is what it is to be. */
+export async function mostInOneTurn(count: () => number, end: number): Promise<number> {
+  let most = 0
+  for (let before = count(); before !== end; ) {
+    await new Promise((resolve) => setImmediate(resolve))
+    const now = count()
+    most = Math.max(most, Math.abs(now - before))
+    before = now
+  }
+  return most
+}
