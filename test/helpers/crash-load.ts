@@ -128,7 +128,7 @@ async function startConsumer(url: string, queue: QueueName, book: Book, random: 
     if (count !== undefined) counts.push([id, count])
     const chance = random()
     if (chance < 0.003) ackAll(message)
-    else if (chance < 0.1) channel.nack(message)
+    else if (chance < 0.1) channel.reject(message)
     else if (chance < 0.6) ack(message)
     else held.push(message)
     if (held.length >= HELD) settleOlder()

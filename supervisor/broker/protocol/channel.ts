@@ -62,9 +62,9 @@ export function createChannel(number: number, wire: Wire): Channel {
         case 'basic.ack':
           return settling.ack(method.deliveryTag, method.multiple)
         case 'basic.nack':
-          return settling.reject(method.deliveryTag, method.multiple, method.requeue)
+          return settling.nack(method.deliveryTag, method.multiple, method.requeue)
         case 'basic.reject':
-          return settling.reject(method.deliveryTag, false, method.requeue)
+          return settling.reject(method.deliveryTag, method.requeue)
         case 'basic.recover':
         case 'basic.recover-async':
           if (!method.requeue) throw notImplemented('requeue=false')

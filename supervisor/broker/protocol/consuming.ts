@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Table } from '../../amqp/fields.ts'
 import { encodeMethod, type Method } from '../../amqp/methods.ts'
 import { editHeaders } from '../../amqp/properties.ts'
 import { AmqpError, precondition, refused, VHOST } from '../errors.ts'
@@ -181,12 +182,15 @@ function isRefused({ options, consumers }: Queue, exclusive: boolean): boolean {
 
 /**
  * A message's properties for its consumer: without the keys that are nobody's business (RabbitMQ, "Sender-selected
- * Distribution"), and with the number of times that it came back to a quorum queue ("Poison Message Handling").
+ * Distribution"), and from a quorum queue with the number of times that it came back, and of its failed deliveries, those
+ * in the queues that it died in before included ("Poison Message Handling").
  */
-function propertiesOf({ message, deliveryCount }: Entry, { options }: Queue): Message['properties'] {
+function propertiesOf({ message, deliveryCount, acquiredCount }: Entry, { options }: Queue): Message['properties'] {
   const properties = withoutBcc(message.properties)
-  if (options.type !== 'quorum' || deliveryCount === 0) return properties
-  return editHeaders(properties, { 'x-delivery-count': deliveryCount })
+  if (options.type !== 'quorum' || acquiredCount + deliveryCount === 0) return properties
+  const counts: Table = { 'x-acquired-count': acquiredCount || deliveryCount }
+  if (deliveryCount > 0) counts['x-delivery-count'] = deliveryCount
+  return editHeaders(properties, counts)
 }
 
 function generatedTag(): string {

@@ -17,13 +17,15 @@ export interface Settling {
   nextTag(): number
   add(tag: number, unacked: Unacked): void
   ack(tag: number, multiple: boolean): void
-  /** Back to the queue, or on to its dead letter exchange. */
-  reject(tag: number, multiple: boolean, requeue: boolean): void
-  /** Puts everything back. */
+  /** Back to the queue, or on to its dead letter exchange; counts as no failure (RabbitMQ 4.3). */
+  nack(tag: number, multiple: boolean, requeue: boolean): void
+  /** The same as a failed delivery, which the queue's delivery limit is about. */
+  reject(tag: number, requeue: boolean): void
+  /** Puts everything back; counts as no failure. */
   requeueAll(): void
   /**
-   * Puts everything back when the channel ends: a consumer after the other, then what was fetched (RabbitMQ 4.0.5's quorum
-   * queues, where the order is seen).
+   * Puts everything back when the channel ends, as failed deliveries: a consumer after the other, then what was fetched
+   * (RabbitMQ's quorum queues, where the order is seen).
    */
   close(): void
 }
@@ -55,14 +57,24 @@ export function createSettling(): Settling {
     return taken
   }
 
-  function requeue(items: readonly Unacked[]): void {
+  function requeue(items: readonly Unacked[], hasFailed: boolean): void {
     const byQueue = new Map<Queue, Entry[]>()
     for (const { queue, entry } of items) {
       const entries = byQueue.get(queue)
       if (entries) entries.push(entry)
       else byQueue.set(queue, [entry])
     }
-    for (const [queue, entries] of byQueue) if (queue.isOpen()) queue.requeue(entries)
+    for (const [queue, entries] of byQueue) if (queue.isOpen()) queue.requeue(entries, hasFailed)
+  }
+
+  function discard(items: readonly Unacked[], hasFailed: boolean): void {
+    for (const { queue, entry } of items) if (queue.isOpen()) queue.reject(entry, hasFailed)
+  }
+
+  function giveUp(taken: readonly Unacked[], isRequeued: boolean, hasFailed: boolean): void {
+    if (isRequeued) requeue(taken, hasFailed)
+    else discard(taken, hasFailed)
+    deliverFrom(taken)
   }
 
   /** There is credit again. */
@@ -82,18 +94,17 @@ export function createSettling(): Settling {
       for (const { queue, entry } of taken) if (queue.isOpen()) queue.ack(entry)
       deliverFrom(taken)
     },
-    reject(tag, multiple, isRequeued) {
-      const taken = take(tag, multiple)
-      if (isRequeued) requeue(taken)
-      else for (const { queue, entry } of taken) if (queue.isOpen()) queue.reject(entry)
-      deliverFrom(taken)
-    },
+    nack: (tag, multiple, isRequeued) => giveUp(take(tag, multiple), isRequeued, false),
+    reject: (tag, isRequeued) => giveUp(take(tag, false), isRequeued, true),
     requeueAll() {
-      requeue(take(0, true))
+      requeue(take(0, true), false)
     },
     close() {
       const place = ({ consumer }: Unacked) => consumer?.place ?? Number.MAX_SAFE_INTEGER
-      requeue(take(0, true).sort((a, b) => place(a) - place(b)))
+      requeue(
+        take(0, true).sort((a, b) => place(a) - place(b)),
+        true,
+      )
     },
   }
 }

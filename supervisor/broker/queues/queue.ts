@@ -43,9 +43,10 @@ export interface Queue extends QueueDefinition {
   /** Takes the head. @param settled it is acknowledged with that; otherwise the caller settles it */
   get(settled: boolean): Entry | undefined
   ack(entry: Entry): void
-  /** Puts messages back where they were; each counts as a failed delivery. */
-  requeue(entries: readonly Entry[]): void
-  reject(entry: Entry): void
+  /** Puts messages back. @param hasFailed it counts as a failed delivery of each */
+  requeue(entries: readonly Entry[], hasFailed: boolean): void
+  /** Sends it on to the dead letter exchange. @param hasFailed its dead letter has a failed delivery behind it */
+  reject(entry: Entry, hasFailed: boolean): void
   addConsumer(consumer: Consumer): void
   removeConsumer(consumer: Consumer): void
   /**
@@ -119,10 +120,11 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
 
     ack: (entry) => log.remove(entry),
 
-    requeue(entries) {
+    requeue(entries, hasFailed) {
       for (const entry of entries) {
         entry.redelivered = true
-        if (options.type === 'quorum') entry.deliveryCount++
+        if (options.type === 'quorum') entry.acquiredCount++
+        if (hasFailed) entry.deliveryCount++
         if (options.deliveryLimit !== undefined && entry.deliveryCount > options.deliveryLimit) {
           events.deadLetter(queue, entry, 'delivery_limit')
         } else log.giveBack(entry)
@@ -136,7 +138,10 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
       watchHead()
     },
 
-    reject: (entry) => events.deadLetter(queue, entry, 'rejected'),
+    reject(entry, hasFailed) {
+      if (hasFailed) entry.deliveryCount++
+      events.deadLetter(queue, entry, 'rejected')
+    },
 
     addConsumer(consumer) {
       consumers.add(consumer)

@@ -13,6 +13,8 @@ export interface Message {
   priority: number
   /** A queue has dead-lettered it before: the deaths in its headers are the broker's own. */
   dead?: boolean
+  /** Failed deliveries in the queues that it died in: its entry's delivery count starts there (RabbitMQ 4.3). */
+  failures?: number
 }
 
 /** A message's place in one queue's log. */
@@ -24,7 +26,7 @@ export interface Entry {
   readonly expiresAt: number
   /** Failed deliveries. Whoever gives an entry back may change both counts first: giveBack() keeps them. */
   deliveryCount: number
-  /** How often it was handed out, whatever came of it. */
+  /** How often it was handed out and came back, whatever the reason. */
   acquiredCount: number
   /** Whether the message may have been handed out before. */
   redelivered: boolean

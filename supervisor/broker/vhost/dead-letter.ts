@@ -2,7 +2,7 @@ import { decodeProperties, editHeaders } from '../../amqp/properties.ts'
 import type { DeadLetterReason, Queue } from '../queues/queue.ts'
 import type { Slices } from '../slices.ts'
 import { createDeque } from '../store/deque.ts'
-import type { Entry, Message } from '../store/log.ts'
+import type { Entry } from '../store/log.ts'
 import { type Death, deathsOf, isCycle, type NewDeath, recordDeath, withDeaths } from './deaths.ts'
 import type { Publication, Published } from './vhost.ts'
 
@@ -40,7 +40,7 @@ export function deadLettering(vhost: Vhost, slices: Slices): DeadLettering {
   function sendOn(queue: Queue, entry: Entry, reason: DeadLetterReason): void {
     const { deadLetterExchange = '', deadLetterStrategy } = queue.options
     if (!queue.isOpen()) return
-    const { publication, deaths } = letter(queue, entry.message, reason)
+    const { publication, deaths } = letter(queue, entry, reason)
     const isAllowed = (name: string) => !isCycle(deaths, name)
     const exists = vhost.exchangeExists(deadLetterExchange)
     const { reached, accepted } = exists ? vhost.publish({ ...publication, isAllowed }) : NOBODY
@@ -89,7 +89,7 @@ export function deadLettering(vhost: Vhost, slices: Slices): DeadLettering {
 /** The message as it goes on, and what it died of. */
 function letter(
   { name, options }: Queue,
-  message: Message,
+  { message, deliveryCount }: Entry,
   reason: DeadLetterReason,
 ): { publication: Publication; deaths: Death[] } {
   const { expiration, headers: found = {}, ...properties } = decodeProperties(message.properties)
@@ -115,6 +115,7 @@ function letter(
       message: {
         ...message,
         dead: true,
+        failures: deliveryCount,
         // Its queue may have had fewer priorities than it asked for.
         priority: properties.priority ?? 0,
         exchange: options.deadLetterExchange as string,
