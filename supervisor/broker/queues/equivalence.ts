@@ -1,6 +1,6 @@
 import type { FieldValue, Table } from '../../amqp/fields.ts'
 import { type AmqpError, precondition, VHOST } from '../errors.ts'
-import { isSame, typeName } from '../routing/values.ts'
+import { isSame, shown, typeName } from '../routing/values.ts'
 
 /** The arguments that must be the same when something is declared again, in the order in which RabbitMQ looks at them. */
 const COMPARED = {
@@ -59,7 +59,7 @@ export function checkEquivalence(
     const [value, now] = [received.args[argument], current.args[argument]]
     if (isSame(value, now)) continue
     if (value === undefined || now === undefined) throw inequivalent(argument, described(value), described(now))
-    throw inequivalent(argument, `'${String(value)}'`, `'${String(now)}'`)
+    throw inequivalent(argument, `'${shown(value)}'`, `'${shown(now)}'`)
   }
 
   function inequivalent(argument: string, value: string, now: string): AmqpError {
@@ -70,5 +70,5 @@ export function checkEquivalence(
 }
 
 function described(value: FieldValue | undefined): string {
-  return value === undefined ? 'none' : `the value '${String(value)}' of type '${typeName(value)}'`
+  return value === undefined ? 'none' : `the value '${shown(value)}' of type '${typeName(value)}'`
 }

@@ -1,6 +1,6 @@
 import type { FieldValue, Table } from '../../amqp/fields.ts'
 import type { Binding, Matcher } from './matcher.ts'
-import { isSame, typeName } from './values.ts'
+import { isSame, shown, typeName } from './values.ts'
 
 const MODES = ['all', 'any', 'all-with-x', 'any-with-x']
 
@@ -26,7 +26,7 @@ export function headersBindingProblem(args: Table): string | undefined {
   if (typeof mode === 'string') {
     return `Invalid x-match field value <<"${mode}">>; expected all, any, all-with-x, or any-with-x`
   }
-  return `Invalid x-match field type ${typeName(mode)} (value ${String(mode)}); expected longstr`
+  return `Invalid x-match field type ${typeName(mode)} (value ${shown(mode)}); expected longstr`
 }
 
 function matches(args: Table, headers: Table): boolean {

@@ -1,4 +1,4 @@
-import type { FieldValue } from '../../amqp/fields.ts'
+import { type FieldValue, isTyped } from '../../amqp/fields.ts'
 
 /** Whether two field values are the same; numbers are, whatever width they were sent with. */
 export function isSame(a: FieldValue | undefined, b: FieldValue | undefined): boolean {
@@ -21,4 +21,13 @@ export function typeName(value: FieldValue | undefined): string {
     return bits === 8 ? 'byte' : bits === 16 ? 'short' : bits === 32 ? 'signedint' : 'long'
   }
   return value === null ? 'void' : Array.isArray(value) ? 'array' : 'table'
+}
+
+/** A value as an error shows it. Not by `String`: a table has no prototype, and so no text. */
+export function shown(value: FieldValue | undefined): string {
+  if (value === null || typeof value !== 'object') return String(value)
+  if (Buffer.isBuffer(value)) return value.toString('utf8')
+  if (Array.isArray(value)) return `[${value.map(shown).join(',')}]`
+  if (!isTyped(value)) return `{${Object.entries(value).map(([name, field]) => `${name}=${shown(field)}`)}}`
+  return value.kind === 'decimal' ? `${value.value.digits}e-${value.value.places}` : String(value.value)
 }

@@ -1,17 +1,17 @@
-// Clients that send what no client should. WARREN_FUZZ is the number of frames; `npm run test:fuzz` sends a million.
+// Clients that send what no client should. WARREN_FUZZ is the number of frames; `npm run test:fuzz -- frames` sends a million.
 import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { connect } from 'amqplib'
 import t from 'tap'
-import { encodeHeader, FRAME_BODY, FRAME_END } from '../../supervisor/amqp/frames.ts'
-import { encodeMethod, type OutgoingMethod } from '../../supervisor/amqp/methods.ts'
-import { encodeProperties } from '../../supervisor/amqp/properties.ts'
-import { type Broker, startBroker } from '../../supervisor/broker/start.ts'
-import { collect } from '../helpers/collect.ts'
-import { randomFrom } from '../helpers/random.ts'
-import { until } from '../helpers/until.ts'
+import { encodeHeader, FRAME_BODY, FRAME_END } from '../../../supervisor/amqp/frames.ts'
+import { encodeMethod, type OutgoingMethod } from '../../../supervisor/amqp/methods.ts'
+import { encodeProperties } from '../../../supervisor/amqp/properties.ts'
+import { type Broker, startBroker } from '../../../supervisor/broker/start.ts'
+import { collect } from '../../helpers/collect.ts'
+import { randomFrom } from '../../helpers/random.ts'
+import { until } from '../../helpers/until.ts'
 
 const FRAMES = Number(process.env.WARREN_FUZZ ?? 5_000)
 const SEED = Number(process.env.WARREN_SEED ?? Date.now() % 1_000_000)
