@@ -68,9 +68,9 @@ export function createChannel(number: number, wire: Wire): Channel {
         case 'basic.recover':
         case 'basic.recover-async':
           if (!method.requeue) throw notImplemented('requeue=false')
-          settling.requeueAll()
+          // The answer comes before what it makes the queues deliver anew, as RabbitMQ has it.
           if (method.name === 'basic.recover') wire.write(encodeMethod(number, { name: 'basic.recover-ok' }))
-          return
+          return settling.requeueAll()
         case 'basic.qos':
           return consuming.qos(method)
         case 'basic.consume':

@@ -38,10 +38,12 @@ export function createChannels({ wire, channelMax, onPublish }: ChannelsOptions)
     wire.write(encodeMethod(number, { name: 'channel.open-ok' }))
   }
 
-  /** Everything but the end of it is ignored: the client sent it before it knew. */
+  /** Nearly everything is ignored: the client sent it before it knew. */
   function whileClosing(number: number, method: Method): void {
+    if (method.name === 'channel.open') throw new AmqpError(504, "second 'channel.open' seen")
+    // A `channel.close` that crossed the broker's own is answered; only the answer to that one ends the waiting for it.
     if (method.name === 'channel.close') wire.write(encodeMethod(number, { name: 'channel.close-ok' }))
-    if (method.name === 'channel.close' || method.name === 'channel.close-ok') closing.delete(number)
+    if (method.name === 'channel.close-ok') closing.delete(number)
   }
 
   /** Lets an error that is the channel's own end that channel alone. */

@@ -3,7 +3,7 @@ import { CodecError, encodeMethod, METHOD_IDS, type MethodName } from '../../amq
 import { AmqpError, type ReplyCode } from '../errors.ts'
 import type { Output } from './output.ts'
 
-/** How long a client gets to answer `connection.close`. */
+/** How long a client gets to answer `connection.close`, or to end the connection once it has its own answer. */
 const CLOSE_TIMEOUT_MS = 5_000
 
 /** What `channel.close` and `connection.close` say. */
@@ -32,6 +32,20 @@ export function connectionCloseReason(error: unknown, handled: MethodName | unde
 /** Sends `connection.close`, and ends the connection of a client that does not answer. */
 export function sendClose(socket: Socket, output: Output, reason: CloseReason): void {
   output.write(encodeMethod(0, { name: 'connection.close', ...reason }))
+  limitPatience(socket)
+}
+
+/**
+ * Answers `connection.close`, and leaves the end to the client: if the broker cut the connection while more of what the
+ * client sends is on its way, the client would not get to read the answer.
+ */
+export function hangUp(socket: Socket, output: Output): void {
+  output.write(encodeMethod(0, { name: 'connection.close-ok' }))
+  output.end()
+  limitPatience(socket)
+}
+
+function limitPatience(socket: Socket): void {
   const impatience = setTimeout(() => socket.destroy(), CLOSE_TIMEOUT_MS).unref()
   socket.once('close', () => clearTimeout(impatience))
 }

@@ -4,12 +4,13 @@ import { CodecError, decodeMethod, encodeMethod, type Method, type MethodName } 
 import { AmqpError } from '../errors.ts'
 import { createBlocking } from './blocking.ts'
 import { type Channels, createChannels } from './channels.ts'
-import { type CloseReason, closeReason, connectionCloseReason, sendClose } from './closing.ts'
+import { type CloseReason, closeReason, connectionCloseReason, hangUp, sendClose } from './closing.ts'
 import type { BrokerContext, Wire } from './context.ts'
 import { createFlow } from './flow.ts'
 import { type Greeting, PROTOCOL_HEADER, readGreeting } from './greeting.ts'
 import { createHandshake, type Session } from './handshake.ts'
 import { type Heart, startHeart } from './heartbeat.ts'
+import { createOutbox } from './outbox.ts'
 import { createOutput } from './output.ts'
 
 export interface Connection {
@@ -26,6 +27,14 @@ export function serveConnection(socket: Socket, context: BrokerContext, onEnd: (
   const output = createOutput(socket, () => {
     flow.resume('output')
     channels?.resume()
+  })
+  const outbox = createOutbox({
+    write: output.write,
+    onFull: () => flow.pause('answers'),
+    onEmpty() {
+      flow.resume('answers')
+      channels?.resume()
+    },
   })
   const handshake = createHandshake(context, output.write)
   const reader = readFrames(limits.frameMax, onFrame)
@@ -58,15 +67,16 @@ export function serveConnection(socket: Socket, context: BrokerContext, onEnd: (
     },
     can: (capability) => session?.capabilities[capability] === true,
     write: (frame) => {
-      if (!isClosing) output.write(frame)
+      if (!isClosing) outbox.write(frame)
     },
     beforeFlush: output.beforeFlush,
-    isFull: () => isClosing || output.isFull(),
+    isFull: () => isClosing || output.isFull() || outbox.isFull(),
     hold(until) {
-      flow.pause('change')
-      // A store that fails ends the broker, and this with it.
-      until.then(() => flow.resume('change')).catch(() => {})
+      flow.pause('work')
+      // What fails there ends the broker, and this with it.
+      until.then(() => flow.resume('work')).catch(() => {})
     },
+    reserve: outbox.reserve,
     addInFlight: flow.addInFlight,
   }
   const blocking = createBlocking(wire, flow)
@@ -114,9 +124,9 @@ export function serveConnection(socket: Socket, context: BrokerContext, onEnd: (
 
   function onConnectionMethod(method: Method): void {
     if (method.name === 'connection.close') {
-      isClosing = true
-      output.write(encodeMethod(0, { name: 'connection.close-ok' }))
-      output.end()
+      // It may have crossed the broker's own, which is to be answered all the same.
+      if (isClosing) output.write(encodeMethod(0, { name: 'connection.close-ok' }))
+      else leave()
       return
     }
     if (isClosing) return void (method.name === 'connection.close-ok' && output.end())
@@ -143,9 +153,18 @@ export function serveConnection(socket: Socket, context: BrokerContext, onEnd: (
     channels.onMethod(number, method)
   }
 
+  /** The client is going: its answer says that everything of it has been given back. */
+  function leave(): void {
+    isClosing = true
+    flow.release()
+    releaseAll()
+    outbox.whenEmpty(() => hangUp(socket, output))
+  }
+
   /** Ends the connection for what its client sent, or for a fault of ours, which costs nobody else. */
   function fail(error: unknown): void {
-    if (isClosing) return void socket.destroy()
+    // What comes behind the end is dropped.
+    if (isClosing) return
     const known = error instanceof AmqpError || error instanceof CodecError
     if (!known) log.error({ peer, err: error }, 'a fault in the broker ended a connection')
     else log.warn({ peer, reason: error.message }, 'connection closed for what its client sent')
@@ -156,6 +175,9 @@ export function serveConnection(socket: Socket, context: BrokerContext, onEnd: (
   function shut(reason: CloseReason): void {
     sendClose(socket, output, reason)
     isClosing = true
+    outbox.close()
+    // A paused socket would not see the client's answer.
+    flow.release()
     releaseAll()
   }
 
@@ -181,8 +203,6 @@ export function serveConnection(socket: Socket, context: BrokerContext, onEnd: (
       const error = new AmqpError(320, "broker forced connection closure with reason 'shutdown'")
       if (session && !isClosing) shut(closeReason(error, handled))
       else socket.destroy()
-      // A paused socket would not see the client's answer.
-      flow.resumeAll()
       await ended
     },
   }

@@ -1,5 +1,6 @@
 import type { Message } from '../store/log.ts'
 import type { Vhost } from '../vhost/vhost.ts'
+import type { Answer } from './outbox.ts'
 
 /** What all connections share. */
 export interface BrokerContext {
@@ -49,6 +50,8 @@ export interface Wire {
   isFull(): boolean
   /** Handles nothing more of this connection until the promise is settled. */
   hold(until: Promise<void>): void
+  /** Keeps the place of an answer on a channel that has to wait: what is written there later comes behind it. */
+  reserve(channel: number): Answer
   /** Called at each publish: accounts for bytes that are not on disk yet, and stops reading when they become many. */
   addInFlight(bytes: number): void
 }

@@ -1,5 +1,6 @@
 import { encodeMethod, type Method, type MethodName, type OutgoingMethod } from '../../amqp/methods.ts'
 import { AmqpError, notFound } from '../errors.ts'
+import type { Queue } from '../queues/queue.ts'
 import type { Destination } from '../routing/matcher.ts'
 import type { Wire } from './context.ts'
 import { replyToken } from './reply-to.ts'
@@ -31,14 +32,25 @@ export function createDeclaring(channel: number, wire: Wire): Declaring {
   const { vhost, replies, synced } = wire.context
   let lastQueue: string | undefined
 
-  /** Answers once the change is on disk. */
   function reply(noWait: boolean, method: OutgoingMethod): void {
     if (!noWait) wire.write(encodeMethod(channel, method))
   }
 
-  function changed(noWait: boolean, method: OutgoingMethod): void {
-    // What comes next on this connection must not overtake the answer.
-    wire.hold(synced().then(() => reply(noWait, method)))
+  /**
+   * Makes a change, and answers once that is on disk. The answer's place is kept from before the change, because what the
+   * change causes comes behind it: a client that deletes a queue expects `delete-ok` first, then its consumers' `cancel`.
+   */
+  function change(noWait: boolean, make: () => OutgoingMethod): void {
+    if (noWait) return void make()
+    const answer = wire.reserve(channel)
+    try {
+      const method = make()
+      // A store that fails ends the broker, and this with it.
+      synced().then(() => answer(encodeMethod(channel, method)), ignored)
+    } catch (error) {
+      answer()
+      throw error
+    }
   }
 
   function queueName(name: string): string {
@@ -63,26 +75,31 @@ export function createDeclaring(channel: number, wire: Wire): Declaring {
       reply(noWait, { name: 'queue.declare-ok', queue: asked, messageCount: 0, consumerCount: 1 })
       return
     }
-    const queue = passive
-      ? vhost.queue(asked, wire.owner)
-      : vhost.declareQueue(asked, { durable, exclusive, autoDelete }, args, wire.owner)
+    const name = withoutBreaks(asked)
+    const flags = { durable, exclusive, autoDelete }
+    if (passive) reply(noWait, declared(vhost.queue(name, wire.owner)))
+    else if (durable) change(noWait, () => declared(vhost.declareQueue(name, flags, args, wire.owner)))
+    else reply(noWait, declared(vhost.declareQueue(name, flags, args, wire.owner)))
+  }
+
+  function declared(queue: Queue): OutgoingMethod<'queue.declare-ok'> {
     queue.touch()
     lastQueue = queue.name
-    const { name, messageCount } = queue
-    const ok = { name: 'queue.declare-ok', queue: name, messageCount, consumerCount: queue.consumers.size } as const
-    if (passive || !durable) reply(noWait, ok)
-    else changed(noWait, ok)
+    const { name, messageCount, consumers } = queue
+    return { name: 'queue.declare-ok', queue: name, messageCount, consumerCount: consumers.size }
   }
 
   function bind(
     destination: Destination,
     method: Method<'queue.bind' | 'queue.unbind' | 'exchange.bind' | 'exchange.unbind'>,
   ): void {
-    const source = 'source' in method ? method.source : method.exchange
+    const source = withoutBreaks('source' in method ? method.source : method.exchange)
     const binding = { source, destination, routingKey: keyOf(method), arguments: method.arguments }
-    if (method.name === 'queue.unbind' || method.name === 'exchange.unbind') vhost.unbind(binding, wire.owner)
-    else vhost.bind(binding, wire.owner)
-    changed('noWait' in method && method.noWait, { name: `${method.name}-ok` })
+    change('noWait' in method && method.noWait, function make() {
+      if (method.name === 'queue.unbind' || method.name === 'exchange.unbind') vhost.unbind(binding, wire.owner)
+      else vhost.bind(binding, wire.owner)
+      return { name: `${method.name}-ok` }
+    })
   }
 
   /** Without a queue's name, a missing routing key is the name of the queue that the channel declared last. */
@@ -95,34 +112,51 @@ export function createDeclaring(channel: number, wire: Wire): Declaring {
     handle(method) {
       switch (method.name) {
         case 'exchange.declare': {
-          const { exchange, passive, noWait, arguments: args, type, durable, autoDelete, internal } = method
-          if (passive) vhost.checkExchange(exchange)
-          else vhost.declareExchange(exchange, { type, durable, autoDelete, internal }, args)
-          return passive
-            ? reply(noWait, { name: 'exchange.declare-ok' })
-            : changed(noWait, { name: 'exchange.declare-ok' })
+          const { passive, noWait, arguments: args, type, durable, autoDelete, internal } = method
+          const name = withoutBreaks(method.exchange)
+          if (passive) {
+            vhost.checkExchange(name)
+            return reply(noWait, { name: 'exchange.declare-ok' })
+          }
+          return change(noWait, function make() {
+            vhost.declareExchange(name, { type, durable, autoDelete, internal }, args)
+            return { name: 'exchange.declare-ok' }
+          })
         }
         case 'exchange.delete':
-          vhost.deleteExchange(method.exchange, method.ifUnused)
-          return changed(method.noWait, { name: 'exchange.delete-ok' })
+          return change(method.noWait, function make() {
+            vhost.deleteExchange(withoutBreaks(method.exchange), method.ifUnused)
+            return { name: 'exchange.delete-ok' }
+          })
         case 'exchange.bind':
         case 'exchange.unbind':
-          return bind({ kind: 'exchange', name: method.destination }, method)
+          return bind({ kind: 'exchange', name: withoutBreaks(method.destination) }, method)
         case 'queue.declare':
           return declareQueue(method)
         case 'queue.bind':
         case 'queue.unbind':
-          return bind({ kind: 'queue', name: queueName(method.queue) }, method)
-        case 'queue.purge': {
-          const messageCount = vhost.queue(queueName(method.queue), wire.owner).purge()
-          return changed(method.noWait, { name: 'queue.purge-ok', messageCount })
-        }
+          return bind({ kind: 'queue', name: withoutBreaks(queueName(method.queue)) }, method)
+        case 'queue.purge':
+          return change(method.noWait, function make() {
+            const messageCount = vhost.queue(queueName(method.queue), wire.owner).purge()
+            return { name: 'queue.purge-ok', messageCount }
+          })
         case 'queue.delete': {
           const { ifUnused, ifEmpty, noWait } = method
-          const messageCount = vhost.deleteQueue(queueName(method.queue), { ifUnused, ifEmpty }, wire.owner)
-          return changed(noWait, { name: 'queue.delete-ok', messageCount })
+          return change(noWait, function make() {
+            const name = withoutBreaks(queueName(method.queue))
+            const messageCount = vhost.deleteQueue(name, { ifUnused, ifEmpty }, wire.owner)
+            return { name: 'queue.delete-ok', messageCount }
+          })
         }
       }
     },
   }
 }
+
+/** RabbitMQ takes line breaks out of the names that it declares, binds and deletes, and of no others. */
+function withoutBreaks(name: string): string {
+  return name.replaceAll(/[\r\n]/g, '')
+}
+
+function ignored(): void {}

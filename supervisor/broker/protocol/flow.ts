@@ -4,8 +4,8 @@ import type { FrameReader } from '../../amqp/frames.ts'
 /** Nothing is read from a connection while it has more bytes than this on their way to the disk. */
 const IN_FLIGHT_MAX = 32 * 1024 * 1024
 
-/** Why nothing is read from a connection. */
-export type Hold = 'blocked' | 'change' | 'disk' | 'output'
+/** Why nothing is read from a connection: `answers` that wait for the disk, or `work` on a queue. */
+export type Hold = 'answers' | 'blocked' | 'disk' | 'output' | 'work'
 
 /** Whether a connection is read from: it is, unless something holds it. */
 export interface Flow {
@@ -13,8 +13,8 @@ export interface Flow {
   pause(why: Hold): void
   /** Reads on, unless something else holds it. */
   resume(why: Hold): void
-  /** Reads on, whatever held it. */
-  resumeAll(): void
+  /** Reads on for good, whatever holds it: the connection is ending, and what is read is dropped. */
+  release(): void
   /** Accounts for bytes that are not on disk yet, and stops reading while they are many. */
   addInFlight(bytes: number): void
 }
@@ -23,6 +23,7 @@ export interface Flow {
 export function createFlow(socket: Socket, reader: FrameReader, fail: (error: unknown) => void): Flow {
   const holds = new Set<Hold>()
   let inFlight = 0
+  let isReleased = false
 
   const flow: Flow = {
     get isHeld() {
@@ -30,6 +31,7 @@ export function createFlow(socket: Socket, reader: FrameReader, fail: (error: un
     },
 
     pause(why) {
+      if (isReleased) return
       if (holds.size === 0) {
         reader.pause()
         socket.pause()
@@ -47,7 +49,8 @@ export function createFlow(socket: Socket, reader: FrameReader, fail: (error: un
       }
     },
 
-    resumeAll() {
+    release() {
+      isReleased = true
       for (const why of [...holds]) flow.resume(why)
     },
 

@@ -19,7 +19,7 @@ export interface Output {
   isStuffed(): boolean
   /** Whether anything was written since the last call: for heartbeats. */
   wasUsed(): boolean
-  /** Writes out, and ends the stream. */
+  /** Writes out, and ends the stream: nothing more goes out. */
   end(): void
 }
 
@@ -30,6 +30,7 @@ export function createOutput(socket: Socket, onDrain: () => void): Output {
   let actions: (() => void)[] = []
   let isScheduled = false
   let used = false
+  let isEnded = false
 
   socket.on('drain', () => {
     if (socket.writableLength < FULL_BYTES) onDrain()
@@ -63,6 +64,7 @@ export function createOutput(socket: Socket, onDrain: () => void): Output {
 
   return {
     write(buffer) {
+      if (isEnded) return
       waiting.push(buffer)
       bytes += buffer.length
       schedule()
@@ -79,7 +81,9 @@ export function createOutput(socket: Socket, onDrain: () => void): Output {
       return result
     },
     end() {
+      if (isEnded) return
       flush()
+      isEnded = true
       socket.end()
     },
   }
