@@ -103,7 +103,7 @@ t.test('a suite has its files, and a name those that contain it', async (t) => {
     select(ROOT, ...args).map(({ name }) => name)
   const [embedded, runtime, all] = [names('embedded'), names('runtime'), names('all')]
   t.ok(all.includes('helpers/runner.test.ts') && !embedded.includes('helpers/runner.test.ts'))
-  t.ok(all.includes('e2e/cluster.test.ts') && !embedded.includes('e2e/cluster.test.ts'), 'what is long')
+  t.ok(all.includes('e2e/outage.test.ts') && !embedded.includes('e2e/outage.test.ts'), 'what is long')
   t.ok(embedded.every((name) => all.includes(name)))
   t.ok(runtime.every((name) => embedded.includes(name)))
   t.same(
