@@ -6,6 +6,15 @@ export type { Channel as AmqplibChannel, ChannelModel, ConfirmChannel as Amqplib
 
 export type OnConfirm = (error: Error | null) => void
 
+/** What amqplib hands to `net.connect`, beside the host and the port of the URL, which a `path` overrides. */
+export interface SocketOptions {
+  /** Of a Unix domain socket. */
+  readonly path?: string
+  /** Milliseconds without a byte, until the connection is open. */
+  readonly timeout?: number
+  readonly noDelay?: boolean
+}
+
 /** What amqplib calls a `basic.nack`, in an error without a code. */
 export const NACKED = 'message nacked'
 

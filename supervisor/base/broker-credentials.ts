@@ -12,7 +12,8 @@ export interface Credentials {
 /** Where the embedded broker listens: this machine's processes alone can reach it. */
 export const BROKER_HOST = '127.0.0.1'
 
-const FILE = 'credentials.json'
+/** In the broker's folder. */
+export const CREDENTIALS_FILE = 'credentials.json'
 const FORMAT = 'the user and the password of the embedded broker, as JSON'
 
 /** The folder of the embedded broker in `DATA_DIR`: its messages and its credentials. */
@@ -26,7 +27,7 @@ export function brokerFolder(dataDir: string): string {
  * @throws StartupError that names the file, and never what is in it
  */
 export function obtainCredentials(folder: string): Credentials {
-  const file = join(folder, FILE)
+  const file = join(folder, CREDENTIALS_FILE)
   const found = read(file)
   if (found) return found
   try {
@@ -40,7 +41,7 @@ export function obtainCredentials(folder: string): Credentials {
   return made
 }
 
-/** The URL of the embedded broker. A secret: keep it out of logs. */
+/** The URL of the embedded broker for any AMQP client. A secret: keep it out of logs. */
 export function brokerUrl({ user, password }: Credentials, port: number): string {
   return `amqp://${encodeURIComponent(user)}:${encodeURIComponent(password)}@${BROKER_HOST}:${port}`
 }

@@ -4,7 +4,8 @@ import { availableParallelism, totalmem } from 'node:os'
 import { resolve } from 'node:path'
 import { parseEnv } from 'node:util'
 import { APP_VARIABLE, mayHave } from './app-env.ts'
-import { brokerFolder, brokerUrl, obtainCredentials } from './broker-credentials.ts'
+import { brokerFolder, obtainCredentials } from './broker-credentials.ts'
+import { folderOf, ownBrokerUrl } from './broker-socket.ts'
 import { DURATION_FORMAT, MAX_TIMER_MS, parseDuration } from './durations.ts'
 import { ConfigError } from './errors.ts'
 import { LOG_LEVELS } from './log.ts'
@@ -48,8 +49,8 @@ export function loadConfig(root: string = process.cwd()): Config {
   if (existsSync(file)) loadEnvFile(file)
   const config = parseConfig(process.env, root)
   if (config.amqpUrls.length > 0) return config
-  const credentials = obtainCredentials(brokerFolder(config.dataDir))
-  return { ...config, amqpUrls: [brokerUrl(credentials, config.brokerPort)] }
+  const folder = brokerFolder(config.dataDir)
+  return { ...config, amqpUrls: [ownBrokerUrl(obtainCredentials(folder), folder, config.brokerPort)] }
 }
 
 // Variables that are set already win over the file's. What is not for this process stays out of it.
@@ -136,6 +137,8 @@ function defaultMaxInstances(): number {
 
 /** A broker's URL without its password and parameters, for logs and errors. */
 export function brokerName(url: string): string {
+  const folder = folderOf(url)
+  if (folder !== undefined) return `unix:${folder}`
   const { protocol, hostname, port, pathname } = new URL(url)
   return `${protocol}//${hostname}:${port || (protocol === 'amqps:' ? 5671 : 5672)}${pathname === '/' ? '' : pathname}`
 }

@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type Server, type Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { BROKER_HOST, brokerUrl, isSame, obtainCredentials } from '../base/broker-credentials.ts'
-import { StartupError } from '../base/errors.ts'
+import { brokerUrl, isSame, obtainCredentials } from '../base/broker-credentials.ts'
 import { type Clock, steadyClock } from './clock.ts'
 import { type Clients, linger } from './linger.ts'
+import { forgetPlace, listenAtPort, listenAtSocket } from './listen.ts'
 import { type Connection, serveConnection } from './protocol/connection.ts'
 import type { BrokerContext, BrokerLog, Limits } from './protocol/context.ts'
 import { createSlices } from './slices.ts'
@@ -57,7 +57,7 @@ const CLOSE_MS = 1_500
 const SILENT: BrokerLog = { debug() {}, info() {}, warn() {}, error() {} }
 
 /**
- * Starts the embedded broker in this process: AMQP 0-9-1 over TCP on the loopback interface, durable in one folder.
+ * Starts the embedded broker in this process: AMQP 0-9-1 on the loopback interface, durable in one folder.
  * @throws StartupError if the port is taken, or the folder is in use by another process or damaged
  */
 export async function startBroker(options: BrokerOptions = {}): Promise<Broker> {
@@ -85,7 +85,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     },
     onBroken(error) {
       for (const socket of sockets) socket.destroy()
-      server.close()
+      for (const server of servers) server.close()
       if (!options.onBroken) throw error
       options.onBroken(error)
     },
@@ -103,7 +103,11 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     log,
   }
 
-  const server = createServer({ noDelay: true }, (socket) => {
+  /** For any client, and for Warren's own processes. */
+  const servers = [createServer({ noDelay: true }, serve), createServer(serve)] as const
+  const [atPort, atSocket] = servers
+
+  function serve(socket: Socket): void {
     if (isUnreferenced) socket.unref()
     sockets.add(socket)
     const connection = serveConnection(socket, context, () => {
@@ -111,17 +115,19 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
       connections.delete(connection)
     })
     connections.add(connection)
-  })
+  }
 
   try {
-    await listen(server, port)
+    await listenAtPort(atPort, port)
+    await listenAtSocket(atSocket, folder)
   } catch (error) {
+    for (const server of servers) server.close()
     await leave()
     throw error
   }
 
   let closed: Promise<void> | undefined
-  const { port: actual } = server.address() as { port: number }
+  const { port: actual } = atPort.address() as { port: number }
   return {
     port: actual,
     url: brokerUrl(credentials, actual),
@@ -131,14 +137,14 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     close: (options) => (closed ??= close(options)),
     unref() {
       isUnreferenced = true
-      server.unref()
+      for (const server of servers) server.unref()
       for (const socket of sockets) socket.unref()
     },
   }
 
   async function close({ drain }: { drain?: AbortSignal } = {}): Promise<void> {
     if (drain) await linger(clients, drain)
-    const ended = new Promise<void>((resolve) => server.close(() => resolve()))
+    const ended = Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
     // A client that is stopped or hangs must not hold up the rest.
     const impatient = setTimeout(() => sockets.forEach((socket) => void socket.destroy()), CLOSE_MS)
     await Promise.all([...connections].map((connection) => connection.close()))
@@ -150,6 +156,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   async function leave(): Promise<void> {
     vhost.close()
     slices.close()
+    forgetPlace(folder)
     await store.close()
     if (options.folder === undefined) rmSync(folder, { recursive: true, force: true })
   }
@@ -158,14 +165,4 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     const consumers = [...vhost.queues()].reduce((sum, queue) => sum + queue.consumers.size, 0)
     return { connections: connections.size, consumers }
   }
-}
-
-function listen(server: Server, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const taken = `Port ${port} is in use: the embedded broker can't listen there. End what uses it, or set BROKER_PORT.`
-      reject(error.code === 'EADDRINUSE' ? new StartupError('WARREN_BROKER_PORT', taken) : error)
-    })
-    server.listen(port, BROKER_HOST, resolve)
-  })
 }

@@ -1,6 +1,9 @@
 import { brokerName } from '../base/config.ts'
 import { reasonOf } from '../base/errors.ts'
 
+/** ENOENT: a broker that has never run, or has ended in good order, leaves no socket. */
+const ABSENT = new Set(['ECONNREFUSED', 'ENOENT'])
+
 /** Why a connection or channel ended, as a word for programs: `ECONNREFUSED`, `ACCESS_REFUSED`, `PRECONDITION_FAILED`. */
 export function codeOf(error: unknown): string | undefined {
   const { code } = (error ?? {}) as NodeJS.ErrnoException
@@ -15,7 +18,7 @@ export function codeOf(error: unknown): string | undefined {
 export function explain(error: unknown, url: string): string {
   const broker = brokerName(url)
   const reason = reasonOf(error)
-  if (codeOf(error) === 'ECONNREFUSED') return `nothing listens at ${broker}`
+  if (ABSENT.has(codeOf(error) ?? '')) return `nothing listens at ${broker}`
   if (/Login was refused/.test(reason)) return `the broker at ${broker} refused the user or password`
   if (isVhostRefusal(reason)) {
     const { pathname, username } = new URL(url)

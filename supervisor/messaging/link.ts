@@ -1,10 +1,11 @@
-import { type Channel, connect } from 'amqplib'
-import { socketOf } from '../amqp/amqplib-inside.ts'
+import { type Channel, type ChannelModel, connect } from 'amqplib'
+import { type SocketOptions, socketOf } from '../amqp/amqplib-inside.ts'
 import { aborted } from '../base/aborted.ts'
 import type { ServerProperties } from './consumer-timeout.ts'
 import { corkEachTurn } from './cork.ts'
 import { createLinkChannel, createPublishingChannel, type LinkChannel, type PublishingChannel } from './link-channel.ts'
 import { createLiveness } from './liveness.ts'
+import { wayTo } from './way.ts'
 import { openWire } from './wire/wire.ts'
 
 /** Milliseconds without a byte until a connection attempt is given up. */
@@ -50,11 +51,7 @@ export interface LinkOptions {
 
 /** Connects once. */
 export async function openLink({ url, name, onBlocked }: LinkOptions): Promise<Link> {
-  const model = await connect(withHeartbeat(url), {
-    timeout: CONNECT_TIMEOUT,
-    noDelay: true,
-    clientProperties: { connection_name: name, product: 'warren' },
-  })
+  const model = await dial(withHeartbeat(url), name, CONNECT_TIMEOUT)
   const socket = socketOf(model)
   // It came with the end of the handshake, before anybody could listen.
   if (socket.destroyed || socket.writableEnded) throw new Error('the broker closed the connection as it opened')
@@ -204,14 +201,17 @@ function withHeartbeat(url: string): string {
   return parsed.href
 }
 
+async function dial(url: string, name: string, timeout: number): Promise<ChannelModel> {
+  const { address, socket } = wayTo(url)
+  const options: SocketOptions = { ...socket, timeout, noDelay: true }
+  return connect(address, { ...options, clientProperties: { connection_name: name, product: 'warren' } })
+}
+
 /** Whether a broker answers a new connection. */
 async function reach(url: string, name: string, timeoutMs: number): Promise<void> {
   const late = new AbortController()
   const timer = setTimeout(() => late.abort(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
-  const connecting = connect(url, {
-    timeout: timeoutMs,
-    clientProperties: { connection_name: name, product: 'warren' },
-  })
+  const connecting = dial(url, name, timeoutMs)
   // Whenever it comes, nobody wants to keep it.
   connecting
     .then((model) => {

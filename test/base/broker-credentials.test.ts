@@ -4,6 +4,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writ
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { brokerFolder, brokerUrl, obtainCredentials } from '../../supervisor/base/broker-credentials.ts'
+import { ownBrokerUrl } from '../../supervisor/base/broker-socket.ts'
 import { loadConfig } from '../../supervisor/base/config.ts'
 import { StartupError } from '../../supervisor/base/errors.ts'
 import { temporaryFolder } from '../helpers/tmp.ts'
@@ -89,8 +90,8 @@ t.test("a process's configuration has the embedded broker's URL, unless there is
   Object.assign(process.env, { DATA_DIR: 'own', BROKER_PORT: '1234' })
   const { amqpUrls, dataDir } = loadConfig(root)
   const credentials = obtainCredentials(join(root, 'own/broker'))
-  t.same(amqpUrls, [brokerUrl(credentials, 1234)])
-  t.equal(amqpUrls[0], `amqp://warren:${credentials.password}@127.0.0.1:1234`)
+  t.same(amqpUrls, [ownBrokerUrl(credentials, join(root, 'own/broker'), 1234)])
+  t.equal(brokerUrl(credentials, 1234), `amqp://warren:${credentials.password}@127.0.0.1:1234`, 'for other clients')
 
   rmSync(dataDir, { recursive: true })
   process.env.AMQP_URL = 'amqp://elsewhere'
