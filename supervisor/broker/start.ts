@@ -91,12 +91,17 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     },
   })
 
-  const slices = createSlices({ onError: (err) => log.error({ err }, 'a fault in the broker ended a piece of work') })
+  const slices = createSlices({
+    onError: (err) => log.error({ err }, 'a fault in the broker ended a piece of work'),
+    pressure: store,
+  })
   const vhost = createVhost(store, { clock, slices })
   const context: BrokerContext = {
     vhost,
     synced: () => store.synced(),
     blockedReason: () => blocked,
+    isBusy: store.isBusy,
+    whenCalm: store.whenCalm,
     authenticate: (user, password) => isSame({ user, password }, credentials),
     replies: new Map(),
     limits: LIMITS,

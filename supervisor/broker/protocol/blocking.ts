@@ -2,7 +2,10 @@ import { encodeMethod } from '../../amqp/methods.ts'
 import type { Wire } from './context.ts'
 import type { Flow } from './flow.ts'
 
-/** Keeps a publisher waiting while the store takes nothing, and lets it know (RabbitMQ, "Blocked Connection Notifications"). */
+/**
+ * Keeps a publisher waiting while the store takes nothing, and lets it know (RabbitMQ, "Blocked Connection
+ * Notifications"); and without a word for the moments in which the disk has more to do than is held in memory.
+ */
 export interface Blocking {
   /** Called before each publish. */
   onPublish(): void
@@ -27,6 +30,9 @@ export function createBlocking(wire: Wire, flow: Flow): Blocking {
       hasPublished = true
       const reason = wire.context.blockedReason()
       if (reason !== undefined) block(reason)
+      if (!wire.context.isBusy()) return
+      flow.pause('busy')
+      wire.context.whenCalm(() => flow.resume('busy'))
     },
 
     onBlocked(reason) {

@@ -9,6 +9,10 @@ export interface BrokerContext {
   synced(): Promise<void>
   /** Why nothing can be stored at the moment. */
   blockedReason(): string | undefined
+  /** So much waits for the disk, of all connections together, that nobody should publish more. */
+  isBusy(): boolean
+  /** Runs the action once it is not busy; never synchronously. */
+  whenCalm(action: () => void): void
   authenticate(user: string, password: string): boolean
   /** Where replies go, by the last part of `amq.rabbitmq.reply-to.TOKEN`. */
   readonly replies: Map<string, (message: Message) => void>

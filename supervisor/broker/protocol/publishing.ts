@@ -96,13 +96,14 @@ export function createPublishing(channel: number, wire: Wire, ownReplyToken: () 
         return
       }
 
-      wire.addInFlight(body.length)
+      const size = body.length + properties.length
+      wire.addInFlight(size)
       const { reached } = vhost.publish({ message, routingKeys, headers: decodeHeaders, expiration: ttl }, settled)
       // A return comes before its confirm: confirms go out at the end of the turn at the earliest.
       if (reached === 0 && mandatory) giveBack(method, properties, body)
 
       function settled(accepted: boolean): void {
-        wire.addInFlight(-body.length)
+        wire.addInFlight(-size)
         if (number !== undefined) confirms?.settle(number, accepted)
       }
     },

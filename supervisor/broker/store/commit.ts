@@ -1,11 +1,18 @@
-import type { Database, Operation } from './database.ts'
+import type { Database } from './database.ts'
+import { createEraser } from './erasing.ts'
+import { createOperations } from './operations.ts'
+import { createPressure } from './pressure.ts'
+import { createWriter } from './redo.ts'
 
 /** What one commit is made of, while it is put together. */
 export interface Batch {
   put(key: Buffer, value: Buffer): void
   remove(key: Buffer): void
-  /** Removes every key from `from` up to but without `to`. */
-  removeRange(from: Buffer, to: Buffer): void
+  /**
+   * Drops what is not written yet of a log that puts nothing any more; its records are removed by and by.
+   * @param onRemoved runs once that is committed
+   */
+  removeLog(queueId: number, onRemoved: () => void): void
   /** Runs once the commit is synced. */
   afterwards(action: () => void): void
 }
@@ -17,10 +24,18 @@ export interface Source {
 }
 
 export interface Committer {
-  /** Has the source collected from by the next commit. */
-  touch(source: Source): void
+  /**
+   * Has the source collected from by the next commit. To be called before the source changes: a commit that is being put
+   * together takes up first what there is, so that of a turn's changes to several sources it has all or none.
+   * @param bytes what the change adds to the commit
+   */
+  touch(source: Source, bytes?: number): void
   /** Runs the action once everything asked for before is committed and synced; never synchronously. */
   whenSafe(action: () => void): void
+  /** So much waits to be written that no more should come: whenCalm() tells when. */
+  isBusy(): boolean
+  /** Runs the action, never synchronously, once it is not busy; the actions in turn, while it is not busy again. */
+  whenCalm(action: () => void): void
   /** Commits what is left. @throws the error of a commit that fails, after one try. */
   close(): Promise<void>
 }
@@ -38,32 +53,64 @@ export interface CommitterOptions {
   retryPause: number
 }
 
+/** Bytes that wait for a commit from which on it is busy: enough for a fast disk, and little beside the windows. */
+const BUSY_BYTES = 8 * 2 ** 20
+/** What a source costs a commit at least. */
+const SOURCE_BYTES = 256
+/** How long the collecting keeps the event loop, in ms. */
+const SLICE_MS = 10
+const SLICE_SOURCES = 32
+
 /**
  * Group commit: all that is asked for in a turn of the event loop, or while a commit is under way, becomes one
  * transaction. What fails stays in memory, and is tried again together with what has come since.
  */
 export function createCommitter(options: CommitterOptions): Committer {
   const { database } = options
-  const sources = new Set<Source>()
-  let operations = new Map<string, Operation>()
+  const writer = createWriter(database)
+  const pressure = createPressure(BUSY_BYTES)
+  const eraser = createEraser(database, (source) => touch(source))
+  const operations = createOperations()
+  let sources = new Set<Source>()
+  /** Of the commit that is put together, those that it has not collected from. */
+  let toCollect = new Set<Source>()
+  let collectFailure: { reason: unknown } | undefined
+  /** Of the next commit, and of that which is put together or written. */
   let actions: (() => void)[] = []
+  let currentActions: (() => void)[] = []
+  let removedLogs = new Set<number>()
   let closing = false
   let closed = false
   let running: Promise<void> | undefined
 
   const batch: Batch = {
-    put: (key, value) => void operations.set(key.toString('latin1'), { key, value }),
-    remove: (key) => void operations.set(key.toString('latin1'), { key, value: undefined }),
-    removeRange,
-    afterwards: (action) => void actions.push(action),
+    put: (key, value) => operations.push({ key, value }),
+    remove: (key) => operations.push({ key, value: undefined }),
+    removeLog(queueId, onRemoved) {
+      removedLogs.add(queueId)
+      eraser.add(queueId, onRemoved)
+    },
+    afterwards: (action) => void currentActions.push(action),
   }
 
-  /** Called between commits, so that what the database holds and what failed to get there is all there is. */
-  function removeRange(from: Buffer, to: Buffer) {
-    for (const [id, { key }] of operations) {
-      if (Buffer.compare(key, from) >= 0 && Buffer.compare(key, to) < 0) operations.delete(id)
+  function touch(source: Source, bytes = 0) {
+    if (toCollect.has(source)) collect(source)
+    if (!sources.has(source)) {
+      sources.add(source)
+      pressure.add(SOURCE_BYTES)
     }
-    for (const key of database.keys(from, to)) batch.remove(key)
+    pressure.add(bytes)
+    start()
+  }
+
+  function collect(source: Source) {
+    toCollect.delete(source)
+    try {
+      source.collect(batch)
+    } catch (error) {
+      // Whoever has touched it has done nothing wrong.
+      collectFailure ??= { reason: error }
+    }
   }
 
   function start() {
@@ -80,46 +127,65 @@ export function createCommitter(options: CommitterOptions): Committer {
     try {
       // Lets the turn end: what else it asks for belongs to the same commit.
       await nextTurn()
-      while (sources.size > 0 || actions.length > 0 || operations.size > 0) await commit()
+      while (sources.size > 0 || actions.length > 0 || operations.length > 0) await commit()
     } finally {
       running = undefined
     }
   }
 
   async function commit() {
-    const collected = [...sources]
-    sources.clear()
-    for (const source of collected) source.collect(batch)
-    const done = actions
+    toCollect = sources
+    sources = new Set()
+    currentActions.push(...actions)
     actions = []
-    const writes = [options.syncBeside(), operations.size > 0 ? database.write(operations.values()) : undefined]
+    pressure.taken()
+    await collectAll()
+    if (collectFailure) throw collectFailure.reason
+    const writes = [options.syncBeside(), operations.length > 0 ? writer.write(operations.all()) : undefined]
     const failure = (await Promise.allSettled(writes)).find((result) => result.status === 'rejected')
     if (failure) {
-      actions = [...done, ...actions]
       if (closing || !isDiskFull(failure.reason)) throw failure.reason
+      pressure.failed()
+      operations.squeeze()
       options.onDiskFull(failure.reason)
       await pause(options.retryPause)
       await database.reopen()
       return
     }
-    operations = new Map()
+    operations.clear()
+    const done = currentActions
+    currentActions = []
     // Before the actions: what they wake reads, and it must not while the map is exchanged.
     await database.trim()
+    pressure.committed()
     options.onCommitted()
     for (const action of done) action()
   }
 
+  async function collectAll() {
+    let count = 0
+    let end = performance.now() + SLICE_MS
+    for (const source of toCollect) {
+      collect(source)
+      if (++count % SLICE_SOURCES !== 0 || performance.now() < end) continue
+      await nextTurn()
+      end = performance.now() + SLICE_MS
+    }
+    operations.dropLogs(removedLogs)
+    removedLogs = new Set()
+  }
+
   return {
-    touch(source) {
-      sources.add(source)
-      start()
-    },
+    touch,
     whenSafe(action) {
       actions.push(action)
       start()
     },
+    isBusy: pressure.isBusy,
+    whenCalm: pressure.whenCalm,
     async close() {
       closing = true
+      eraser.stop()
       await running
       closed = true
     },

@@ -16,7 +16,8 @@ export interface Database {
   get(key: Buffer): Buffer | undefined
   /** Keys and values from `from` up to but without `to`, in order. */
   range(from: Buffer, to: Buffer): Iterable<{ key: Buffer; value: Buffer }>
-  keys(from: Buffer, to: Buffer): Iterable<Buffer>
+  /** @param limit of how many keys there will be at most */
+  keys(from: Buffer, to: Buffer, limit?: number): Iterable<Buffer>
   /** Writes all of it or nothing, in one transaction; resolves once that is committed and synced. */
   write(operations: Iterable<Operation>): Promise<void>
   /** Gives back the memory that reads took, once it is much. Only while no write is under way. */
@@ -82,7 +83,7 @@ export function openDatabase(folder: string): Database {
       return value
     },
     range: (from, to) => opened().getRange({ start: from, end: to }) as Iterable<{ key: Buffer; value: Buffer }>,
-    keys: (from, to) => opened().getKeys({ start: from, end: to }) as Iterable<Buffer>,
+    keys: (start, end, limit = Number.POSITIVE_INFINITY) => opened().getKeys({ start, end, limit }) as Iterable<Buffer>,
     write,
     trim,
     reopen,

@@ -2,7 +2,11 @@
 
 const DEFINITION = 0x64
 const INDEX = 0x69
+const REDO = 0x72
 const SEGMENT = 0x73
+
+/** A commit that is being written in pieces. */
+export const REDO_KEY = Buffer.of(REDO)
 
 /** The first key of the definitions, and the first behind them. */
 export const DEFINITION_RANGE = [Buffer.of(DEFINITION), Buffer.of(DEFINITION + 1)] as const
@@ -35,6 +39,11 @@ export function segmentKey(id: SegmentId): Buffer {
 
 export function parseIndexKey(key: Buffer): SegmentId {
   return { queueId: key.readUInt32BE(1), priority: key[5] as number, first: key.readUIntBE(6, 6) }
+}
+
+/** The queue id in the key of a log's record. */
+export function logIdOf(key: Buffer): number | undefined {
+  return key[0] === INDEX || key[0] === SEGMENT ? key.readUInt32BE(1) : undefined
 }
 
 /** The ranges that hold all of a log's records. */

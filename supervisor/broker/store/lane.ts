@@ -6,7 +6,7 @@ import type { Mark } from './marks.ts'
 import { queuedReturns, sortedReturns } from './returns.ts'
 import { isRemoved, markRemoved, readSegment, type Segment, setCounts, writeSegments } from './segment.ts'
 import { encodeIndex } from './segment-index.ts'
-import { createWindow, type Limits } from './window.ts'
+import { createWindow, type Limits, sizeOf } from './window.ts'
 
 // The messages of one queue and one priority, in three parts, the oldest first:
 //   window    entries in memory; what was loaded last and, while nothing is behind it, what is appended
@@ -25,8 +25,8 @@ export interface LaneContext {
   /** Bytes in the windows of all lanes of the store. */
   memory: { bytes: number }
   load(key: Buffer): Buffer | undefined
-  /** Has collect() called for the next commit. */
-  touch(): void
+  /** Has collect() called for the next commit. To be called before a change, as a commit may take up first what there is. */
+  touch(bytes?: number): void
   /** A segment can't be read. */
   onBroken(error: Error): void
 }
@@ -41,7 +41,8 @@ export interface Lane {
   giveBack(entry: StoredEntry): void
   remove(entry: StoredEntry): void
   purge(): void
-  collect(batch: Batch): void
+  /** Returns whether it has put anything. */
+  collect(batch: Batch): boolean
   /** Gives up everything in memory. */
   discard(batch: Batch): void
 }
@@ -67,18 +68,20 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
   }
 
   function append(entry: StoredEntry) {
+    const isBehind = segments.length > 0 || tail.length > 0 || window.isFull
+    const isPending = isBehind || entry.onSafe !== null || isKept(entry)
+    // The tail may become segments by it, in front of which the entry must not get.
+    if (isPending) context.touch(sizeOf(entry))
     ready++
     readyBytes += entry.message.body.length
-    if (segments.length > 0 || tail.length > 0 || window.isFull) {
-      entry.inTail = true
-      tail.push(entry)
-    } else {
-      window.push(entry)
-    }
-    if (entry.inTail || entry.onSafe || (durable && entry.message.persistent)) {
-      pending.push(entry)
-      context.touch()
-    }
+    if (isPending) pending.push(entry)
+    entry.inTail = isBehind
+    if (isBehind) tail.push(entry)
+    else window.push(entry)
+  }
+
+  function isKept({ message }: StoredEntry): boolean {
+    return durable && message.persistent
   }
 
   /** Brings the next messages into the empty window; false if there are none. */
@@ -136,6 +139,7 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
 
   function giveBack(entry: StoredEntry) {
     if (entry.state !== OUTSTANDING) return
+    if (entry.segment && durable) context.touch()
     entry.state = READY
     entry.redelivered = true
     countReady(1, entry)
@@ -147,6 +151,8 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
     if (entry.state === REMOVED) return
     if (entry.state === PAGED)
       throw new Error('This entry has left memory: remove() takes what peek() or take() returned')
+    // What was appended may be part of the commit that is put together; that it is gone is not.
+    if (entry.segment || entry.inTail || isKept(entry)) context.touch()
     if (entry.state === READY) countReady(-1, entry)
     entry.state = REMOVED
     if (!entry.segment || isRemoved(entry.segment, entry.index)) return
@@ -155,6 +161,7 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
   }
 
   function purge() {
+    if (pending.length > 0 || segments.length > 0) context.touch()
     for (const entry of [...window.clear(), ...returns.clear(), ...tail]) remove(entry)
     tail = []
     for (const segment of segments.clear()) {
@@ -170,12 +177,12 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
     readyBytes += count * entry.message.body.length
   }
 
+  /** The caller has touched the lane. */
   function soil(segment: Segment) {
     dirty.add(segment)
-    context.touch()
   }
 
-  function collect(batch: Batch) {
+  function collect(batch: Batch): boolean {
     const toKeep: StoredEntry[] = []
     const toPage: StoredEntry[] = []
     for (const entry of pending) {
@@ -183,7 +190,7 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
       entry.onSafe = null
       if (entry.state === REMOVED) continue
       if (entry.inTail) toPage.push(entry)
-      else if (durable && entry.message.persistent) toKeep.push(entry)
+      else if (isKept(entry)) toKeep.push(entry)
     }
     pending = []
     tail = []
@@ -200,6 +207,7 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
       }
     }
     dirty.clear()
+    return toKeep.length + toPage.length > 0
   }
 
   function write(batch: Batch, entries: StoredEntry[]): Segment[] {

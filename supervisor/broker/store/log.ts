@@ -1,6 +1,5 @@
 import type { Batch, Source } from './commit.ts'
 import { type Entry, type Message, READY, type StoredEntry } from './entry.ts'
-import { logRanges } from './keys.ts'
 import { createLane, type Lane, type LaneContext } from './lane.ts'
 import type { Mark } from './marks.ts'
 import type { Segment } from './segment.ts'
@@ -34,7 +33,7 @@ export interface QueueLog {
 }
 
 export interface LogContext extends Omit<LaneContext, 'priority' | 'touch' | 'mark'> {
-  touch(source: Source): void
+  touch(source: Source, bytes?: number): void
   markOf(priority: number): Mark
   /** No mark and no segment is at this position or behind it. */
   nextPosition: number
@@ -49,11 +48,13 @@ export function createLog(context: LogContext, recovered: ReadonlyMap<number, Se
   let lanes: Lane[] = []
   let nextPosition = context.nextPosition
   let destroyed = false
+  /** Whether anything of it was ever given to a commit. */
+  let hasRecords = recovered.size > 0
   const source: Source = { collect }
   for (const [priority, segments] of recovered) addLane(priority, segments)
 
   function addLane(priority: number, segments: Segment[]): Lane {
-    const touch = () => context.touch(source)
+    const touch = (bytes?: number) => context.touch(source, bytes)
     const lane = createLane({ ...context, priority, touch, mark: context.markOf(priority) }, segments)
     byPriority[priority] = lane
     lanes = [...lanes, lane].sort((a, b) => b.priority - a.priority)
@@ -97,20 +98,20 @@ export function createLog(context: LogContext, recovered: ReadonlyMap<number, Se
 
   function destroy() {
     if (destroyed) return
+    context.touch(source)
     purge()
     destroyed = true
-    context.touch(source)
   }
 
   function collect(batch: Batch) {
     if (!destroyed) {
-      for (const lane of lanes) lane.collect(batch)
+      for (const lane of lanes) hasRecords = lane.collect(batch) || hasRecords
       return
     }
     for (const lane of lanes) lane.discard(batch)
     lanes = []
-    for (const [from, to] of logRanges(context.queueId)) batch.removeRange(from, to)
-    batch.afterwards(context.onDestroyed)
+    if (hasRecords) batch.removeLog(context.queueId, context.onDestroyed)
+    else batch.afterwards(context.onDestroyed)
   }
 
   function sum(of: (lane: Lane) => number): number {

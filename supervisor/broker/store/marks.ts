@@ -31,6 +31,9 @@ export interface Marks {
   of(queueId: number, priority: number, nextPosition: number): Mark
   /** The first position that no mark of the queue covers. */
   endOf(queueId: number): number
+  readonly lastQueueId: number
+  /** The queues that have a mark. */
+  queueIds(): Iterable<number>
   /** Forgets a queue. */
   free(queueId: number): void
   /** Syncs what was written since the last call. */
@@ -137,6 +140,12 @@ export function openMarks(folder: string, isNew: boolean, onError: (error: Error
 
   return {
     of,
+    get lastQueueId() {
+      let last = 0
+      for (const { queueId } of slots.values()) if (queueId > last) last = queueId
+      return last
+    },
+    queueIds: () => [...slots.values()].map(({ queueId }) => queueId),
     endOf: (queueId) => Math.max(0, ...[...slots.values()].filter((s) => s.queueId === queueId).map((s) => s.reserved)),
     free(queueId) {
       for (const [key, slot] of slots) {

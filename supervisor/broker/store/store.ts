@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs'
-import { type Batch, createCommitter, type Source } from './commit.ts'
+import { createCommitter, type Source } from './commit.ts'
 import { checkFolder, markFolder } from './damage.ts'
 import { type Database, openDatabase } from './database.ts'
 import { watchDisk } from './disk.ts'
@@ -9,7 +9,8 @@ import { definitionKey, indexKey, segmentKey } from './keys.ts'
 import { createLog, type QueueLog } from './log.ts'
 import { type Mark, openMarks } from './marks.ts'
 import { recover } from './recovery.ts'
-import type { Segment } from './segment.ts'
+import { redo } from './redo.ts'
+import { type Segment, SegmentFormatError } from './segment.ts'
 import { DEFAULT_LIMITS, type Limits } from './window.ts'
 
 export interface StoreOptions {
@@ -42,6 +43,14 @@ export interface Store {
     put(key: string, value: unknown): void
     remove(key: string): void
   }
+  /** The highest id that anything is left of: a new queue takes a higher one. */
+  readonly lastQueueId: number
+  /** Every log that is not opened is of a queue that is gone: removes them. To be called once, when all others are. */
+  removeUnopened(): void
+  /** So much waits to be written that publishers should wait: whenCalm() tells until when. */
+  isBusy(): boolean
+  /** Runs the action, never synchronously, once it is not busy; the actions in turn, while it is not busy again. */
+  whenCalm(action: () => void): void
   /** A queue's log, with what an earlier process left in it if it is durable. Once for each id. */
   openLog(queueId: number, options: LogOptions): QueueLog
   /** Resolves once everything asked for before is committed and synced. */
@@ -64,6 +73,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     const database = openDatabase(folder)
     markFolder(folder)
     try {
+      await finishCommit(database, folder)
       return startStore(options, database, isNew, unlock)
     } catch (error) {
       await database.close()
@@ -75,6 +85,15 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   }
 }
 
+async function finishCommit(database: Database, folder: string): Promise<void> {
+  try {
+    await redo(database)
+  } catch (error) {
+    if (!(error instanceof SegmentFormatError)) throw error
+    throw new StoreDamagedError(folder, error.message, { cause: error })
+  }
+}
+
 function startStore(options: StoreOptions, database: Database, isNew: boolean, unlock: () => void): Store {
   const { folder } = options
   const { definitions, logs, leftovers } = recover(database, folder)
@@ -83,7 +102,7 @@ function startStore(options: StoreOptions, database: Database, isNew: boolean, u
   )
   const memory = { bytes: 0 }
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
-  const changed = new Set<string>()
+  const changed = new Map<string, Source>()
   const opened = new Set<number>()
   let isBroken = false
   let closing: Promise<void> | undefined
@@ -97,7 +116,7 @@ function startStore(options: StoreOptions, database: Database, isNew: boolean, u
     onBroken: options.onBroken,
     retryPause: RETRY_PAUSE,
   })
-  const definitionSource: Source = { collect: collectDefinitions }
+  const lastQueueId = Math.max(marks.lastQueueId, maxOf(logs.keys()), maxOf(leftovers.map(({ queueId }) => queueId)))
   if (leftovers.length > 0) erase(leftovers)
 
   function breakOnce(error: Error) {
@@ -106,18 +125,22 @@ function startStore(options: StoreOptions, database: Database, isNew: boolean, u
     options.onBroken(error)
   }
 
-  function collectDefinitions(batch: Batch) {
-    for (const key of changed) {
-      const value = definitions.get(key)
-      if (value === undefined) batch.remove(definitionKey(key))
-      else batch.put(definitionKey(key), Buffer.from(JSON.stringify(value)))
-    }
-    changed.clear()
+  /** To be called before the change. */
+  function changeDefinition(key: string) {
+    const source = changed.get(key) ?? sourceOf(key)
+    changed.set(key, source)
+    committer.touch(source)
   }
 
-  function changeDefinition(key: string) {
-    changed.add(key)
-    committer.touch(definitionSource)
+  function sourceOf(key: string): Source {
+    return {
+      collect(batch) {
+        changed.delete(key)
+        const value = definitions.get(key)
+        if (value === undefined) batch.remove(definitionKey(key))
+        else batch.put(definitionKey(key), Buffer.from(JSON.stringify(value)))
+      },
+    }
   }
 
   function erase(segments: Segment[]) {
@@ -163,6 +186,14 @@ function startStore(options: StoreOptions, database: Database, isNew: boolean, u
     )
   }
 
+  function removeUnopened() {
+    for (const queueId of new Set([...logs.keys(), ...marks.queueIds()])) {
+      if (opened.has(queueId)) continue
+      committer.touch({ collect: (batch) => batch.removeLog(queueId, () => marks.free(queueId)) })
+    }
+    logs.clear()
+  }
+
   async function close() {
     disk.close()
     try {
@@ -178,13 +209,19 @@ function startStore(options: StoreOptions, database: Database, isNew: boolean, u
     definitions: {
       all: () => [...definitions].map(([key, value]) => ({ key, value })),
       put(key, value) {
-        definitions.set(key, value)
         changeDefinition(key)
+        definitions.set(key, value)
       },
       remove(key) {
-        if (definitions.delete(key)) changeDefinition(key)
+        if (!definitions.has(key)) return
+        changeDefinition(key)
+        definitions.delete(key)
       },
     },
+    lastQueueId,
+    removeUnopened,
+    isBusy: committer.isBusy,
+    whenCalm: committer.whenCalm,
     openLog,
     synced: () => new Promise((resolve) => committer.whenSafe(resolve)),
     close() {
@@ -192,4 +229,10 @@ function startStore(options: StoreOptions, database: Database, isNew: boolean, u
       return closing
     },
   }
+}
+
+function maxOf(numbers: Iterable<number>): number {
+  let max = 0
+  for (const number of numbers) if (number > max) max = number
+  return max
 }

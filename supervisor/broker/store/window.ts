@@ -62,6 +62,7 @@ export function createWindow(limits: Limits, memory: { bytes: number }): Window 
   }
 }
 
-function sizeOf({ message }: StoredEntry): number {
+/** About what an entry costs in memory. */
+export function sizeOf({ message }: StoredEntry): number {
   return ENTRY_BYTES + message.body.length + message.properties.length
 }

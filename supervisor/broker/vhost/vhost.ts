@@ -26,6 +26,8 @@ import { type DefinitionStore, keyOf, saveBinding, savedDefinitions, saveExchang
 export interface VhostStore {
   readonly definitions: DefinitionStore
   openLog(queueId: number, options: { durable: boolean; returns: 'position' | 'fifo' }): QueueLog
+  readonly lastQueueId: number
+  removeUnopened(): void
 }
 
 /** A message on its way to queues. */
@@ -74,7 +76,7 @@ export interface Vhost {
 export function createVhost(store: VhostStore, tools: QueueTools): Vhost {
   const exchanges = new Map<string, Exchange>()
   const queues = new Map<string, Queue>()
-  let lastId = 0
+  let lastId = store.lastQueueId
 
   for (const [name, type, internal = false] of PREDECLARED) {
     exchanges.set(name, createExchange(name, { type, durable: true, autoDelete: false, internal }, {}))
@@ -82,6 +84,7 @@ export function createVhost(store: VhostStore, tools: QueueTools): Vhost {
   const deadLetters = deadLettering({ publish, exchangeExists: (name) => exchanges.has(name) }, tools.slices)
   const events = { deadLetter: deadLetters.deadLetter, unused: removeQueue }
   restore()
+  store.removeUnopened()
 
   const vhost: Vhost = {
     queue(name, owner) {

@@ -1,0 +1,80 @@
+/** What waits for the next commit, and who waits for it to become less. */
+export interface Pressure {
+  /** Bytes that no commit has taken up yet. */
+  readonly waiting: number
+  /** Bytes of the commit that is under way, or failed and is tried again. */
+  readonly underway: number
+  /** So much waits that no more should be asked for. */
+  isBusy(): boolean
+  /** Runs the action once the store is not busy, and never synchronously; one action may make it busy for the next. */
+  whenCalm(action: () => void): void
+  add(bytes: number): void
+  /** A commit takes up what waits. */
+  taken(): void
+  failed(): void
+  committed(): void
+}
+
+/** @param bound bytes that may wait; a single change can exceed it */
+export function createPressure(bound: number): Pressure {
+  let waiting = 0
+  let underway = 0
+  let hasFailed = false
+  let actions: (() => void)[] = []
+  let isScheduled = false
+
+  // What a commit is writing makes nobody wait, as that will end. What it can't write does: it may stay for long.
+  const isBusy = () => waiting + (hasFailed ? underway : 0) >= bound
+
+  function wake() {
+    if (isScheduled || actions.length === 0 || isBusy()) return
+    isScheduled = true
+    setImmediate(run)
+  }
+
+  function run() {
+    isScheduled = false
+    const due = actions
+    actions = []
+    try {
+      for (let action = due.shift(); action; action = due.shift()) {
+        action()
+        if (isBusy()) return
+      }
+    } finally {
+      // In the order in which they came.
+      actions = [...due, ...actions]
+      wake()
+    }
+  }
+
+  return {
+    get waiting() {
+      return waiting
+    },
+    get underway() {
+      return underway
+    },
+    isBusy,
+    whenCalm(action) {
+      actions.push(action)
+      wake()
+    },
+    add(bytes) {
+      waiting += bytes
+    },
+    taken() {
+      underway += waiting
+      waiting = 0
+      wake()
+    },
+    failed() {
+      hasFailed = true
+    },
+    committed() {
+      underway = 0
+      hasFailed = false
+      wake()
+    },
+  }
+}

@@ -1,0 +1,98 @@
+import { crc32 } from 'node:zlib'
+import type { Database, Operation } from './database.ts'
+import { REDO_KEY } from './keys.ts'
+import { SegmentFormatError } from './segment.ts'
+
+// The database takes one transaction's operations in one turn of the event loop, a few microseconds for each. A commit of
+// very many (one message to 20,000 queues) goes in pieces instead, and is still all or nothing: first all of it is
+// committed as one record, and a start that finds the record writes the pieces again.
+//   crc32 u32 of all behind it | count u32 | operations: key length u16 | value length + 1 u32, or 0 to remove | key | value
+
+/** Operations that one turn of the event loop hands to the database. */
+export const PIECE = 4_000
+const HEADER = 8
+const OPERATION_HEADER = 6
+
+export interface Writer {
+  /** Writes all of it, or, as far as a later start can see, nothing. A failed write is tried again with all that it had. */
+  write(operations: readonly Operation[]): Promise<void>
+}
+
+export function createWriter(database: Database): Writer {
+  let mayHaveRecord = false
+
+  async function write(operations: readonly Operation[]): Promise<void> {
+    const isLong = operations.length > PIECE
+    const last: Operation[] = isLong || mayHaveRecord ? [{ key: REDO_KEY, value: undefined }] : []
+    if (isLong) {
+      mayHaveRecord = true
+      await database.write([{ key: REDO_KEY, value: await encodeRedo(operations) }])
+    }
+    let start = 0
+    for (; operations.length - start > PIECE; start += PIECE) {
+      await database.write(operations.slice(start, start + PIECE))
+    }
+    await database.write([...operations.slice(start), ...last])
+    mayHaveRecord = false
+  }
+
+  return { write }
+}
+
+/**
+ * Finishes what a process was writing when it ended.
+ * @throws {SegmentFormatError}
+ */
+export async function redo(database: Database): Promise<void> {
+  const raw = database.get(REDO_KEY)
+  if (!raw) return
+  const operations = decodeRedo(raw)
+  for (let start = 0; start < operations.length; start += PIECE) {
+    await database.write(operations.slice(start, start + PIECE))
+  }
+  await database.write([{ key: REDO_KEY, value: undefined }])
+}
+
+async function encodeRedo(operations: readonly Operation[]): Promise<Buffer> {
+  let size = HEADER
+  for (const { key, value } of operations) size += OPERATION_HEADER + key.length + (value?.length ?? 0)
+  const raw = Buffer.allocUnsafeSlow(size)
+  let offset = raw.writeUInt32LE(operations.length, 4)
+  let sum = crc32(raw.subarray(4, offset))
+  for (let start = 0; start < operations.length; start += PIECE) {
+    const from = offset
+    for (const { key, value } of operations.slice(start, start + PIECE)) {
+      offset = raw.writeUInt16LE(key.length, offset)
+      offset = raw.writeUInt32LE(value ? value.length + 1 : 0, offset)
+      raw.set(key, offset)
+      offset += key.length
+      if (value) raw.set(value, offset)
+      offset += value?.length ?? 0
+    }
+    sum = crc32(raw.subarray(from, offset), sum)
+    await nextTurn()
+  }
+  raw.writeUInt32LE(sum, 0)
+  return raw
+}
+
+function decodeRedo(raw: Buffer): Operation[] {
+  if (raw.length < HEADER || raw.readUInt32LE(0) !== crc32(raw.subarray(4))) {
+    throw new SegmentFormatError('the checksum of its unfinished commit is wrong')
+  }
+  const operations: Operation[] = []
+  let offset = HEADER
+  for (let count = raw.readUInt32LE(4); count > 0; count--) {
+    const keyStart = offset + OPERATION_HEADER
+    const valueStart = keyStart + raw.readUInt16LE(offset)
+    const valueLength = raw.readUInt32LE(offset + 2)
+    offset = valueStart + Math.max(0, valueLength - 1)
+    const value = valueLength > 0 ? raw.subarray(valueStart, offset) : undefined
+    operations.push({ key: raw.subarray(keyStart, valueStart), value })
+  }
+  return operations
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}

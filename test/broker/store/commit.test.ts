@@ -1,0 +1,247 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import t from 'tap'
+import { type Batch, type Committer, createCommitter, type Source } from '../../../supervisor/broker/store/commit.ts'
+import type { Database, Operation } from '../../../supervisor/broker/store/database.ts'
+import { segmentKey } from '../../../supervisor/broker/store/keys.ts'
+import { PIECE, redo } from '../../../supervisor/broker/store/redo.ts'
+
+/** A database in memory, whose transactions a test can look at, and end the process or fill the disk before. */
+function fakeDatabase(before: (operations: readonly Operation[]) => void = () => {}) {
+  const records = new Map<string, Buffer>()
+  const writes: Operation[][] = []
+  const nothing = async () => {}
+  const database: Database = {
+    get: (key) => records.get(key.toString('latin1')),
+    range: () => [],
+    keys(from, to, limit) {
+      const all = [...records.keys()].map((key) => Buffer.from(key, 'latin1')).sort(Buffer.compare)
+      return all.filter((key) => key.compare(from) >= 0 && key.compare(to) < 0).slice(0, limit)
+    },
+    async write(given) {
+      await turn()
+      const operations = [...given]
+      before(operations)
+      writes.push(operations)
+      for (const { key, value } of operations) {
+        if (value) records.set(key.toString('latin1'), value)
+        else records.delete(key.toString('latin1'))
+      }
+    },
+    trim: () => undefined,
+    reopen: nothing,
+    close: nothing,
+  }
+  return { database, records, writes }
+}
+
+function committerOf(database: Database, onDiskFull = () => {}): Committer {
+  return createCommitter({
+    database,
+    syncBeside: async () => {},
+    onDiskFull,
+    onCommitted() {},
+    onBroken: (error) => t.fail(error.message),
+    retryPause: 1,
+  })
+}
+
+function keyOf(number: number): Buffer {
+  const key = Buffer.alloc(5)
+  key.writeUInt32BE(number, 1)
+  return key
+}
+
+const safe = (committer: Committer) => new Promise<void>((resolve) => committer.whenSafe(resolve))
+
+/** The system has no space. */
+const noSpace = () => Object.assign(new Error('no space'), { code: 'ENOSPC' })
+
+/** A number that a source keeps, and that the database has to have. */
+function counter(committer: Committer, key: Buffer, cost: () => void) {
+  let value = 0
+  const source: Source = {
+    collect(batch) {
+      cost()
+      batch.put(key, Buffer.from(String(value)))
+    },
+  }
+  return {
+    add(change: number) {
+      committer.touch(source)
+      value += change
+    },
+  }
+}
+
+t.test('a commit is put together in pieces, and has all or nothing of what a turn has changed', async (t) => {
+  const { database, writes } = fakeDatabase()
+  const committer = committerOf(database)
+  let inThisTurn = 0
+  let mostInTurn = 0
+  function cost() {
+    // As long as it takes: what is counted is how many are done without a break.
+    for (const end = performance.now() + 1; performance.now() < end; );
+    mostInTurn = Math.max(mostInTurn, ++inThisTurn)
+  }
+  const counters = Array.from({ length: 300 }, (_, i) => counter(committer, keyOf(i), cost))
+  for (const { add } of counters) add(1_000)
+  // One of two that are far apart gives to the other, in each turn, while commits are put together.
+  let moves = 0
+  let isOver = false
+  const moving = (async () => {
+    while (!isOver) {
+      await turn()
+      inThisTurn = 0
+      const a = (moves * 7) % 300
+      const b = (moves * 13 + 150) % 300
+      moves++
+      if (a === b) continue
+      counters[a]?.add(-1)
+      counters[b]?.add(1)
+    }
+  })()
+  for (let i = 0; i < 5; i++) await safe(committer)
+  isOver = true
+  await moving
+  await committer.close()
+  const values = new Map<string, number>()
+  for (const [number, operations] of writes.entries()) {
+    for (const { key, value } of operations) values.set(key.toString('hex'), Number(value))
+    const total = [...values.values()].reduce((sum, value) => sum + value, 0)
+    if (total !== 300_000) t.fail(`after commit ${number} there are ${total}`)
+  }
+  t.ok(moves > 10, `${moves} turns meanwhile`)
+  t.ok(mostInTurn < 100, `${mostInTurn} sources in one turn`)
+})
+
+t.test('a commit of very many operations is all or nothing, wherever it is cut off', async (t) => {
+  const count = 2 * PIECE + 10
+  for (let cut = 0; cut <= 4; cut++) {
+    let writes = 0
+    const { database, records } = fakeDatabase(() => {
+      if (writes++ === cut + 1) throw new Error('the process ends here')
+    })
+    const committer = createCommitter({
+      ...{ database, syncBeside: async () => {}, onDiskFull() {}, onCommitted() {}, retryPause: 1 },
+      onBroken() {},
+    })
+    committer.touch({ collect: (batch) => batch.put(keyOf(count), Buffer.from('old')) })
+    await safe(committer)
+    function collect(batch: Batch) {
+      for (let i = 0; i < count; i++) batch.put(keyOf(i), Buffer.alloc(i % 5, i))
+      batch.remove(keyOf(count))
+    }
+    committer.touch({ collect })
+    await committer.close().catch(() => {})
+    writes = 100
+    await redo(database)
+    const expected = cut === 0 ? 1 : count
+    t.equal(records.size, expected, `cut off before write ${cut + 1} of it`)
+    t.equal(records.has(keyOf(count).toString('latin1')), cut === 0)
+    const wrong = [...Array(expected === 1 ? 0 : count).keys()].filter((i) => {
+      const value = records.get(keyOf(i).toString('latin1'))
+      return !value?.equals(Buffer.alloc(i % 5, i))
+    })
+    t.same(wrong, [])
+  }
+})
+
+t.test('what could not be written in pieces is not written again over what came later', async (t) => {
+  let isFull = true
+  const { database, records } = fakeDatabase((operations) => {
+    if (isFull && operations.length >= PIECE) throw noSpace()
+  })
+  let onFull = () => {}
+  const full = new Promise<void>((resolve) => {
+    onFull = resolve
+  })
+  const committer = committerOf(database, onFull)
+  committer.touch({
+    collect(batch) {
+      for (let i = 0; i < PIECE + 1; i++) batch.put(segmentKey({ queueId: 1, priority: 0, first: i }), Buffer.from('a'))
+      batch.put(keyOf(1), Buffer.from('first'))
+    },
+  })
+  await full
+  // It is tried again without the log, which makes it short.
+  const removed = new Promise<void>((resolve) => {
+    committer.touch({
+      collect(batch) {
+        batch.put(keyOf(1), Buffer.from('second'))
+        batch.removeLog(1, resolve)
+      },
+    })
+  })
+  await safe(committer)
+  isFull = false
+  await removed
+  await committer.close()
+  await redo(database)
+  t.equal(records.get(keyOf(1).toString('latin1'))?.toString(), 'second')
+  t.equal(records.size, 1)
+})
+
+t.test('deleted logs are removed by and by, and what failed to be written of them never is', async (t) => {
+  let isFull = false
+  const { database, records, writes } = fakeDatabase(() => {
+    if (isFull) throw noSpace()
+  })
+  const committer = committerOf(database)
+  const put = (queueId: number, count: number, from = 0): Source => ({
+    collect(batch) {
+      for (let i = from; i < from + count; i++) {
+        batch.put(segmentKey({ queueId, priority: 0, first: i }), Buffer.from('a'))
+      }
+    },
+  })
+  committer.touch(put(1, 3_000))
+  committer.touch(put(2, 10))
+  await safe(committer)
+  isFull = true
+  committer.touch(put(1, 5, 3_000))
+  committer.touch(put(3, 5))
+  for (let i = 0; i < 5; i++) await turn()
+  const before = writes.length
+  const removed = new Promise<void>((resolve) => {
+    committer.touch({ collect: (batch) => batch.removeLog(1, resolve) })
+  })
+  isFull = false
+  await removed
+  await committer.close()
+  const kept = [...records.keys()].map((key) => Buffer.from(key, 'latin1').readUInt32BE(1))
+  t.same([...new Set(kept)], [2, 3])
+  t.equal(records.size, 15)
+  const since = writes.slice(before)
+  t.notOk(since.flat().some(({ key, value }) => key.readUInt32BE(1) === 1 && value))
+  t.ok(
+    since.every((operations) => operations.length <= 2_100),
+    'not all at once',
+  )
+})
+
+t.test('what waits to be written has a bound, and who waits goes on in turn', async (t) => {
+  const { database } = fakeDatabase()
+  const committer = committerOf(database)
+  const source: Source = { collect: (batch) => batch.put(keyOf(1), Buffer.from('a')) }
+  t.notOk(committer.isBusy())
+  committer.touch(source, 9 * 2 ** 20)
+  t.ok(committer.isBusy())
+  const order: number[] = []
+  for (let i = 0; i < 3; i++) {
+    committer.whenCalm(() => {
+      order.push(i)
+      // Each of them fills it again.
+      committer.touch(source, 9 * 2 ** 20)
+    })
+  }
+  t.same(order, [])
+  const seen: number[] = []
+  for (let i = 0; i < 50 && order.length < 3; i++) {
+    await turn()
+    if (order.length > (seen.at(-1) ?? 0)) seen.push(order.length)
+  }
+  t.same(order, [0, 1, 2])
+  t.same(seen, [1, 2, 3], 'one for each commit')
+  await committer.close()
+  t.notOk(committer.isBusy())
+})
