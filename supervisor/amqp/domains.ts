@@ -1,7 +1,16 @@
 import { SYNTAX_ERROR } from './errors.ts'
 import type { Table } from './field-values.ts'
 import { readTable } from './fields.ts'
-import { type Reader, readCount, readLong, readLongstr, readOctet, readShort, readShortstr } from './reader.ts'
+import {
+  type Reader,
+  readCount,
+  readLong,
+  readLongstr,
+  readOctet,
+  readShort,
+  readShortstr,
+  readUtf8,
+} from './reader.ts'
 import type { Domain } from './spec.ts'
 import { writeTable } from './write-fields.ts'
 import {
@@ -41,11 +50,14 @@ export const READ: { [D in Whole]: (reader: Reader) => Decoded[D] } = {
   short: readShort,
   long: readLong,
   longlong: readCount,
-  shortstr: readShortstr,
+  shortstr: readUtf8,
   replytext: readShortstr,
   longstr: readLongstr,
   table: readArguments,
 }
+
+/** How the short strings of methods that carry content are read: RabbitMQ checks only those of the others. */
+export const READ_BYTES = readShortstr
 
 /** How they are written; undefined is the domain's zero. */
 export const WRITE: { [D in Whole]: (writer: Writer, value: Encodable[D] | undefined) => void } = {

@@ -44,8 +44,8 @@ const TAG = {
 
 /**
  * Reads a field table whose length is at `offset`; `end` is where it ends. Of fields with the same name the first counts,
- * as in RabbitMQ. Throws CodecError 502 on anything broken, and also on what RabbitMQ lets
- * pass: names that are not UTF-8, tables nested deeper than MAX_DEPTH.
+ * as in RabbitMQ. Throws CodecError 502 on anything broken, and also on what RabbitMQ lets pass: tables nested deeper than
+ * MAX_DEPTH.
  */
 export function decodeTable(buffer: Buffer, offset: number): { table: Table; end: number } {
   const reader = readerOf(buffer, offset)
@@ -73,8 +73,7 @@ export function skipTable(reader: Reader, depth: number): number {
   const outer = reader.end
   reader.end = within(reader, size)
   while (reader.at < reader.end) {
-    const name = readOctet(reader)
-    checkName(reader.buffer, skip(reader, name, 'a field name'), name)
+    skip(reader, readOctet(reader), 'a field name')
     skipValue(reader, depth)
   }
   reader.end = outer
@@ -225,14 +224,6 @@ function skipFloat(reader: Reader): number {
   const at = skip(reader, 4, 'a float')
   if ((reader.buffer.readUInt16BE(at) & 0x7f80) === 0x7f80) throw new CodecError(SYNTAX_ERROR, 'not a finite float')
   return at
-}
-
-function checkName(buffer: Buffer, start: number, size: number): void {
-  for (let at = start; at < start + size; at++) {
-    if ((buffer[at] as number) <= 0x7f) continue
-    if (isUtf8(buffer.subarray(start, start + size))) return
-    throw new CodecError(SYNTAX_ERROR, 'malformed UTF-8 in a field name')
-  }
 }
 
 function within(reader: Reader, size: number): number {

@@ -1,4 +1,4 @@
-import { type Decoded, type Encodable, READ, WRITE } from './domains.ts'
+import { type Decoded, type Encodable, READ, READ_BYTES, WRITE } from './domains.ts'
 import { COMMAND_INVALID, CodecError, FRAME_ERROR } from './errors.ts'
 import { longAt, type Reader, readerOf, readOctet } from './reader.ts'
 import { type Domain, SPEC } from './spec.ts'
@@ -36,6 +36,7 @@ interface Layout {
   readonly name: MethodName
   readonly id: number
   readonly args: readonly Argument[]
+  readonly carriesContent: boolean
 }
 
 /** The class id and method id of each method. */
@@ -43,10 +44,14 @@ export const METHOD_IDS = Object.fromEntries(
   Object.entries(SPEC).map(([name, [classId, methodId]]) => [name, [classId, methodId]]),
 ) as unknown as Record<MethodName, readonly [classId: number, methodId: number]>
 
+const CARRY_CONTENT = ['basic.publish', 'basic.return', 'basic.deliver', 'basic.get-ok']
+
 const byName = new Map<string, Layout>()
 const byId = new Map<number, Layout>()
 for (const [name, [classId, methodId, args]] of Object.entries(SPEC)) {
-  const layout = { name: name as MethodName, id: classId * 0x10000 + methodId, args: layoutOf(args) }
+  const id = classId * 0x10000 + methodId
+  const carriesContent = CARRY_CONTENT.includes(name)
+  const layout = { name: name as MethodName, id, args: layoutOf(args), carriesContent }
   byName.set(name, layout)
   byId.set(layout.id, layout)
 }
@@ -62,7 +67,7 @@ function layoutOf(args: readonly (readonly [string, Domain])[]): Argument[] {
 
 /**
  * Reads the payload of a method frame. Throws CodecError with the ids it found: 503 for a method that isn't in the
- * table, 501 for arguments that are cut off, too long or not UTF-8, 502 for a broken table among them.
+ * table, 501 for arguments that are cut off or too long, or not UTF-8 in a method without content, 502 for a broken table among them.
  */
 export function decodeMethod(payload: Buffer): Method {
   if (payload.length < 4) throw new CodecError(FRAME_ERROR, 'a method frame without a method')
@@ -91,7 +96,8 @@ function readArguments(reader: Reader, layout: Layout): Method {
   let bits = 0
   for (const { name, domain, mask } of layout.args) {
     if (mask === 1) bits = readOctet(reader)
-    const value = domain === 'bit' ? (bits & mask) !== 0 : READ[domain](reader)
+    const isBytes = layout.carriesContent && domain === 'shortstr'
+    const value = domain === 'bit' ? (bits & mask) !== 0 : isBytes ? READ_BYTES(reader) : READ[domain](reader)
     if (name) method[name] = value
   }
   if (reader.at !== reader.end) throw new CodecError(FRAME_ERROR, `${reader.end - reader.at} bytes too many`)

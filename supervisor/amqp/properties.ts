@@ -3,7 +3,7 @@ export { decodeHeaders, type Essentials, scanProperties } from './scan-propertie
 
 import type { Table } from './field-values.ts'
 import { readTable } from './fields.ts'
-import { type Reader, readerOf, readLonglong, readOctet, skip } from './reader.ts'
+import { type Reader, readerOf, readLonglong, readOctet, readShortstr } from './reader.ts'
 import { checkEnd, readFlags } from './scan-properties.ts'
 import { writeTable } from './write-fields.ts'
 import { encoded, type Writer, writeLonglong, writeOctet, writeShort, writeShortstr } from './writer.ts'
@@ -69,11 +69,8 @@ export function encodeProperties(properties: Properties): Buffer {
 
 function readProperty(reader: Reader, domain: (typeof PROPERTIES)[number][1]): unknown {
   switch (domain) {
-    case 'shortstr': {
-      const size = readOctet(reader)
-      const start = skip(reader, size, 'a short string')
-      return reader.buffer.toString('utf8', start, start + size)
-    }
+    case 'shortstr':
+      return readShortstr(reader)
     case 'table':
       return readTable(reader, 0)
     case 'octet':

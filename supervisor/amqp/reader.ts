@@ -1,5 +1,5 @@
-import { isUtf8 } from 'node:buffer'
 import { CodecError, SYNTAX_ERROR } from './errors.ts'
+import { decodeText } from './text.ts'
 
 /** A place in a buffer; nothing is read at or after `end`. The read functions move `at`. */
 export interface Reader {
@@ -61,11 +61,18 @@ export function readCount(reader: Reader): number {
   return value
 }
 
-/** A string of up to 255 bytes, which must be UTF-8. */
+/** A string of up to 255 bytes, whatever they are. */
 export function readShortstr(reader: Reader): string {
   const size = readOctet(reader)
   const start = skip(reader, size, 'a short string')
   return textAt(reader, start, start + size)
+}
+
+/** A string of up to 255 bytes, which must be UTF-8. */
+export function readUtf8(reader: Reader): string {
+  const text = readShortstr(reader)
+  if (!text.isWellFormed()) throw new CodecError(reader.code, 'malformed UTF-8 in a short string')
+  return text
 }
 
 /** A view of the bytes of a long string, not a copy. */
@@ -75,7 +82,7 @@ export function readLongstr(reader: Reader): Buffer {
   return reader.buffer.subarray(start, start + size)
 }
 
-function textAt({ buffer, code }: Reader, start: number, end: number): string {
+function textAt({ buffer }: Reader, start: number, end: number): string {
   let text = ''
   if (end - start < 32) {
     // Short names are nearly always ASCII, and a call out of JavaScript costs more than they do.
@@ -87,6 +94,5 @@ function textAt({ buffer, code }: Reader, start: number, end: number): string {
     }
     if (at === end) return text
   }
-  if (!isUtf8(buffer.subarray(start, end))) throw new CodecError(code, 'malformed UTF-8 in a short string')
-  return buffer.toString('utf8', start, end)
+  return decodeText(buffer, start, end)
 }

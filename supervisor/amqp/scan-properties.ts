@@ -2,6 +2,7 @@ import { CodecError, SYNTAX_ERROR } from './errors.ts'
 import type { Table } from './field-values.ts'
 import { readTable, skipTable } from './fields.ts'
 import { type Reader, readerOf, readOctet, readShort, skip } from './reader.ts'
+import { decodeText } from './text.ts'
 
 /** What a broker has to know of every message's properties. */
 export interface Essentials {
@@ -110,5 +111,5 @@ function skipShortstr(reader: Reader): void {
 }
 
 function expirationOf(raw: Buffer, { expirationAt, expirationEnd }: Places): string {
-  return raw.toString('utf8', expirationAt + 1, expirationEnd)
+  return decodeText(raw, expirationAt + 1, expirationEnd)
 }

@@ -1,3 +1,5 @@
+import { cutToLength, putText, textLength } from './text.ts'
+
 /** Where an encoder writes; grows as needed. The write functions move `at`. */
 export interface Writer {
   buffer: Buffer
@@ -74,7 +76,7 @@ export function writeLonglong(writer: Writer, value: number | bigint): void {
   setLong(writer.buffer, at + 4, value >>> 0)
 }
 
-/** Writes a string of up to 255 bytes of UTF-8. A longer one is a RangeError: the caller's mistake, not a peer's. */
+/** Writes a string of up to 255 bytes. A longer one is a RangeError: the caller's mistake, not a peer's. */
 export function writeShortstr(writer: Writer, text: string): void {
   const start = reserve(writer, 1)
   const size = writeText(writer, text)
@@ -84,15 +86,8 @@ export function writeShortstr(writer: Writer, text: string): void {
 
 /** Writes a text for people to read as a short string, cut to fit the way RabbitMQ cuts it: 252 bytes and three dots. */
 export function writeReplyText(writer: Writer, text: string): void {
-  if (text.length < 85 || Buffer.byteLength(text) <= 255) {
-    writeShortstr(writer, text)
-    return
-  }
-  const bytes = Buffer.from(text)
-  let end = 252
-  // Not in the middle of a character: its later bytes are 10xxxxxx.
-  while (((bytes[end] as number) & 0xc0) === 0x80) end--
-  writeShortstr(writer, `${bytes.toString('utf8', 0, end)}...`)
+  if (text.length <= 85 || textLength(text) <= 255) writeShortstr(writer, text)
+  else writeShortstr(writer, `${cutToLength(text, 252)}...`)
 }
 
 export function writeLongstr(writer: Writer, value: string | Uint8Array): void {
@@ -120,7 +115,7 @@ function writeText(writer: Writer, text: string): number {
       buffer[start + size] = unit
     }
   }
-  if (size < text.length) size = buffer.write(text, start, 'utf8')
+  if (size < text.length) size = putText(buffer, text, start)
   writer.at = start + size
   return size
 }

@@ -161,8 +161,11 @@ t.test('refuses what RabbitMQ refuses', async (t) => {
   fails(t, field())
 })
 
-t.test('refuses a name that is not UTF-8', async (t) => {
-  fails(t, Buffer.from([0, 0, 0, 4, 1, 0xff, 0x74, 1]))
+t.test('keeps the bytes of a name that is not UTF-8', async (t) => {
+  const raw = Buffer.from([0, 0, 0, 4, 1, 0xff, 0x74, 1])
+  const { table } = decodeTable(raw, 0)
+  t.same(Object.keys(table), ['\udcff'])
+  t.same(encodeTable(table), raw)
 })
 
 t.test('refuses tables and arrays nested deeper than 64, however deep', async (t) => {

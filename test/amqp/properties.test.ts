@@ -163,7 +163,8 @@ t.test('refuses properties that are cut off, too long, or of another class', asy
 t.test('takes text that is not UTF-8, as RabbitMQ does, and keeps its bytes', async (t) => {
   const raw = Buffer.from([0x04, 0, 1, 0xff])
   t.equal(scanProperties(raw).priority, 0)
-  t.equal(decodeProperties(raw).correlationId, '\ufffd')
+  t.equal(decodeProperties(raw).correlationId, '\udcff')
+  t.same(encodeProperties(decodeProperties(raw)), raw)
   t.same(replaceHeaders(raw, {}), Buffer.from([0x24, 0, 0, 0, 0, 0, 1, 0xff]))
 })
 
