@@ -1,3 +1,5 @@
+import { decodeText } from './text.ts'
+
 /**
  * A value in a field table. Integers of every width are numbers (beyond 2^53 bigints), long strings are strings, byte
  * arrays are Buffers, void is null; types that JavaScript has no value of its own for are `Typed`.
@@ -37,6 +39,12 @@ export type Typed = { [K in keyof Kinds]: TypedValue<K> }[keyof Kinds]
 /** A timestamp for a table: whole seconds since 1970. */
 export function timestamp(seconds: number | bigint): TypedValue<'timestamp'> {
   return new TypedValue('timestamp', seconds)
+}
+
+/** A long string as text that keeps its bytes; undefined for a value of another type. */
+export function textOf(value: FieldValue | undefined): string | undefined {
+  if (typeof value === 'string') return value
+  return value instanceof TypedValue && value.kind === 'longstr' ? decodeText(value.value as Buffer) : undefined
 }
 
 /** True for a typed value, whatever its kind. */

@@ -13,7 +13,7 @@ import {
   truncated,
 } from './reader.ts'
 
-export { type FieldValue, isTable, isTyped, type Table, type Typed, timestamp } from './field-values.ts'
+export { type FieldValue, isTable, isTyped, type Table, type Typed, textOf, timestamp } from './field-values.ts'
 export { encodeTable } from './write-fields.ts'
 
 /** How deep tables and arrays nest at most. RabbitMQ takes 200 levels too; nothing real comes near this. */
@@ -78,6 +78,17 @@ export function skipTable(reader: Reader, depth: number): number {
   }
   reader.end = outer
   return size
+}
+
+/** Reads the fields with one of the names, the first of each, and moves past the others. */
+export function readSome(reader: Reader, end: number, names: ReadonlySet<string>): Table {
+  const table: Table = Object.create(null)
+  while (reader.at < end) {
+    const name = readShortstr(reader)
+    if (names.has(name) && table[name] === undefined) table[name] = readValue(reader, 0)
+    else skipValue(reader, 0)
+  }
+  return table
 }
 
 /** Moves past one field of a table and returns its name. */

@@ -1,5 +1,5 @@
 export { editHeaders, replaceHeaders, replaceReplyTo } from './edit-properties.ts'
-export { decodeHeaders, type Essentials, scanProperties } from './scan-properties.ts'
+export { decodeHeaders, decodeSomeHeaders, type Essentials, scanProperties } from './scan-properties.ts'
 
 import type { Table } from './field-values.ts'
 import { readTable } from './fields.ts'

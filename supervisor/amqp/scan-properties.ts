@@ -1,6 +1,6 @@
 import { CodecError, SYNTAX_ERROR } from './errors.ts'
 import type { Table } from './field-values.ts'
-import { readTable, skipTable } from './fields.ts'
+import { readSome, readTable, skipTable } from './fields.ts'
 import { type Reader, readerOf, readOctet, readShort, skip } from './reader.ts'
 import { decodeText } from './text.ts'
 
@@ -54,6 +54,12 @@ export function scanProperties(raw: Buffer): Essentials {
 export function decodeHeaders(raw: Buffer): Table | undefined {
   const { headersAt, headersEnd } = findPlaces(raw)
   return headersEnd > headersAt ? readTable(readerOf(raw, headersAt), 0) : undefined
+}
+
+/** Reads the headers that have one of the names. Throws CodecError 502. */
+export function decodeSomeHeaders(raw: Buffer, names: ReadonlySet<string>): Table {
+  const { headersAt, headersEnd } = findPlaces(raw)
+  return headersEnd > headersAt ? readSome(readerOf(raw, headersAt + 4), headersEnd, names) : {}
 }
 
 /** Where the parts are that a broker changes. A part that is missing is empty and lies where it would be. */

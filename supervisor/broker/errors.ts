@@ -1,4 +1,5 @@
 import type { MethodName } from '../amqp/methods.ts'
+import { cutToLength } from '../amqp/text.ts'
 
 /** AMQP 0-9-1's reply codes (section 1.2 of the specification's XML) and the names that RabbitMQ begins its texts with. */
 const NAMES = {
@@ -47,13 +48,7 @@ export class AmqpError extends Error {
   }
 
   get replyText(): string {
-    const bytes = Buffer.from(this.message)
-    return bytes.length <= MAX_TEXT
-      ? this.message
-      : bytes
-          .subarray(0, MAX_TEXT)
-          .toString('utf8')
-          .replace(/\ufffd+$/, '')
+    return cutToLength(this.message, MAX_TEXT)
   }
 }
 

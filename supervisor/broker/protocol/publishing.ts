@@ -1,4 +1,4 @@
-import type { FieldValue, Table } from '../../amqp/fields.ts'
+import { type FieldValue, type Table, textOf } from '../../amqp/fields.ts'
 import { encodeMethod, type Method } from '../../amqp/methods.ts'
 import {
   decodeHeaders as decodeHeadersOf,
@@ -137,6 +137,6 @@ function parseExpiration(text: string): number {
 /** Further routing keys (RabbitMQ, "Sender-selected Distribution"). */
 function keysOf(header: 'CC' | 'BCC', value: FieldValue | undefined): string[] {
   if (value === undefined) return []
-  if (Array.isArray(value)) return value.filter((key) => typeof key === 'string')
+  if (Array.isArray(value)) return value.map(textOf).filter((key) => key !== undefined)
   throw precondition(`invalid message: {unacceptable_type_in_header,"${header}",${typeName(value)}}`)
 }

@@ -1,4 +1,5 @@
-import type { FieldValue, Table } from '../../amqp/fields.ts'
+import { type FieldValue, type Table, textOf } from '../../amqp/fields.ts'
+import { textLength } from '../../amqp/text.ts'
 import { type AmqpError, precondition, VHOST } from '../errors.ts'
 import { typeName } from '../routing/values.ts'
 
@@ -29,6 +30,9 @@ const DEFAULT_DELIVERY_LIMIT = 20
 
 /** A hundred years, in milliseconds: RabbitMQ's upper limit for times. */
 export const MAX_EXPIRES = 3_153_600_000_000
+
+/** Bytes of a routing key: it is a short string. */
+const MAX_KEY = 255
 
 /** What is wrong with a value, in RabbitMQ's words, or nothing. */
 type Check = (value: FieldValue, args: Table) => string | undefined
@@ -79,7 +83,7 @@ function queueType(name: string, args: Table): QueueOptions['type'] {
  */
 export function parseQueueArguments(name: string, flags: QueueFlags, args: Table): QueueOptions {
   const exchange = args['x-dead-letter-exchange']
-  if (exchange !== undefined && typeof exchange !== 'string') {
+  if (exchange !== undefined && textOf(exchange) === undefined) {
     const found = typeName(exchange)
     throw precondition(
       `invalid type '${found}' for arg 'x-dead-letter-exchange' in queue '${name}' in vhost '${VHOST}'`,
@@ -98,8 +102,14 @@ export function parseQueueArguments(name: string, flags: QueueFlags, args: Table
     )
   }
   if (type === 'quorum') refuseFlags(name, flags)
+  return queueOptions(args)
+}
+
+/** What arguments ask for that were checked when the queue was declared, perhaps by an older version with other checks. */
+export function queueOptions(args: Table): QueueOptions {
+  const type = args['x-queue-type'] === 'quorum' ? 'quorum' : 'classic'
   const number = (argument: string) => (typeof args[argument] === 'number' ? (args[argument] as number) : undefined)
-  const text = (argument: string) => args[argument] as string | undefined
+  const text = (argument: string) => textOf(args[argument])
   const overflow = (text('x-overflow') ?? 'drop-head') as QueueOptions['overflow']
   const limit = number('x-delivery-limit') ?? DEFAULT_DELIVERY_LIMIT
   const atLeastOnce = text('x-dead-letter-strategy') === 'at-least-once'
@@ -153,7 +163,10 @@ function oneOf(unknown: (value: string) => string, ...values: string[]): Check {
 }
 
 function routingKey(value: FieldValue, args: Table): string | undefined {
-  if (typeof value !== 'string') return unacceptable(value)
+  const key = textOf(value)
+  if (key === undefined) return unacceptable(value)
+  // RabbitMQ takes it, and then ends the connections of those who consume the dead letters.
+  if (textLength(key) > MAX_KEY) return `"expected at most ${MAX_KEY} bytes, got ${textLength(key)}"`
   return args['x-dead-letter-exchange'] === undefined ? 'routing_key_but_no_dlx_defined' : undefined
 }
 

@@ -1,4 +1,4 @@
-import type { Table } from '../../amqp/fields.ts'
+import { type Table, textOf } from '../../amqp/fields.ts'
 import { type Binding, createMatcher, type Destination, type ExchangeType, type Matcher } from './matcher.ts'
 
 export interface ExchangeFlags {
@@ -61,8 +61,8 @@ export function route(
       if (kind === 'queue') queues.add(target)
       else pending.push(target)
     }
-    const alternate = found.length === 0 ? exchanges.get(name)?.args['alternate-exchange'] : undefined
-    if (typeof alternate === 'string') pending.push(alternate)
+    const alternate = found.length === 0 ? textOf(exchanges.get(name)?.args['alternate-exchange']) : undefined
+    if (alternate !== undefined) pending.push(alternate)
   }
   return queues
 }

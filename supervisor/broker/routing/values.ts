@@ -1,4 +1,4 @@
-import { type FieldValue, isTyped } from '../../amqp/fields.ts'
+import { type FieldValue, isTyped, type Typed } from '../../amqp/fields.ts'
 
 /** Whether two field values are the same; numbers are, whatever width they were sent with. */
 export function isSame(a: FieldValue | undefined, b: FieldValue | undefined): boolean {
@@ -8,6 +8,14 @@ export function isSame(a: FieldValue | undefined, b: FieldValue | undefined): bo
   const [first, second] = [Object.entries(a), b as unknown as Record<string, FieldValue>]
   if (Array.isArray(a) !== Array.isArray(b) || first.length !== Object.keys(second).length) return false
   return first.every(([name, value]) => Object.hasOwn(second, name) && isSame(value as FieldValue, second[name]))
+}
+
+const TYPED_NAMES: Record<Typed['kind'], string> = {
+  timestamp: 'timestamp',
+  decimal: 'decimal',
+  float: 'float',
+  double: 'double',
+  longstr: 'longstr',
 }
 
 /** RabbitMQ's name of a value's type. A number's width is not kept: it is the one that most clients send it with. */
@@ -20,6 +28,8 @@ export function typeName(value: FieldValue | undefined): string {
     const bits = [8, 16, 32].find((width) => value >= -(2 ** (width - 1)) && value < 2 ** (width - 1))
     return bits === 8 ? 'byte' : bits === 16 ? 'short' : bits === 32 ? 'signedint' : 'long'
   }
+  if (isTyped(value)) return TYPED_NAMES[value.kind]
+  if (Buffer.isBuffer(value)) return 'binary'
   return value === null ? 'void' : Array.isArray(value) ? 'array' : 'table'
 }
 

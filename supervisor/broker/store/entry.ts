@@ -15,6 +15,8 @@ export interface Message {
   dead?: boolean
   /** Failed deliveries in the queues that it died in: its entry's delivery count starts there (RabbitMQ 4.3). */
   failures?: number
+  /** Its CC and BCC headers have led it before, and lead it nowhere any more. */
+  onlyKey?: boolean
 }
 
 /** A message's place in one queue's log. */

@@ -1,8 +1,9 @@
+import { textLength } from '../../amqp/text.ts'
 import type { Batch, Source } from './commit.ts'
 import { type Entry, type Message, READY, type StoredEntry } from './entry.ts'
 import { createLane, type Lane, type LaneContext } from './lane.ts'
 import type { Mark } from './marks.ts'
-import type { Segment } from './segment.ts'
+import { MAX_NAME, type Segment } from './segment.ts'
 
 export type { Entry, Message } from './entry.ts'
 
@@ -14,6 +15,7 @@ export interface QueueLog {
   readonly readyBytes: number
   /**
    * Adds a message at the end of its priority. The entry is for looking at: what to remove comes from peek() or take().
+   * Throws RangeError for an exchange's name or a routing key of over 255 bytes.
    * @param expiresAt ms since the epoch, 0 for never
    * @param onSafe is called once, never synchronously, when the message is synced, or is in memory and need not be
    */
@@ -39,6 +41,17 @@ export interface LogContext extends Omit<LaneContext, 'priority' | 'touch' | 'ma
   nextPosition: number
   /** Its deletion is committed. */
   onDestroyed(): void
+}
+
+/** @throws RangeError for a name that no segment takes, before anything is kept of the message */
+function checkNames({ exchange, routingKey }: Message): void {
+  for (const name of [exchange, routingKey]) {
+    // A character has at most three bytes a unit.
+    if (name.length * 3 <= MAX_NAME || textLength(name) <= MAX_NAME) continue
+    throw new RangeError(
+      `expected a name of at most ${MAX_NAME} bytes, found ${textLength(name)}: ${name.slice(0, 60)}…`,
+    )
+  }
 }
 
 /** @param recovered the segments that a start found, in order, by priority */
@@ -67,6 +80,7 @@ export function createLog(context: LogContext, recovered: ReadonlyMap<number, Se
 
   function append(message: Message, expiresAt: number, onSafe?: () => void): Entry {
     if (destroyed) throw new Error('The log was destroyed')
+    checkNames(message)
     const entry: StoredEntry = {
       position: nextPosition++,
       message,

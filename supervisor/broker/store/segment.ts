@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib'
+import { decodeText, putText, textLength } from '../../amqp/text.ts'
 import type { Message, StoredEntry } from './entry.ts'
 import { READY } from './entry.ts'
 import type { SegmentId } from './keys.ts'
@@ -14,7 +15,10 @@ const PERSISTENT = 1
 const SAME_ADDRESS = 2
 const EXPIRES = 4
 const DEAD = 8
+const ONLY_KEY = 16
 
+/** Bytes of an exchange's name and of a routing key. */
+export const MAX_NAME = 255
 /** A segment has at most this many bytes, unless it is a single larger message. */
 export const SEGMENT_BYTES = 65_536
 /** A segment has at most this many messages, which bounds the bitmap that an ack rewrites. */
@@ -133,7 +137,7 @@ function isSameAddress(message: Message, previous: Message | undefined): boolean
 function recordSize(message: Message, expiresAt: number, previous: Message | undefined): number {
   let size = 13 + (expiresAt ? 8 : 0) + message.properties.length + message.body.length
   if (!isSameAddress(message, previous)) {
-    size += 2 + Buffer.byteLength(message.exchange) + Buffer.byteLength(message.routingKey)
+    size += 2 + textLength(message.exchange) + textLength(message.routingKey)
   }
   return size
 }
@@ -142,22 +146,26 @@ function writeRecord(raw: Buffer, start: number, entry: StoredEntry, delta: numb
   const { message, expiresAt } = entry
   const same = isSameAddress(message, previous)
   const flags = (message.persistent ? PERSISTENT : 0) | (same ? SAME_ADDRESS : 0) | (expiresAt ? EXPIRES : 0)
-  raw[start] = flags | (message.dead ? DEAD : 0)
+  raw[start] = flags | (message.dead ? DEAD : 0) | (message.onlyKey ? ONLY_KEY : 0)
   let offset = raw.writeUInt32LE(delta, start + 1)
   if (expiresAt) offset = raw.writeDoubleLE(expiresAt, offset)
   if (!same) {
-    const exchangeBytes = raw.write(message.exchange, offset + 1)
-    raw[offset] = exchangeBytes
-    offset += 1 + exchangeBytes
-    const keyBytes = raw.write(message.routingKey, offset + 1)
-    raw[offset] = keyBytes
-    offset += 1 + keyBytes
+    offset = writeName(raw, message.exchange, offset)
+    offset = writeName(raw, message.routingKey, offset)
   }
   offset = raw.writeUInt32LE(message.properties.length, offset)
   raw.set(message.properties, offset)
   offset = raw.writeUInt32LE(message.body.length, offset + message.properties.length)
   raw.set(message.body, offset)
   return offset + message.body.length
+}
+
+/** @throws RangeError for one whose length has no room in front of it, so that nothing unreadable is ever written */
+function writeName(raw: Buffer, name: string, start: number): number {
+  const size = putText(raw, name, start + 1)
+  if (size > MAX_NAME) throw new RangeError(`a name in a segment has at most ${MAX_NAME} bytes, not ${size}`)
+  raw[start] = size
+  return start + 1 + size
 }
 
 /**
@@ -184,9 +192,9 @@ export function readSegment(segment: Segment, raw: Buffer | undefined, handedOut
     if (flags & EXPIRES) offset += 8
     if (!(flags & SAME_ADDRESS)) {
       const keyStart = offset + 1 + (raw[offset] as number)
-      exchange = raw.toString('utf8', offset + 1, keyStart)
+      exchange = decodeText(raw, offset + 1, keyStart)
       offset = keyStart + 1 + (raw[keyStart] as number)
-      routingKey = raw.toString('utf8', keyStart + 1, offset)
+      routingKey = decodeText(raw, keyStart + 1, offset)
     }
     const propertiesEnd = offset + 4 + raw.readUInt32LE(offset)
     const bodyEnd = propertiesEnd + 4 + raw.readUInt32LE(propertiesEnd)
@@ -202,6 +210,7 @@ export function readSegment(segment: Segment, raw: Buffer | undefined, handedOut
           body: raw.subarray(propertiesEnd + 4, bodyEnd),
           persistent: (flags & PERSISTENT) !== 0,
           dead: (flags & DEAD) !== 0,
+          onlyKey: (flags & ONLY_KEY) !== 0,
           priority: segment.priority,
         },
         expiresAt,

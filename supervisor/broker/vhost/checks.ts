@@ -1,4 +1,4 @@
-import type { Table } from '../../amqp/fields.ts'
+import { type Table, textOf } from '../../amqp/fields.ts'
 import { AmqpError, precondition, refused, VHOST } from '../errors.ts'
 import type { QueueFlags } from '../queues/arguments.ts'
 import { checkEquivalence } from '../queues/equivalence.ts'
@@ -58,7 +58,7 @@ export function checkedType(type: string): ExchangeType {
 
 export function checkAlternate(name: string, args: Table): void {
   const alternate = args['alternate-exchange']
-  if (alternate === undefined || typeof alternate === 'string') return
+  if (alternate === undefined || textOf(alternate) !== undefined) return
   const found = typeName(alternate)
   throw precondition(`invalid type '${found}' for arg 'alternate-exchange' in exchange '${name}' in vhost '${VHOST}'`)
 }

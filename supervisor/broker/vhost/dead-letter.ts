@@ -1,4 +1,5 @@
-import { decodeProperties, editHeaders } from '../../amqp/properties.ts'
+import { type FieldValue, textOf } from '../../amqp/fields.ts'
+import { decodeHeaders, decodeSomeHeaders, editHeaders, scanProperties } from '../../amqp/properties.ts'
 import type { DeadLetterReason, Queue } from '../queues/queue.ts'
 import type { Slices } from '../slices.ts'
 import { createDeque } from '../store/deque.ts'
@@ -8,6 +9,9 @@ import type { Publication, Published } from './vhost.ts'
 
 /** How long a message that may not be lost waits until its dead letter exchange is asked again. RabbitMQ waits 180 s. */
 const RETRY_MS = 30_000
+
+/** The headers that dead-lettering reads; all others stay bytes. */
+const OWN_HEADERS = new Set(['CC', 'BCC', 'x-death'])
 
 const NOBODY: Published = { reached: 0, accepted: false }
 
@@ -92,16 +96,17 @@ function letter(
   { message, deliveryCount }: Entry,
   reason: DeadLetterReason,
 ): { publication: Publication; deaths: Death[] } {
-  const { expiration, headers: found = {}, ...properties } = decodeProperties(message.properties)
-  const { CC, BCC } = found
-  const ownKeys = [message.routingKey, ...strings(CC), ...strings(BCC)]
+  const { expiration, priority } = scanProperties(message.properties)
+  const found = decodeSomeHeaders(message.properties, OWN_HEADERS)
+  const hidden = message.onlyKey ? [] : keysIn(found.BCC)
+  const ownKeys = [message.routingKey, ...(message.onlyKey ? [] : keysIn(found.CC)), ...hidden]
   const earlier = message.dead ? deathsOf(found) : []
   const latest: NewDeath = {
     reason,
     queue: name,
     time: Math.floor(Date.now() / 1000),
     exchange: message.exchange,
-    routingKeys: without(ownKeys, strings(BCC)),
+    routingKeys: without(ownKeys, hidden),
     originalExpiration: expiration,
   }
   const deaths = recordDeath(earlier, latest)
@@ -109,6 +114,8 @@ function letter(
   const replaced = options.deadLetterRoutingKey
   const routingKeys = replaced === undefined ? ownKeys : [replaced]
   const notes = withDeaths({}, deaths, latest)
+  // As bytes: a sender may have written what nothing could encode again.
+  const properties = editHeaders(message.properties, notes, true)
   return {
     deaths,
     publication: {
@@ -116,15 +123,16 @@ function letter(
         ...message,
         dead: true,
         failures: deliveryCount,
+        // The headers with further keys stay, to be read (RabbitMQ 4.3).
+        onlyKey: message.onlyKey === true || replaced !== undefined,
         // Its queue may have had fewer priorities than it asked for.
-        priority: properties.priority ?? 0,
+        priority,
         exchange: options.deadLetterExchange as string,
         routingKey: routingKeys[0] as string,
-        // As bytes: a sender may have written what nothing could encode again.
-        properties: editHeaders(message.properties, notes, true),
+        properties,
       },
       routingKeys,
-      headers: () => ({ ...found, ...notes }),
+      headers: () => decodeHeaders(properties),
     },
   }
 }
@@ -136,6 +144,7 @@ function without(keys: readonly string[], others: readonly string[]): string[] {
   return left
 }
 
-function strings(value: unknown): string[] {
-  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : []
+/** Further routing keys in a header. */
+function keysIn(value: FieldValue | undefined): string[] {
+  return Array.isArray(value) ? value.map(textOf).filter((key) => key !== undefined) : []
 }

@@ -1,4 +1,4 @@
-import { type FieldValue, type Table, timestamp } from '../../amqp/fields.ts'
+import { type FieldValue, type Table, textOf, timestamp } from '../../amqp/fields.ts'
 import type { DeadLetterReason } from '../queues/queue.ts'
 
 /** One way in which a message died, as `x-death` tells it. */
@@ -49,11 +49,11 @@ export function deathsOf(headers: Table): Death[] {
   return ((headers['x-death'] ?? []) as Table[]).map((table) => ({
     count: table.count as number,
     reason: table.reason as DeadLetterReason,
-    queue: table.queue as string,
+    queue: textOf(table.queue) ?? '',
     time: Number((table.time as { value: number }).value),
-    exchange: table.exchange as string,
-    routingKeys: table['routing-keys'] as string[],
-    originalExpiration: table['original-expiration'] as string | undefined,
+    exchange: textOf(table.exchange) ?? '',
+    routingKeys: (table['routing-keys'] as FieldValue[]).map((key) => textOf(key) ?? ''),
+    originalExpiration: textOf(table['original-expiration']),
   }))
 }
 

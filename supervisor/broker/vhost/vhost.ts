@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Table } from '../../amqp/fields.ts'
 import { notFound, precondition, refused, VHOST } from '../errors.ts'
-import { parseQueueArguments, type QueueFlags } from '../queues/arguments.ts'
+import { parseQueueArguments, type QueueFlags, queueOptions } from '../queues/arguments.ts'
 import { createQueue, type Owner, type Queue, type QueueDefinition, type QueueTools } from '../queues/queue.ts'
 import { bindingKey } from '../routing/binding-key.ts'
 import { createExchange, type Exchange, type ExchangeFlags, PREDECLARED, route } from '../routing/exchanges.ts'
@@ -203,8 +203,7 @@ export function createVhost(store: VhostStore, tools: QueueTools): Vhost {
       } else if (definition.kind === 'queue') {
         const { name, id, flags, args } = definition
         lastId = Math.max(lastId, id)
-        const options = parseQueueArguments(name, flags, args)
-        const restored = { id, name, flags, args, options, owner: undefined }
+        const restored = { id, name, flags, args, options: queueOptions(args), owner: undefined }
         queues.set(name, createQueue(restored, logOf(restored), events, tools))
       } else {
         const { kind, ...binding } = definition
