@@ -79,6 +79,7 @@ export function consumer(deliver: Consumer['deliver']): Consumer {
     priority: 0,
     exclusive: false,
     place: 0,
+    limit: Number.POSITIVE_INFINITY,
     unacked: 0,
     canTake: () => true,
     deliver,

@@ -147,8 +147,10 @@ export function createChannel(number: number, wire: Wire): Channel {
     close() {
       content = undefined
       publishing.close()
-      consuming.close()
+      consuming.stop()
+      // Before the consumers go: who takes over gets first what they had.
       settling.close()
+      consuming.close()
     },
   }
 }

@@ -3,9 +3,9 @@ import type { Table } from '../../amqp/fields.ts'
 import { encodeMethod, type Method } from '../../amqp/methods.ts'
 import { editHeaders } from '../../amqp/properties.ts'
 import { AmqpError, precondition, refused, VHOST } from '../errors.ts'
+import { checkConsumerArguments } from '../queues/argument-checks.ts'
 import type { Consumer } from '../queues/consumers.ts'
 import type { Queue } from '../queues/queue.ts'
-import { typeName } from '../routing/values.ts'
 import type { Entry, Message } from '../store/log.ts'
 import { withoutBcc } from './bcc.ts'
 import { encodeContent } from './content.ts'
@@ -21,10 +21,15 @@ export interface Consuming {
   get(method: Method<'basic.get'>, queueName: string): void
   /** Its connection takes messages again. */
   resume(): void
+  /** Its consumers get nothing more. */
+  stop(): void
   /** Whether the client waits for replies, and where. */
   readonly replyToken: string | undefined
   close(): void
 }
+
+/** How many messages of a quorum queue a consumer without a prefetch may have and not have settled (RabbitMQ). */
+const QUORUM_LIMIT = 2_000
 
 export function createConsuming(channel: number, wire: Wire, settling: Settling): Consuming {
   const { vhost, replies } = wire.context
@@ -37,19 +42,17 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
 
   function createConsumer(tag: string, queue: Queue, method: Method<'basic.consume'>): Consumer {
     const { noAck, exclusive, arguments: args } = method
-    const limit = prefetch
-    const priority = args['x-priority'] ?? 0
-    if (typeof priority !== 'number' || !Number.isInteger(priority)) {
-      const problem = `"expected integer, got ${typeName(priority)}"`
-      throw precondition(`invalid arg 'x-priority' for queue '${queue.name}' in vhost '${VHOST}': ${problem}`)
-    }
+    const { type } = queue.options
+    checkConsumerArguments(queue.name, type, args)
+    const limit = prefetch || (type === 'quorum' ? QUORUM_LIMIT : Number.POSITIVE_INFINITY)
     const consumer: Consumer = {
       tag,
-      priority,
+      priority: (args['x-priority'] as number | undefined) ?? 0,
       exclusive,
+      limit,
       place: created++,
       unacked: 0,
-      canTake: () => (noAck || limit === 0 || consumer.unacked < limit) && !isClosing && !wire.isFull(),
+      canTake: () => (noAck || consumer.unacked < limit) && !isClosing && !wire.isFull(),
       deliver(entry) {
         const deliveryTag = settling.nextTag()
         if (!noAck) {
@@ -164,8 +167,11 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
       for (const { queue } of consumers.values()) queue.deliver()
     },
 
-    close() {
+    stop() {
       isClosing = true
+    },
+
+    close() {
       if (reply) replies.delete(reply.token)
       const all = [...consumers.values()]
       consumers.clear()
@@ -174,7 +180,7 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
   }
 }
 
-/** Exclusive consumers are a matter of classic queues (RabbitMQ 4.0.5 takes and ignores the wish on quorum queues). */
+/** Exclusive consumers are a matter of classic queues (RabbitMQ takes and ignores the wish on quorum queues). */
 function isRefused({ options, consumers }: Queue, exclusive: boolean): boolean {
   if (options.type === 'quorum') return false
   return consumers.hasExclusive || (exclusive && (consumers.size > 0 || options.singleActiveConsumer))

@@ -7,7 +7,7 @@ import {
   scanProperties,
 } from '../../amqp/properties.ts'
 import { precondition, refused, VHOST } from '../errors.ts'
-import { MAX_EXPIRES } from '../queues/arguments.ts'
+import { MAX_EXPIRES } from '../queues/argument-checks.ts'
 import { typeName } from '../routing/values.ts'
 import type { Message } from '../store/log.ts'
 import { withoutBcc } from './bcc.ts'

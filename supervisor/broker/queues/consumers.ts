@@ -7,6 +7,8 @@ export interface Consumer {
   /** RabbitMQ's `x-priority`: the higher one is served first, as long as it can take more. */
   readonly priority: number
   readonly exclusive: boolean
+  /** How many messages it may have and not have settled. */
+  readonly limit: number
   /** How many consumers its channel had had before. */
   readonly place: number
   /** How many messages it has and has not settled. */
@@ -35,7 +37,7 @@ export interface ConsumerList {
 export interface ConsumerRules {
   /** All but one wait until that one is gone. */
   readonly singleActive: boolean
-  /** Those of quorum queues, as RabbitMQ 4.0.5 serves them, instead of those of classic ones. */
+  /** Those of quorum queues, as RabbitMQ 4.3 serves them, instead of those of classic ones. */
   readonly quorum: boolean
 }
 
@@ -43,7 +45,7 @@ export function consumerList({ singleActive, quorum }: ConsumerRules): ConsumerL
   const members = new Set<Consumer>()
   /** Those who wait for their turn: the highest priority first, in each who waits longest. */
   const line: Consumer[] = []
-  const turns = singleActive ? oneAtATime(line, quorum) : inTurn(line, quorum)
+  const turns = singleActive ? (quorum ? handedOver() : oneAtATime(line)) : inTurn(line, quorum)
 
   return {
     get size() {
@@ -109,27 +111,71 @@ function inTurn(line: Consumer[], quorum: boolean): Turns {
   }
 }
 
-/** A quorum queue's active consumer gives way to one of a higher priority, as soon as it has settled what it has. */
-function oneAtATime(line: Consumer[], quorum: boolean): Turns {
+/** A classic queue's active consumer stays until it goes. */
+function oneAtATime(line: Consumer[]): Turns {
   let active: Consumer | undefined
   return {
     joined(consumer) {
       active ??= consumer
     },
-    next() {
-      const [first] = line
-      if (quorum && active && first && first.priority > active.priority) {
-        if (active.unacked > 0) return undefined
-        leave(line, active)
-        enter(line, active)
-        active = first
-      }
-      return active?.canTake() ? active : undefined
-    },
+    next: () => (active?.canTake() ? active : undefined),
     served: () => undefined,
     resume: () => undefined,
     forget(consumer) {
       if (active === consumer) active = line[0]
+    },
+  }
+}
+
+/**
+ * A quorum queue's active consumer gives way to one of a higher priority: it gets nothing more, and once it has settled
+ * what it has, it waits again and the first of those who wait becomes active, so that the two never overlap.
+ */
+function handedOver(): Turns {
+  /** The highest priority first, then who may have the most messages, then who came first. */
+  const waiting: Consumer[] = []
+  const arrivals = new Map<Consumer, number>()
+  let lastArrival = 0
+  let active: Consumer | undefined
+  let isGivingWay = false
+
+  function wait(consumer: Consumer): void {
+    const at = waiting.findIndex((other) => isBefore(consumer, other))
+    waiting.splice(at === -1 ? waiting.length : at, 0, consumer)
+  }
+
+  function isBefore(one: Consumer, other: Consumer): boolean {
+    if (one.priority !== other.priority) return one.priority > other.priority
+    if (one.limit !== other.limit) return one.limit > other.limit
+    return (arrivals.get(one) ?? 0) < (arrivals.get(other) ?? 0)
+  }
+
+  function handOver(): void {
+    const [next] = waiting
+    if (active && next && next.priority > active.priority) isGivingWay = true
+    if (active && isGivingWay && active.unacked === 0) {
+      wait(active)
+      active = undefined
+    }
+    if (active) return
+    isGivingWay = false
+    active = waiting.shift()
+  }
+
+  return {
+    joined(consumer) {
+      arrivals.set(consumer, ++lastArrival)
+      wait(consumer)
+      handOver()
+    },
+    next: () => (!isGivingWay && active?.canTake() ? active : undefined),
+    served: () => undefined,
+    resume: handOver,
+    forget(consumer) {
+      arrivals.delete(consumer)
+      leave(waiting, consumer)
+      if (active === consumer) active = undefined
+      handOver()
     },
   }
 }

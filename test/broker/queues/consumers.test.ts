@@ -15,6 +15,7 @@ function listOf(rules: ConsumerRules, ...consumers: { tag: string; prefetch?: nu
       tag,
       priority,
       exclusive: false,
+      limit: prefetch,
       place: 0,
       unacked: 0,
       canTake: () => joining.unacked < prefetch,
@@ -118,3 +119,35 @@ t.test('a single active consumer of a quorum queue gives way once it has settled
   list.leave('b')
   t.equal(list.deliver(1), 'a')
 })
+
+t.test('who has to give way gets nothing more until it has settled all, even if its successor has gone', async (t) => {
+  const list = listOf({ singleActive: true, quorum: true }, { tag: 'a' })
+  t.equal(list.deliver(2), 'a a')
+  list.join({ tag: 'b', priority: 1 })
+  list.leave('b')
+  t.equal(list.deliver(1), '-')
+  list.settle('a')
+  t.equal(list.deliver(1), '-')
+  list.settle('a')
+  t.equal(list.deliver(1), 'a')
+})
+
+t.test(
+  'the next single active consumer has the highest priority, then the largest prefetch, then came first',
+  async (t) => {
+    const waiting = [
+      { tag: 'small', prefetch: 1, priority: 1 },
+      { tag: 'large', prefetch: 2, priority: 1 },
+      { tag: 'later', prefetch: 2, priority: 1 },
+      { tag: 'low' },
+      { tag: 'high', prefetch: 1, priority: 2 },
+    ]
+    const list = listOf({ singleActive: true, quorum: true }, { tag: 'first', priority: 3 }, ...waiting)
+    const order: string[] = []
+    for (let next = list.deliver(1); next !== '-'; next = list.deliver(1)) {
+      order.push(next)
+      list.leave(next)
+    }
+    t.same(order, ['first', 'high', 'large', 'later', 'small', 'low'])
+  },
+)
