@@ -40,17 +40,23 @@ export function createDeclaring(channel: number, wire: Wire): Declaring {
    * Makes a change, and answers once that is on disk. The answer's place is kept from before the change, because what the
    * change causes comes behind it: a client that deletes a queue expects `delete-ok` first, then its consumers' `cancel`.
    */
-  function change(noWait: boolean, make: () => OutgoingMethod): void {
+  function change(noWait: boolean, make: () => OutgoingMethod, done: () => Promise<void> = synced): void {
     if (noWait) return void make()
     const answer = wire.reserve(channel)
     try {
       const method = make()
       // A store that fails ends the broker, and this with it.
-      synced().then(() => answer(encodeMethod(channel, method)), ignored)
+      done().then(() => answer(encodeMethod(channel, method)), ignored)
     } catch (error) {
       answer()
       throw error
     }
+  }
+
+  /** When nothing is left of what was deleted, on disk and else. */
+  async function removed(): Promise<void> {
+    await vhost.cleared()
+    await synced()
   }
 
   function queueName(name: string): string {
@@ -124,10 +130,14 @@ export function createDeclaring(channel: number, wire: Wire): Declaring {
           })
         }
         case 'exchange.delete':
-          return change(method.noWait, function make() {
-            vhost.deleteExchange(withoutBreaks(method.exchange), method.ifUnused)
-            return { name: 'exchange.delete-ok' }
-          })
+          return change(
+            method.noWait,
+            function make() {
+              vhost.deleteExchange(withoutBreaks(method.exchange), method.ifUnused)
+              return { name: 'exchange.delete-ok' }
+            },
+            removed,
+          )
         case 'exchange.bind':
         case 'exchange.unbind':
           return bind({ kind: 'exchange', name: withoutBreaks(method.destination) }, method)
@@ -143,11 +153,15 @@ export function createDeclaring(channel: number, wire: Wire): Declaring {
           })
         case 'queue.delete': {
           const { ifUnused, ifEmpty, noWait } = method
-          return change(noWait, function make() {
-            const name = withoutBreaks(queueName(method.queue))
-            const messageCount = vhost.deleteQueue(name, { ifUnused, ifEmpty }, wire.owner)
-            return { name: 'queue.delete-ok', messageCount }
-          })
+          return change(
+            noWait,
+            function make() {
+              const name = withoutBreaks(queueName(method.queue))
+              const messageCount = vhost.deleteQueue(name, { ifUnused, ifEmpty }, wire.owner)
+              return { name: 'queue.delete-ok', messageCount }
+            },
+            removed,
+          )
         }
       }
     },

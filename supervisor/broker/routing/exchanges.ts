@@ -1,5 +1,6 @@
 import { type Table, textOf } from '../../amqp/fields.ts'
-import { type Binding, createMatcher, type Destination, type ExchangeType, type Matcher } from './matcher.ts'
+import { limitEffort } from './effort.ts'
+import { type Binding, createMatcher, type ExchangeType, type Matcher } from './matcher.ts'
 
 export interface ExchangeFlags {
   readonly type: ExchangeType
@@ -41,40 +42,56 @@ export function createExchange(name: string, flags: ExchangeFlags, args: Table):
   return { name, flags, args, matcher: createMatcher(flags.type), bindings: new Map() }
 }
 
+/** What there is to route to. */
+export interface Places {
+  readonly exchanges: ReadonlyMap<string, Exchange>
+  /** The default exchange leads to every queue by its name. */
+  hasQueue(name: string): boolean
+}
+
 /**
  * The queues that a message reaches, each once, by name. An exchange that finds nothing asks its alternate.
- * @param hasQueue the default exchange leads to every queue by its name
+ * @throws AmqpError 406 if that takes too much effort
  */
-export function route(
-  exchanges: ReadonlyMap<string, Exchange>,
-  hasQueue: (name: string) => boolean,
-  message: Addressed,
-): Set<string> {
+export function route(places: Places, message: Addressed): Set<string> {
   const queues = new Set<string>()
   const visited = new Set<string>()
-  const pending = [message.exchange]
+  const effort = limitEffort()
+  const { exchange: first, headers } = message
+  const routingKeys = message.routingKeys.length > 1 ? [...new Set(message.routingKeys)] : message.routingKeys
+  const pending = [first]
   for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
     if (visited.has(name)) continue
     visited.add(name)
-    const found = name === '' ? byName(message, hasQueue) : destinations(exchanges.get(name), message)
-    for (const { kind, name: target } of found) {
-      if (kind === 'queue') queues.add(target)
-      else pending.push(target)
-    }
-    const alternate = found.length === 0 ? textOf(exchanges.get(name)?.args['alternate-exchange']) : undefined
+    effort.spend(1)
+    const exchange = places.exchanges.get(name)
+    const isFound = name === '' ? byName(places, routingKeys, queues) : follow(exchange)
+    const alternate = isFound ? undefined : textOf(exchange?.args['alternate-exchange'])
     if (alternate !== undefined) pending.push(alternate)
   }
   return queues
+
+  function follow(exchange: Exchange | undefined): boolean {
+    let isFound = false
+    if (!exchange) return isFound
+    for (const { destination } of exchange.matcher.match(routingKeys, headers, effort)) {
+      const { kind, name } = destination
+      // Bindings to what was deleted may still be there, on their way out.
+      if (kind === 'queue' ? !places.hasQueue(name) : !places.exchanges.has(name)) continue
+      isFound = true
+      if (kind === 'queue') queues.add(name)
+      else pending.push(name)
+    }
+    return isFound
+  }
 }
 
-function byName({ routingKeys }: Addressed, hasQueue: (name: string) => boolean): Destination[] {
-  return routingKeys.filter(hasQueue).map((name) => ({ kind: 'queue', name }))
-}
-
-function destinations(exchange: Exchange | undefined, { routingKeys, headers }: Addressed): Destination[] {
-  if (!exchange) return []
-  const found: Destination[] = []
-  for (const key of routingKeys)
-    for (const { destination } of exchange.matcher.match(key, headers)) found.push(destination)
-  return found
+function byName({ hasQueue }: Places, routingKeys: readonly string[], queues: Set<string>): boolean {
+  let isFound = false
+  for (const name of routingKeys) {
+    if (!hasQueue(name)) continue
+    queues.add(name)
+    isFound = true
+  }
+  return isFound
 }

@@ -1,4 +1,5 @@
 import type { Table } from '../../amqp/fields.ts'
+import type { Effort } from './effort.ts'
 import { headersMatcher } from './headers.ts'
 import { topicMatcher } from './topic.ts'
 
@@ -20,8 +21,11 @@ export interface Binding {
 export interface Matcher {
   add(binding: Binding): void
   remove(binding: Binding): void
-  /** @param headers decodes the message's headers, which only some types of exchanges look at */
-  match(routingKey: string, headers: () => Table | undefined): Iterable<Binding>
+  /**
+   * @param routingKeys all of the message's
+   * @param headers decodes the message's headers, which only some types of exchanges look at
+   */
+  match(routingKeys: readonly string[], headers: () => Table | undefined, effort: Effort): Iterable<Binding>
 }
 
 const MATCHERS = {
@@ -54,7 +58,12 @@ function directMatcher(): Matcher {
       bindings?.delete(binding)
       if (bindings?.size === 0) byKey.delete(binding.routingKey)
     },
-    match: (routingKey) => byKey.get(routingKey) ?? [],
+    match([routingKey = '', ...others], _headers, effort) {
+      const bindings = byKey.get(routingKey) ?? []
+      if (others.length === 0) return bindings
+      effort.spend(others.length)
+      return [...bindings, ...others.flatMap((key) => [...(byKey.get(key) ?? [])])]
+    },
   }
 }
 

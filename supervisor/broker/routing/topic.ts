@@ -1,8 +1,13 @@
+import type { Effort } from './effort.ts'
 import type { Binding, Matcher } from './matcher.ts'
 
 interface Node {
   readonly children: Map<string, Node>
   readonly bindings: Set<Binding>
+  /** Stands for `#`: it takes any number of words. */
+  readonly isRest: boolean
+  /** The step of a search that has been here last. */
+  visited: number
 }
 
 /**
@@ -10,13 +15,45 @@ interface Node {
  * 0-9-1, 3.1.3.3).
  */
 export function topicMatcher(): Matcher {
-  const root = newNode()
+  const root = newNode(false)
+  let step = 0
+
+  /** The nodes that the words lead to: all of them at once, word by word, so that several `#` cost no more than one. */
+  function search(words: readonly string[], effort: Effort): Node[] {
+    let nodes: Node[] = []
+    step++
+    enter(root, nodes)
+    for (const word of words) {
+      effort.spend(nodes.length)
+      const next: Node[] = []
+      step++
+      for (const node of nodes) {
+        if (node.isRest) enter(node, next)
+        // A word that is itself `*` or `#` in a routing key is an ordinary word, which the wildcard's branch covers.
+        const exact = word === '*' || word === '#' ? undefined : node.children.get(word)
+        if (exact) enter(exact, next)
+        const any = node.children.get('*')
+        if (any) enter(any, next)
+      }
+      nodes = next
+    }
+    effort.spend(nodes.length)
+    return nodes
+  }
+
+  function enter(node: Node, nodes: Node[]): void {
+    if (node.visited === step) return
+    node.visited = step
+    nodes.push(node)
+    const rest = node.children.get('#')
+    if (rest) enter(rest, nodes)
+  }
 
   return {
     add(binding) {
       let node = root
-      for (const word of wordsOf(binding.routingKey)) {
-        const child = node.children.get(word) ?? newNode()
+      for (const word of normalised(binding.routingKey)) {
+        const child = node.children.get(word) ?? newNode(word === '#')
         node.children.set(word, child)
         node = child
       }
@@ -25,7 +62,7 @@ export function topicMatcher(): Matcher {
 
     remove(binding) {
       const path = [root]
-      const words = wordsOf(binding.routingKey)
+      const words = normalised(binding.routingKey)
       for (const word of words) {
         const child = path.at(-1)?.children.get(word)
         if (!child) return
@@ -40,41 +77,36 @@ export function topicMatcher(): Matcher {
       }
     },
 
-    match(routingKey) {
-      return search(root, wordsOf(routingKey))
+    match(routingKeys, _headers, effort) {
+      const found = new Set<Binding>()
+      for (const key of routingKeys) {
+        for (const { bindings } of search(wordsOf(key), effort)) {
+          effort.spend(bindings.size)
+          for (const binding of bindings) found.add(binding)
+        }
+      }
+      return found
     },
   }
 }
 
-function search(root: Node, words: readonly string[]): Set<Binding> {
-  const found = new Set<Binding>()
-  /** Where a `#` has led already: several in one key would otherwise take exponential time. */
-  const visited = new Map<Node, Set<number>>()
-  visit(root, 0)
-  return found
-
-  function visit(node: Node, index: number): void {
-    const rest = node.children.get('#')
-    if (rest) for (let next = index; next <= words.length; next++) visitOnce(rest, next)
-    if (index === words.length) {
-      for (const binding of node.bindings) found.add(binding)
-      return
+/** The words of a binding key, with `#` once and last among neighbouring wildcards: `#.*.#` takes what `*.#` takes. */
+function normalised(key: string): string[] {
+  const words: string[] = []
+  let isRest = false
+  for (const word of wordsOf(key)) {
+    if (word === '#') {
+      isRest = true
+      continue
     }
-    const word = words[index] as string
-    // A word that is itself `*` or `#` in a routing key is an ordinary word, which the wildcard's branch covers.
-    const exact = word === '*' || word === '#' ? undefined : node.children.get(word)
-    if (exact) visit(exact, index + 1)
-    const any = node.children.get('*')
-    if (any) visit(any, index + 1)
+    if (word !== '*' && isRest) {
+      words.push('#')
+      isRest = false
+    }
+    words.push(word)
   }
-
-  function visitOnce(node: Node, index: number): void {
-    const seen = visited.get(node) ?? new Set()
-    visited.set(node, seen)
-    if (seen.has(index)) return
-    seen.add(index)
-    visit(node, index)
-  }
+  if (isRest) words.push('#')
+  return words
 }
 
 /** An empty key has no words, and not one that is empty. */
@@ -82,6 +114,6 @@ function wordsOf(key: string): string[] {
   return key === '' ? [] : key.split('.')
 }
 
-function newNode(): Node {
-  return { children: new Map(), bindings: new Set() }
+function newNode(isRest: boolean): Node {
+  return { children: new Map(), bindings: new Set(), isRest, visited: 0 }
 }

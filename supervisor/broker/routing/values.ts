@@ -1,13 +1,21 @@
 import { type FieldValue, isTyped, type Typed } from '../../amqp/fields.ts'
 
-/** Whether two field values are the same; numbers are, whatever width they were sent with. */
-export function isSame(a: FieldValue | undefined, b: FieldValue | undefined): boolean {
+/**
+ * Whether two field values are the same; numbers are, whatever width they were sent with.
+ * @param count gets how many values were looked at inside of these
+ */
+export function isSame(
+  a: FieldValue | undefined,
+  b: FieldValue | undefined,
+  count: (values: number) => void = () => {},
+): boolean {
   if (a === b) return true
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
   if (Buffer.isBuffer(a) || Buffer.isBuffer(b)) return Buffer.isBuffer(a) && Buffer.isBuffer(b) && a.equals(b)
   const [first, second] = [Object.entries(a), b as unknown as Record<string, FieldValue>]
+  count(first.length)
   if (Array.isArray(a) !== Array.isArray(b) || first.length !== Object.keys(second).length) return false
-  return first.every(([name, value]) => Object.hasOwn(second, name) && isSame(value as FieldValue, second[name]))
+  return first.every(([name, value]) => Object.hasOwn(second, name) && isSame(value as FieldValue, second[name], count))
 }
 
 const TYPED_NAMES: Record<Typed['kind'], string> = {

@@ -21,6 +21,7 @@ import {
 } from './checks.ts'
 import { deadLettering } from './dead-letter.ts'
 import { type DefinitionStore, keyOf, saveBinding, savedDefinitions, saveExchange, saveQueue } from './definitions.ts'
+import { createLinks } from './links.ts'
 
 /** What the virtual host needs of the store. */
 export interface VhostStore {
@@ -66,8 +67,10 @@ export interface Vhost {
    * disk is involved
    */
   publish(publication: Publication, settled?: (accepted: boolean) => void): Published
-  /** Deletes the exclusive queues of a connection that has ended. */
+  /** Deletes the exclusive queues of a connection that has ended: at once for all to see, their contents in slices. */
   release(owner: Owner): void
+  /** Resolves when nothing that was deleted is left; undefined if that is so. */
+  cleared(): Promise<void> | undefined
   queues(): Iterable<Queue>
   close(): void
 }
@@ -77,12 +80,15 @@ export function createVhost(store: VhostStore, tools: QueueTools): Vhost {
   const exchanges = new Map<string, Exchange>()
   const queues = new Map<string, Queue>()
   let lastId = store.lastQueueId
+  /** Exclusive queues. */
+  const owned = new Map<Owner, Set<Queue>>()
 
   for (const [name, type, internal = false] of PREDECLARED) {
     exchanges.set(name, createExchange(name, { type, durable: true, autoDelete: false, internal }, {}))
   }
   const deadLetters = deadLettering({ publish, exchangeExists: (name) => exchanges.has(name) }, tools.slices)
   const events = { deadLetter: deadLetters.deadLetter, unused: removeQueue }
+  const links = createLinks({ definitions: store.definitions, slices: tools.slices, onUnused })
   restore()
   store.removeUnopened()
 
@@ -119,9 +125,11 @@ export function createVhost(store: VhostStore, tools: QueueTools): Vhost {
       const options = parseQueueArguments(asked, flags, args)
       if (asked.startsWith('amq.')) throw reserved('queue', name)
 
+      links.forget({ kind: 'queue', name })
       const definition = { id: ++lastId, name, flags, args, options, owner: flags.exclusive ? owner : undefined }
       const queue = createQueue(definition, logOf(definition), events, tools)
       queues.set(name, queue)
+      if (flags.exclusive) owned.set(owner, (owned.get(owner) ?? new Set()).add(queue))
       if (flags.durable) saveQueue(store.definitions, queue)
       return queue
     },
@@ -133,6 +141,7 @@ export function createVhost(store: VhostStore, tools: QueueTools): Vhost {
       const existing = exchanges.get(name)
       if (existing) return checkSameExchange(existing, { flags: checked, args })
       if (name.startsWith('amq.')) throw reserved('exchange', name)
+      links.forget({ kind: 'exchange', name })
       const exchange = createExchange(name, checked, args)
       exchanges.set(name, exchange)
       if (flags.durable) saveExchange(store.definitions, exchange)
@@ -168,7 +177,7 @@ export function createVhost(store: VhostStore, tools: QueueTools): Vhost {
       checkBinding(exchange, binding)
       if (queue) checkOwner(queue, owner)
       if (exchange.bindings.has(bindingKey(binding))) return
-      addBinding(exchange, binding)
+      links.add(exchange, binding)
       if (exchange.flags.durable && isDurable(destination)) saveBinding(store.definitions, binding)
     },
 
@@ -179,14 +188,16 @@ export function createVhost(store: VhostStore, tools: QueueTools): Vhost {
       if (!source || !existing) return
       const queue = binding.destination.kind === 'queue' && queues.get(binding.destination.name)
       if (queue) checkOwner(queue, owner)
-      removeBinding(source, existing)
+      links.remove(source, existing)
     },
 
     publish,
 
     release(owner) {
-      for (const queue of queues.values()) if (queue.owner === owner) removeQueue(queue)
+      for (const queue of owned.get(owner) ?? []) removeQueue(queue)
     },
+
+    cleared: links.dropped,
 
     queues: () => queues.values(),
 
@@ -208,7 +219,10 @@ export function createVhost(store: VhostStore, tools: QueueTools): Vhost {
       } else {
         const { kind, ...binding } = definition
         const source = exchanges.get(binding.source)
-        if (source) addBinding(source, binding)
+        const { kind: to, name } = binding.destination
+        // What was deleted may have left some, if the process ended then.
+        if (source && (to === 'queue' ? queues : exchanges).has(name)) links.add(source, binding)
+        else store.definitions.remove(keyOf.binding(binding))
       }
     }
   }
@@ -225,7 +239,7 @@ export function createVhost(store: VhostStore, tools: QueueTools): Vhost {
   function distribute(publication: Publication, settled?: (accepted: boolean) => void): Published {
     const { message, routingKeys, headers, expiration, isAllowed } = publication
     const target = { exchange: message.exchange, routingKeys, headers }
-    const names = route(exchanges, (name) => queues.has(name), target)
+    const names = route({ exchanges, hasQueue: (name) => queues.has(name) }, target)
     let waiting = 1
     let accepted = true
     const done = settled && (() => void (--waiting === 0 && settled(accepted)))
@@ -248,42 +262,35 @@ export function createVhost(store: VhostStore, tools: QueueTools): Vhost {
   }
 
   function removeQueue(queue: Queue): void {
-    if (!queues.delete(queue.name)) return
-    if (queue.flags.durable) store.definitions.remove(keyOf.queue(queue.name))
-    removeBindingsTo({ kind: 'queue', name: queue.name })
+    const { name, flags, owner } = queue
+    if (queues.get(name) !== queue) return
+    queues.delete(name)
+    const others = owner && owned.get(owner)
+    if (others?.delete(queue) && others.size === 0) owned.delete(owner as Owner)
+    if (flags.durable) {
+      store.definitions.remove(keyOf.queue(name))
+      // Both are part of one commit: messages of a queue that is no more would go to another one with its number.
+      queue.destroy()
+    } else queue.close()
+    links.drop(queue, clear(queue, links.unbind({ kind: 'queue', name })))
+  }
+
+  function* clear(queue: Queue, bindings: Generator<void>): Generator<void> {
     queue.destroy()
+    yield
+    yield* bindings
   }
 
   function removeExchange(exchange: Exchange): void {
-    if (!exchanges.delete(exchange.name)) return
+    if (exchanges.get(exchange.name) !== exchange) return
+    exchanges.delete(exchange.name)
     if (exchange.flags.durable) store.definitions.remove(keyOf.exchange(exchange.name))
-    for (const binding of exchange.bindings.values()) forget(exchange, binding)
-    removeBindingsTo({ kind: 'exchange', name: exchange.name })
+    links.dropExchange(exchange)
   }
 
-  function removeBindingsTo({ kind, name }: Destination): void {
-    for (const exchange of exchanges.values()) {
-      for (const binding of [...exchange.bindings.values()]) {
-        if (binding.destination.kind === kind && binding.destination.name === name) removeBinding(exchange, binding)
-      }
-    }
-  }
-
-  function addBinding(source: Exchange, binding: Binding): void {
-    source.bindings.set(bindingKey(binding), binding)
-    source.matcher.add(binding)
-  }
-
-  function removeBinding(source: Exchange, binding: Binding): void {
-    forget(source, binding)
-    // An auto-delete exchange goes with the last binding from it.
-    if (source.flags.autoDelete && source.bindings.size === 0) removeExchange(source)
-  }
-
-  function forget(source: Exchange, binding: Binding): void {
-    source.bindings.delete(bindingKey(binding))
-    source.matcher.remove(binding)
-    store.definitions.remove(keyOf.binding(binding))
+  /** An auto-delete exchange goes with the last binding from it. */
+  function onUnused(exchange: Exchange): void {
+    if (exchange.flags.autoDelete) removeExchange(exchange)
   }
 
   function isDurable({ kind, name }: Destination): boolean {

@@ -2,7 +2,7 @@ import { connect } from 'amqplib'
 import t from 'tap'
 import { startBroker } from '../../../supervisor/broker/start.ts'
 import { until } from '../../helpers/until.ts'
-import { consumer, mostInOneTurn, startVhost } from '../vhost.ts'
+import { consumer, mostInOneTurn, startVhost } from '../vhost/helpers.ts'
 
 const COUNT = Number(process.env.WARREN_SIZE ?? 20_000)
 

@@ -1,10 +1,11 @@
-import { steadyClock } from '../../supervisor/broker/clock.ts'
-import type { Consumer } from '../../supervisor/broker/queues/consumers.ts'
-import { createSlices } from '../../supervisor/broker/slices.ts'
-import type { Store, StoreOptions } from '../../supervisor/broker/store/store.ts'
-import { createVhost, type Vhost } from '../../supervisor/broker/vhost/vhost.ts'
-import { temporaryFolder } from '../helpers/tmp.ts'
-import { message, open } from './store/helpers.ts'
+import { steadyClock } from '../../../supervisor/broker/clock.ts'
+import type { Consumer } from '../../../supervisor/broker/queues/consumers.ts'
+import type { Binding } from '../../../supervisor/broker/routing/matcher.ts'
+import { createSlices } from '../../../supervisor/broker/slices.ts'
+import type { Store, StoreOptions } from '../../../supervisor/broker/store/store.ts'
+import { createVhost, type Vhost } from '../../../supervisor/broker/vhost/vhost.ts'
+import { temporaryFolder } from '../../helpers/tmp.ts'
+import { message, open } from '../store/helpers.ts'
 
 /** A virtual host without a network, and with a clock that can be put forward. */
 export interface VhostUnderTest {
@@ -24,6 +25,8 @@ interface Options {
   /** @default a temporary one */
   folder?: string
   store?: Partial<StoreOptions>
+  /** Milliseconds that sliced work has in a turn. */
+  turnMs?: number
 }
 
 export async function startVhost(
@@ -34,7 +37,8 @@ export async function startVhost(
   const store = await open(folder, options.store)
   const steady = steadyClock()
   let ahead = 0
-  const slices = createSlices({ onError: (error) => void t.fail(String(error)) })
+  const { turnMs = 10 } = options
+  const slices = createSlices({ turnMs, onError: (error) => void t.fail(String(error)) })
   const vhost = createVhost(store, { clock: { now: () => steady.now() + ahead }, slices })
   let closed: Promise<void> | undefined
 
@@ -67,6 +71,11 @@ export async function startVhost(
   }
   t.teardown(under.close)
   return under
+}
+
+/** A binding to a queue. */
+export function bindingTo(queue: string, source: string, routingKey: string): Binding {
+  return { source, destination: { kind: 'queue', name: queue }, routingKey, arguments: {} }
 }
 
 /** Property flags alone. */
