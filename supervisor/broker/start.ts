@@ -8,6 +8,7 @@ import { type Clients, linger } from './linger.ts'
 import { forgetPlace, listenAtPort, listenAtSocket } from './listen.ts'
 import { type Connection, serveConnection } from './protocol/connection.ts'
 import type { BrokerContext, BrokerLog, Limits } from './protocol/context.ts'
+import { createUnfinished } from './protocol/unfinished.ts'
 import { createSlices } from './slices.ts'
 import { openStore } from './store/store.ts'
 import { createVhost } from './vhost/vhost.ts'
@@ -21,6 +22,8 @@ export interface BrokerOptions {
   diskFreeLimit?: number
   /** By which everything waits and expires. @default a steady one */
   clock?: Clock
+  /** What clients may do at most; what is left out has its default. */
+  limits?: Partial<Limits>
   /** @default nothing is logged */
   log?: BrokerLog
   /** Called when its store fails for good; the broker has closed then. @default the error is thrown, uncaught */
@@ -49,6 +52,8 @@ const LIMITS: Limits = {
   messageMax: 16 * 1024 * 1024,
   heartbeat: 60,
   handshakeTimeout: 10_000,
+  stallTimeout: 30_000,
+  unfinishedMax: 256 * 1024 * 1024,
 }
 
 /** How long clients get to answer that they end their connection. */
@@ -62,6 +67,7 @@ const SILENT: BrokerLog = { debug() {}, info() {}, warn() {}, error() {} }
  */
 export async function startBroker(options: BrokerOptions = {}): Promise<Broker> {
   const { port = 0, diskFreeLimit, log = SILENT, clock = steadyClock() } = options
+  const limits = { ...LIMITS, ...options.limits }
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'warren-broker-'))
   const credentials = obtainCredentials(folder)
   const connections = new Set<Connection>()
@@ -104,7 +110,9 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     whenCalm: store.whenCalm,
     authenticate: (user, password) => isSame({ user, password }, credentials),
     replies: new Map(),
-    limits: LIMITS,
+    unread: { bytes: 0 },
+    unfinished: createUnfinished(limits.unfinishedMax),
+    limits,
     log,
   }
 

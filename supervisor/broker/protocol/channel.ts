@@ -1,6 +1,7 @@
 import { decodeHeader } from '../../amqp/frames.ts'
 import { encodeMethod, type Method } from '../../amqp/methods.ts'
 import { AmqpError } from '../errors.ts'
+import { addPart, type Body } from './body.ts'
 import { createConsuming } from './consuming.ts'
 import type { Wire } from './context.ts'
 import { createDeclaring } from './declaring.ts'
@@ -24,12 +25,15 @@ interface Content {
   readonly method: Method<'basic.publish'>
   properties: Buffer
   size: number
-  received: number
-  /** Where the parts of a body that came in several frames are put together. */
-  body: Buffer | undefined
+  /** Of a body that comes in several frames, what has come. */
+  body: Body | undefined
+  /** Bytes that are accounted for as those of an unfinished message. */
+  held: number
 }
 
 const CLASS_BASIC = 60
+/** Bytes of properties that are not accounted for. */
+const SMALL_BYTES = 4_096
 const NOTHING = Buffer.alloc(0)
 
 export function createChannel(number: number, wire: Wire): Channel {
@@ -40,10 +44,21 @@ export function createChannel(number: number, wire: Wire): Channel {
   const { messageMax } = wire.context.limits
   let content: (Content & { hasHeader: boolean }) | undefined
 
-  function finish(): void {
-    const { method, properties, body = NOTHING } = content as Content
-    content = undefined
+  function finish(body: Buffer): void {
+    const { method, properties } = content as Content
+    forget()
     publishing.publish(method, properties, body)
+  }
+
+  function hold(bytes: number): void {
+    if (!content || bytes === 0) return
+    content.held += bytes
+    wire.addUnfinished(bytes)
+  }
+
+  function forget(): void {
+    if (content && content.held > 0) wire.addUnfinished(-content.held)
+    content = undefined
   }
 
   return {
@@ -57,7 +72,7 @@ export function createChannel(number: number, wire: Wire): Channel {
       switch (method.name) {
         case 'basic.publish':
           publishing.check(method)
-          content = { method, properties: NOTHING, size: 0, received: 0, body: undefined, hasHeader: false }
+          content = { method, properties: NOTHING, size: 0, body: undefined, held: 0, hasHeader: false }
           return
         case 'basic.ack':
           return settling.ack(method.deliveryTag, method.multiple)
@@ -126,26 +141,26 @@ export function createChannel(number: number, wire: Wire): Channel {
       // Copied, like the body: a small message must not keep the socket's whole chunk in memory.
       content.properties = Buffer.from(properties)
       content.size = bodySize
-      if (bodySize === 0) finish()
+      if (bodySize === 0) finish(NOTHING)
+      // Small ones are not worth the count.
+      else if (properties.length > SMALL_BYTES) hold(properties.length)
     },
 
     onBody(payload) {
       if (!content?.hasHeader) throw new AmqpError(505, 'expected method frame, got non method frame instead')
-      if (content.received + payload.length > content.size)
-        throw new AmqpError(501, 'a body longer than its header says')
-      if (payload.length === content.size) content.body = Buffer.from(payload)
-      else {
-        content.body ??= Buffer.allocUnsafe(content.size)
-        payload.copy(content.body, content.received)
-      }
-      content.received += payload.length
-      if (content.received === content.size) finish()
+      const { body, size } = content
+      if ((body?.received ?? 0) + payload.length > size) throw new AmqpError(501, 'a body longer than its header says')
+      if (payload.length === size) return finish(Buffer.from(payload))
+      const grown = addPart(body, payload, size)
+      content.body = grown
+      if (grown.received === size) finish(grown.bytes)
+      else hold(grown.bytes.length - (body?.bytes.length ?? 0))
     },
 
     resume: () => consuming.resume(),
 
     close() {
-      content = undefined
+      forget()
       publishing.close()
       consuming.stop()
       // Before the consumers go: who takes over gets first what they had.

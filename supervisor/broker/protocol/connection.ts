@@ -13,6 +13,9 @@ import { type Heart, startHeart } from './heartbeat.ts'
 import { createOutbox } from './outbox.ts'
 import { createOutput } from './output.ts'
 
+/** Bytes of a frame before its client has logged in, as RabbitMQ's `initial_frame_max`. */
+const INITIAL_FRAME_MAX = 8_192
+
 export interface Connection {
   /** The store takes nothing at the moment, or does so again. */
   onBlocked(reason: string | undefined): void
@@ -24,10 +27,18 @@ export interface Connection {
 export function serveConnection(socket: Socket, context: BrokerContext, onEnd: () => void): Connection {
   const { limits, log, vhost } = context
   const owner = {}
-  const output = createOutput(socket, () => {
-    flow.resume('output')
-    channels?.resume()
+  const peer = socket.remoteAddress === undefined ? 'local' : `${socket.remoteAddress}:${socket.remotePort}`
+  const output = createOutput(socket, {
+    unread: context.unread,
+    stallTimeout: limits.stallTimeout,
+    onStuffed: () => flow.pause('output'),
+    onDrain() {
+      flow.resume('output')
+      channels?.resume()
+    },
+    onStall: () => log.warn({ peer }, 'connection ended: replies wait for its client, which does not read them'),
   })
+  const unfinished = context.unfinished.open(fail)
   const outbox = createOutbox({
     write: output.write,
     onFull: () => flow.pause('answers'),
@@ -37,13 +48,14 @@ export function serveConnection(socket: Socket, context: BrokerContext, onEnd: (
     },
   })
   const handshake = createHandshake(context, output.write)
-  const reader = readFrames(limits.frameMax, onFrame)
+  const reader = readFrames(INITIAL_FRAME_MAX, onFrame)
   const flow = createFlow(socket, reader, fail)
-  const peer = `${socket.remoteAddress}:${socket.remotePort}`
   let greeting: Greeting | undefined = readGreeting()
   let session: Session | undefined
   let channels: Channels | undefined
   let isClosing = false
+  /** How much work it waits for. */
+  let held = 0
   let heart: Heart | undefined
   /** The method that is being handled, for the error that it causes. */
   let handled: MethodName | undefined
@@ -71,13 +83,17 @@ export function serveConnection(socket: Socket, context: BrokerContext, onEnd: (
     },
     beforeFlush: output.beforeFlush,
     isFull: () => isClosing || output.isFull() || outbox.isFull(),
+    isStuffed: output.isStuffed,
+    whenRoom: output.whenRoom,
     hold(until) {
+      held++
       flow.pause('work')
       // What fails there ends the broker, and this with it.
-      until.then(() => flow.resume('work')).catch(() => {})
+      until.then(() => --held === 0 && flow.resume('work')).catch(() => {})
     },
     reserve: outbox.reserve,
     addInFlight: flow.addInFlight,
+    addUnfinished: unfinished.add,
   }
   const blocking = createBlocking(wire, flow)
 
@@ -86,7 +102,6 @@ export function serveConnection(socket: Socket, context: BrokerContext, onEnd: (
     try {
       const bytes = greeting ? greet(greeting, chunk) : chunk
       if (bytes) reader.push(bytes)
-      if (output.isStuffed()) flow.pause('output')
     } catch (error) {
       fail(error)
     }
@@ -191,6 +206,7 @@ export function serveConnection(socket: Socket, context: BrokerContext, onEnd: (
     heart?.stop()
     isClosing = true
     releaseAll()
+    unfinished.close()
     onEnd()
   }
 

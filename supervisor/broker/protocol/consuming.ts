@@ -86,12 +86,15 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
     const tag = consumerTag || generatedTag()
     const token = randomBytes(18).toString('base64url')
     reply = { token, tag }
-    replies.set(token, ({ exchange, routingKey, properties, body }) => {
+    const { isStuffed, whenRoom } = wire
+    replies.set(token, { deliver, isStuffed, whenRoom })
+    if (!noWait) wire.write(encodeMethod(channel, { name: 'basic.consume-ok', consumerTag: tag }))
+
+    function deliver({ exchange, routingKey, properties, body }: Message): void {
       const head = { consumerTag: tag, deliveryTag: settling.nextTag(), redelivered: false, exchange, routingKey }
       const method = encodeMethod(channel, { name: 'basic.deliver', ...head })
       wire.write(encodeContent(channel, method, properties, body, wire.frameMax))
-    })
-    if (!noWait) wire.write(encodeMethod(channel, { name: 'basic.consume-ok', consumerTag: tag }))
+    }
   }
 
   /** Once what has expired is out of the way, and nothing else of this connection before that. */

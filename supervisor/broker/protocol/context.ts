@@ -1,6 +1,7 @@
 import type { Message } from '../store/log.ts'
 import type { Vhost } from '../vhost/vhost.ts'
 import type { Answer } from './outbox.ts'
+import type { Unfinished } from './unfinished.ts'
 
 /** What all connections share. */
 export interface BrokerContext {
@@ -15,7 +16,10 @@ export interface BrokerContext {
   whenCalm(action: () => void): void
   authenticate(user: string, password: string): boolean
   /** Where replies go, by the last part of `amq.rabbitmq.reply-to.TOKEN`. */
-  readonly replies: Map<string, (message: Message) => void>
+  readonly replies: Map<string, ReplyDoor>
+  /** What waits for clients to read it, of all connections. */
+  readonly unread: { bytes: number }
+  readonly unfinished: Unfinished
   readonly limits: Limits
   readonly log: BrokerLog
 }
@@ -30,6 +34,19 @@ export interface Limits {
   readonly heartbeat: number
   /** Milliseconds until a client must have logged in. */
   readonly handshakeTimeout: number
+  /** Milliseconds that a client may read nothing for while others wait for it to read. */
+  readonly stallTimeout: number
+  /** Bytes of messages that have come in part, of all connections. */
+  readonly unfinishedMax: number
+}
+
+/** Where replies go that are stored nowhere. */
+export interface ReplyDoor {
+  deliver(message: Message): void
+  /** Whether its client has left so much unread that whoever replies has to wait. */
+  isStuffed(): boolean
+  /** Runs the action, once, when that is over, or the client is gone. */
+  whenRoom(action: () => void): void
 }
 
 export interface BrokerLog {
@@ -52,10 +69,14 @@ export interface Wire {
   write(frame: Buffer): void
   beforeFlush(action: () => void): void
   isFull(): boolean
+  isStuffed(): boolean
+  whenRoom(action: () => void): void
   /** Handles nothing more of this connection until the promise is settled. */
   hold(until: Promise<void>): void
   /** Keeps the place of an answer on a channel that has to wait: what is written there later comes behind it. */
   reserve(channel: number): Answer
   /** Called at each publish: accounts for bytes that are not on disk yet, and stops reading when they become many. */
   addInFlight(bytes: number): void
+  /** Accounts for what is held of messages that are not whole yet; may end a connection, and this one. */
+  addUnfinished(bytes: number): void
 }

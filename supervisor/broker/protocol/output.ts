@@ -6,6 +6,10 @@ const FULL_BYTES = 1024 * 1024
 /** Nothing is read from a client that leaves so much unread. */
 const STUFFED_BYTES = 16 * FULL_BYTES
 
+/** Where all clients together leave so much unread, each is full and stuffed sooner. */
+const CROWDED_BYTES = 128 * FULL_BYTES
+const CROWDED_SHARE = 1 / 16
+
 /** Buffers up to this size are copied together; larger ones are handed to the socket as they are. */
 const JOIN_BYTES = 64 * 1024
 
@@ -15,26 +19,98 @@ export interface Output {
   /** Runs an action before what is written in this turn goes out; it may write. */
   beforeFlush(action: () => void): void
   isFull(): boolean
-  /** Far beyond full, which consumers alone can't bring about: the client asks and does not read. */
+  /** Far beyond full, which consumers alone can't bring about: the client asks, or is answered, and does not read. */
   isStuffed(): boolean
+  /**
+   * Runs the action, once, when it is not stuffed any more, or has ended. Somebody waits for the client then: it is
+   * ended if it reads nothing at all for long.
+   */
+  whenRoom(action: () => void): void
   /** Whether anything was written since the last call: for heartbeats. */
   wasUsed(): boolean
   /** Writes out, and ends the stream: nothing more goes out. */
   end(): void
 }
 
-/** @param onDrain called when it was full and is not any more */
-export function createOutput(socket: Socket, onDrain: () => void): Output {
+export interface OutputOptions {
+  /** What waits for clients to read it, of all connections. */
+  readonly unread: { bytes: number }
+  /** Milliseconds that a client may read nothing for while others wait for it to read. */
+  readonly stallTimeout: number
+  /** It has become stuffed: the client must not get to ask for more. */
+  onStuffed(): void
+  /** It was full and is not any more. */
+  onDrain(): void
+  /** The client is ended for what it does not read. */
+  onStall(): void
+}
+
+export function createOutput(socket: Socket, options: OutputOptions): Output {
+  const { unread, stallTimeout, onStuffed, onDrain, onStall } = options
   let waiting: Buffer[] = []
   let bytes = 0
+  /** What is in `waiting` and what the socket has not got rid of. */
+  let own = 0
   let actions: (() => void)[] = []
   let isScheduled = false
   let used = false
   let isEnded = false
+  let isOver = false
+  let wasFull = false
+  let waiters: (() => void)[] = []
+  let stall: NodeJS.Timeout | undefined
+  let hasRead = false
 
-  socket.on('drain', () => {
-    if (socket.writableLength < FULL_BYTES) onDrain()
+  socket.once('close', () => {
+    isOver = true
+    count(-own)
+    letWaitersGo()
   })
+
+  function count(change: number): void {
+    own += change
+    unread.bytes += change
+  }
+
+  function limit(most: number): number {
+    return unread.bytes < CROWDED_BYTES ? most : most * CROWDED_SHARE
+  }
+
+  function isFull(): boolean {
+    if (own < limit(FULL_BYTES)) return false
+    wasFull = true
+    return true
+  }
+
+  function isStuffed(): boolean {
+    return own >= limit(STUFFED_BYTES)
+  }
+
+  function written(size: number): void {
+    if (isOver) return
+    count(-size)
+    hasRead = true
+    if (waiters.length > 0 && own < limit(STUFFED_BYTES) / 2) letWaitersGo()
+    if (!wasFull || own >= limit(FULL_BYTES) / 2) return
+    wasFull = false
+    onDrain()
+  }
+
+  function letWaitersGo(): void {
+    clearInterval(stall)
+    stall = undefined
+    const due = waiters
+    waiters = []
+    for (const action of due) action()
+  }
+
+  function look(): void {
+    if (hasRead) hasRead = false
+    else {
+      onStall()
+      socket.destroy()
+    }
+  }
 
   function schedule(): void {
     if (isScheduled) return
@@ -53,28 +129,41 @@ export function createOutput(socket: Socket, onDrain: () => void): Output {
     waiting = []
     bytes = 0
     used = true
-    if (parts.length === 1) socket.write(parts[0] as Buffer)
-    else if (total <= JOIN_BYTES) socket.write(Buffer.concat(parts, total))
+    const onWritten = () => written(total)
+    if (parts.length === 1) socket.write(parts[0] as Buffer, onWritten)
+    else if (total <= JOIN_BYTES) socket.write(Buffer.concat(parts, total), onWritten)
     else {
       socket.cork()
-      for (const part of joined(parts)) socket.write(part)
+      for (const part of joined(parts)) socket.write(part, () => written(part.length))
       socket.uncork()
     }
   }
 
   return {
     write(buffer) {
-      if (isEnded) return
+      if (isEnded || isOver) return
       waiting.push(buffer)
       bytes += buffer.length
+      count(buffer.length)
+      if (isStuffed()) {
+        wasFull = true
+        onStuffed()
+      }
       schedule()
     },
     beforeFlush(action) {
       actions.push(action)
       schedule()
     },
-    isFull: () => bytes + socket.writableLength >= FULL_BYTES,
-    isStuffed: () => bytes + socket.writableLength >= STUFFED_BYTES,
+    isFull,
+    isStuffed,
+    whenRoom(action) {
+      if (isOver) return action()
+      waiters.push(action)
+      if (stall) return
+      hasRead = true
+      stall = setInterval(look, stallTimeout / 2).unref()
+    },
     wasUsed() {
       const result = used
       used = false

@@ -91,7 +91,9 @@ export function createPublishing(channel: number, wire: Wire, ownReplyToken: () 
         dead: false,
       }
       if (reply) {
-        reply(message)
+        reply.deliver(message)
+        // Nothing is lost: who replies faster than the client reads waits for it.
+        if (reply.isStuffed()) wire.hold(new Promise<void>(reply.whenRoom))
         if (number !== undefined) confirms?.settle(number, true)
         return
       }

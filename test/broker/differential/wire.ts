@@ -35,6 +35,9 @@ export interface Wire {
   close(): Promise<void>
   /** Ends the TCP connection without a word. */
   cut(): void
+  /** Reads nothing any more, until `read`. */
+  stopReading(): void
+  read(): void
 }
 
 export interface WireOptions {
@@ -186,6 +189,8 @@ export async function openWire(url: string, options: WireOptions = {}): Promise<
       wire.cut()
     },
     cut: () => void socket.destroy(),
+    stopReading: () => void socket.pause(),
+    read: () => void socket.resume(),
   }
 
   async function expect(name: string, fields?: () => void): Promise<Arrival> {
