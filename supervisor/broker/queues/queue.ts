@@ -85,7 +85,13 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
   let onExpired: (() => void)[] = []
 
   const queue: Queue = {
-    ...definition,
+    // Field by field: a spread into so many makes an object of several kilobytes.
+    id: definition.id,
+    name: definition.name,
+    flags,
+    args: definition.args,
+    options,
+    owner: definition.owner,
     consumers,
     get messageCount() {
       return log.ready
@@ -238,7 +244,7 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
 
   function watchHead(): void {
     if (closed || isExpiring) return
-    const expiresAt = log.ready > 0 ? log.peek()?.expiresAt : 0
+    const expiresAt = log.headExpiresAt()
     if (expiresAt) messages.setAt(expiresAt)
     else messages.stop()
   }

@@ -37,6 +37,8 @@ export interface Lane {
   readonly readyBytes: number
   append(entry: StoredEntry): void
   first(): StoredEntry | undefined
+  /** As QueueLog's. */
+  headExpiresAt(): number
   take(): StoredEntry | undefined
   giveBack(entry: StoredEntry): void
   remove(entry: StoredEntry): void
@@ -124,6 +126,12 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
       if (entry || returned) return entry ?? returned
       if (!refill()) return undefined
     }
+  }
+
+  function headExpiresAt(): number {
+    const isOnDisk = returns.first() === undefined && window.first() === undefined
+    const segment = isOnDisk ? segments.first() : undefined
+    return segment ? segment.expiresFrom : (first()?.expiresAt ?? 0)
   }
 
   function take(): StoredEntry | undefined {
@@ -260,6 +268,7 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
     },
     append,
     first,
+    headExpiresAt,
     take,
     giveBack,
     remove,

@@ -22,6 +22,11 @@ export interface QueueLog {
   append(message: Message, expiresAt: number, onSafe?: () => void): Entry
   /** The head: the highest priority first, then the lowest position (with returns 'fifo': what came back, first). */
   peek(): Entry | undefined
+  /**
+   * When the head expires, or a moment before that while it is on disk alone; 0 for never. Reads nothing, so that a start
+   * can ask thousands of logs.
+   */
+  headExpiresAt(): number
   /** Hands the head out: it is no more ready, and belongs to the caller until remove() or giveBack(). */
   take(): Entry | undefined
   /** Makes an entry ready again, marked redelivered; keeps its counts if they changed. */
@@ -64,7 +69,15 @@ export function createLog(context: LogContext, recovered: ReadonlyMap<number, Se
   /** Whether anything of it was ever given to a commit. */
   let hasRecords = recovered.size > 0
   const source: Source = { collect }
-  for (const [priority, segments] of recovered) addLane(priority, segments)
+  /** What a start found and nobody has asked for: most of thousands of logs stay that way for long. */
+  let unopened: ReadonlyMap<number, Segment[]> = recovered
+
+  function open() {
+    if (unopened.size === 0) return
+    const found = unopened
+    unopened = new Map()
+    for (const [priority, segments] of found) addLane(priority, segments)
+  }
 
   function addLane(priority: number, segments: Segment[]): Lane {
     const touch = (bytes?: number) => context.touch(source, bytes)
@@ -94,18 +107,28 @@ export function createLog(context: LogContext, recovered: ReadonlyMap<number, Se
       onSafe: onSafe ?? null,
       inTail: false,
     }
+    open()
     const lane = byPriority[message.priority] ?? addLane(message.priority, [])
     lane.append(entry)
     return entry
   }
 
   function head(): Lane | undefined {
+    open()
     for (const lane of lanes) if (lane.ready > 0) return lane
     return undefined
   }
 
+  function headExpiresAt(): number {
+    let highest = -1
+    for (const priority of unopened.keys()) highest = Math.max(highest, priority)
+    const segment = unopened.get(highest)?.[0]
+    return segment ? segment.expiresFrom : (head()?.headExpiresAt() ?? 0)
+  }
+
   function purge(): number {
-    const count = sum((lane) => lane.ready)
+    open()
+    const count = ready()
     for (const lane of lanes) lane.purge()
     return count
   }
@@ -128,20 +151,32 @@ export function createLog(context: LogContext, recovered: ReadonlyMap<number, Se
     else batch.afterwards(context.onDestroyed)
   }
 
-  function sum(of: (lane: Lane) => number): number {
+  function sum(of: (lane: Lane) => number, ofSegment: (segment: Segment) => number): number {
     let total = 0
     for (const lane of lanes) total += of(lane)
+    for (const segments of unopened.values()) for (const segment of segments) total += ofSegment(segment)
     return total
+  }
+
+  function ready(): number {
+    return sum(
+      (lane) => lane.ready,
+      (segment) => segment.live,
+    )
   }
 
   return {
     get ready() {
-      return sum((lane) => lane.ready)
+      return ready()
     },
     get readyBytes() {
-      return sum((lane) => lane.readyBytes)
+      return sum(
+        (lane) => lane.readyBytes,
+        (segment) => segment.liveBytes,
+      )
     },
     append,
+    headExpiresAt,
     peek: () => head()?.first(),
     take: () => head()?.take(),
     giveBack(entry) {

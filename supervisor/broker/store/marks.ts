@@ -59,7 +59,8 @@ export function openMarks(folder: string, isNew: boolean, onError: (error: Error
   const path = join(folder, MARKS_FILE)
   const isLost = !isNew && !existsSync(path)
   const file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
-  const slots = new Map<string, Slot>()
+  /** By queue: to look through all slots for one would cost their square when all queues open. */
+  const slots = new Map<number, Slot[]>()
   const free: number[] = []
   let capacity = 0
   let dirty = false
@@ -76,9 +77,15 @@ export function openMarks(folder: string, isNew: boolean, onError: (error: Error
         continue
       }
       const reserved = raw.readUIntLE(at + 6, 6)
-      const slot = { index, queueId: raw.readUInt32LE(at), priority: raw[at + 5] as number, reserved, ahead: 1 }
-      slots.set(`${slot.queueId}/${slot.priority}`, { ...slot, handedOut: reserved })
+      const priority = raw[at + 5] as number
+      add({ index, queueId: raw.readUInt32LE(at), priority, reserved, handedOut: reserved, ahead: 1 })
     }
+  }
+
+  function add(slot: Slot) {
+    const others = slots.get(slot.queueId)
+    if (others) others.push(slot)
+    else slots.set(slot.queueId, [slot])
   }
 
   function write(slot: Slot, used: 0 | 1) {
@@ -107,13 +114,14 @@ export function openMarks(folder: string, isNew: boolean, onError: (error: Error
 
   function create(queueId: number, priority: number, reserved: number): Slot {
     const slot: Slot = { index: allocate(), queueId, priority, reserved, handedOut: reserved, ahead: 1 }
-    slots.set(`${queueId}/${priority}`, slot)
+    add(slot)
     if (reserved > 0) write(slot, 1)
     return slot
   }
 
   function of(queueId: number, priority: number, nextPosition: number): Mark {
-    const slot = slots.get(`${queueId}/${priority}`) ?? create(queueId, priority, isLost ? nextPosition : 0)
+    const known = slots.get(queueId)?.find((slot) => slot.priority === priority)
+    const slot = known ?? create(queueId, priority, isLost ? nextPosition : 0)
     return {
       recovered: slot.reserved,
       handOut(position) {
@@ -142,22 +150,21 @@ export function openMarks(folder: string, isNew: boolean, onError: (error: Error
     of,
     get lastQueueId() {
       let last = 0
-      for (const { queueId } of slots.values()) if (queueId > last) last = queueId
+      for (const queueId of slots.keys()) if (queueId > last) last = queueId
       return last
     },
-    queueIds: () => [...slots.values()].map(({ queueId }) => queueId),
-    endOf: (queueId) => Math.max(0, ...[...slots.values()].filter((s) => s.queueId === queueId).map((s) => s.reserved)),
+    queueIds: () => slots.keys(),
+    endOf: (queueId) => (slots.get(queueId) ?? []).reduce((end, { reserved }) => Math.max(end, reserved), 0),
     free(queueId) {
-      for (const [key, slot] of slots) {
-        if (slot.queueId !== queueId) continue
-        slots.delete(key)
+      for (const slot of slots.get(queueId) ?? []) {
         write(slot, 0)
         free.push(slot.index)
       }
+      slots.delete(queueId)
     },
     sync,
     async close() {
-      for (const slot of slots.values()) {
+      for (const slot of [...slots.values()].flat()) {
         if (slot.handedOut === slot.reserved) continue
         slot.reserved = slot.handedOut
         write(slot, 1)

@@ -41,6 +41,8 @@ export interface Segment extends SegmentId {
   /** As `live` and `liveBytes`, of those that outlive a restart. */
   durableLive: number
   durableBytes: number
+  /** No message expires before; 0 if none ever does. Not known of old records: 1. */
+  expiresFrom: number
   /** Two a message, its delivery count and its acquired count; null while all are 0. */
   counts: Uint32Array | null
   /** The record, while no commit has written it. */
@@ -90,7 +92,8 @@ function writeSegment(id: SegmentId, entries: readonly StoredEntry[], size: numb
   const first = (entries[0] as StoredEntry).position
   const last = (entries[entries.length - 1] as StoredEntry).position
   const segment: Segment = {
-    ...id,
+    queueId: id.queueId,
+    priority: id.priority,
     first,
     last,
     count: entries.length,
@@ -101,6 +104,7 @@ function writeSegment(id: SegmentId, entries: readonly StoredEntry[], size: numb
     transient: null,
     durableLive: entries.length,
     durableBytes: 0,
+    expiresFrom: 0,
     counts: null,
     raw,
     volatile: !durable,
@@ -113,6 +117,9 @@ function writeSegment(id: SegmentId, entries: readonly StoredEntry[], size: numb
     offset = writeRecord(raw, offset, entry, entry.position - first, previous)
     previous = entry.message
     segment.liveBytes += entry.message.body.length
+    if (entry.expiresAt && !(entry.expiresAt > segment.expiresFrom && segment.expiresFrom)) {
+      segment.expiresFrom = entry.expiresAt
+    }
     setCounts(segment, index, entry)
     if (durable && !entry.message.persistent) {
       segment.transient ??= new Uint8Array(segment.removed.length)

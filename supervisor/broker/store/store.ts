@@ -45,14 +45,16 @@ export interface Store {
   }
   /** The highest id that anything is left of: a new queue takes a higher one. */
   readonly lastQueueId: number
-  /** Every log that is not opened is of a queue that is gone: removes them. To be called once, when all others are. */
-  removeUnopened(): void
+  /** Removes the logs of all queues but these: those of queues that are gone. */
+  removeOthers(known: ReadonlySet<number>): void
   /** So much waits to be written that publishers should wait: whenCalm() tells until when. */
   isBusy(): boolean
   /** Runs the action, never synchronously, once it is not busy; the actions in turn, while it is not busy again. */
   whenCalm(action: () => void): void
   /** A queue's log, with what an earlier process left in it if it is durable. Once for each id. */
   openLog(queueId: number, options: LogOptions): QueueLog
+  /** Whether the head of a log that is not open yet may expire. */
+  mayExpire(queueId: number): boolean
   /** Resolves once everything asked for before is committed and synced. */
   synced(): Promise<void>
   /** Commits everything and lets the folder go. */
@@ -186,12 +188,12 @@ function startStore(options: StoreOptions, database: Database, isNew: boolean, u
     )
   }
 
-  function removeUnopened() {
+  function removeOthers(known: ReadonlySet<number>) {
     for (const queueId of new Set([...logs.keys(), ...marks.queueIds()])) {
-      if (opened.has(queueId)) continue
+      if (known.has(queueId) || opened.has(queueId)) continue
+      logs.delete(queueId)
       committer.touch({ collect: (batch) => batch.removeLog(queueId, () => marks.free(queueId)) })
     }
-    logs.clear()
   }
 
   async function close() {
@@ -219,10 +221,11 @@ function startStore(options: StoreOptions, database: Database, isNew: boolean, u
       },
     },
     lastQueueId,
-    removeUnopened,
+    removeOthers,
     isBusy: committer.isBusy,
     whenCalm: committer.whenCalm,
     openLog,
+    mayExpire: (queueId) => [...(logs.get(queueId)?.values() ?? [])].some(([head]) => head && head.expiresFrom > 0),
     synced: () => new Promise((resolve) => committer.whenSafe(resolve)),
     close() {
       closing ??= close()

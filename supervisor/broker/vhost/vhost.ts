@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Table } from '../../amqp/fields.ts'
 import { notFound, precondition, refused, VHOST } from '../errors.ts'
-import { parseQueueArguments, type QueueFlags, queueOptions } from '../queues/arguments.ts'
+import { parseQueueArguments, type QueueFlags } from '../queues/arguments.ts'
 import { createQueue, type Owner, type Queue, type QueueDefinition, type QueueTools } from '../queues/queue.ts'
 import { bindingKey } from '../routing/binding-key.ts'
 import { createExchange, type Exchange, type ExchangeFlags, PREDECLARED, route } from '../routing/exchanges.ts'
@@ -20,15 +20,20 @@ import {
   reserved,
 } from './checks.ts'
 import { deadLettering } from './dead-letter.ts'
-import { type DefinitionStore, keyOf, saveBinding, savedDefinitions, saveExchange, saveQueue } from './definitions.ts'
+import { type DefinitionStore, keyOf, saveBinding, saveExchange, saveQueue } from './definitions.ts'
 import { createLinks } from './links.ts'
+import { queueTable } from './queue-table.ts'
+import { restore } from './restore.ts'
 
 /** What the virtual host needs of the store. */
 export interface VhostStore {
   readonly definitions: DefinitionStore
   openLog(queueId: number, options: { durable: boolean; returns: 'position' | 'fifo' }): QueueLog
   readonly lastQueueId: number
-  removeUnopened(): void
+  /** Removes the logs of all other queues. */
+  removeOthers(known: ReadonlySet<number>): void
+  /** Whether the head of a log that is not open yet may expire. */
+  mayExpire(queueId: number): boolean
 }
 
 /** A message on its way to queues. */
@@ -71,6 +76,7 @@ export interface Vhost {
   release(owner: Owner): void
   /** Resolves when nothing that was deleted is left; undefined if that is so. */
   cleared(): Promise<void> | undefined
+  /** Those that somebody has asked for since the start: no others have consumers. */
   queues(): Iterable<Queue>
   close(): void
 }
@@ -78,7 +84,7 @@ export interface Vhost {
 /** The virtual host `/` with everything that the store knows of it. */
 export function createVhost(store: VhostStore, tools: QueueTools): Vhost {
   const exchanges = new Map<string, Exchange>()
-  const queues = new Map<string, Queue>()
+  const queues = queueTable((definition) => createQueue(definition, logOf(definition), events, tools))
   let lastId = store.lastQueueId
   /** Exclusive queues. */
   const owned = new Map<Owner, Set<Queue>>()
@@ -89,8 +95,9 @@ export function createVhost(store: VhostStore, tools: QueueTools): Vhost {
   const deadLetters = deadLettering({ publish, exchangeExists: (name) => exchanges.has(name) }, tools.slices)
   const events = { deadLetter: deadLetters.deadLetter, unused: removeQueue }
   const links = createLinks({ definitions: store.definitions, slices: tools.slices, onUnused })
-  restore()
-  store.removeUnopened()
+  const known = restore({ store, exchanges, queues, links })
+  for (const id of known) lastId = Math.max(lastId, id)
+  store.removeOthers(known)
 
   const vhost: Vhost = {
     queue(name, owner) {
@@ -128,7 +135,7 @@ export function createVhost(store: VhostStore, tools: QueueTools): Vhost {
       links.forget({ kind: 'queue', name })
       const definition = { id: ++lastId, name, flags, args, options, owner: flags.exclusive ? owner : undefined }
       const queue = createQueue(definition, logOf(definition), events, tools)
-      queues.set(name, queue)
+      queues.add(queue)
       if (flags.exclusive) owned.set(owner, (owned.get(owner) ?? new Set()).add(queue))
       if (flags.durable) saveQueue(store.definitions, queue)
       return queue
@@ -199,33 +206,13 @@ export function createVhost(store: VhostStore, tools: QueueTools): Vhost {
 
     cleared: links.dropped,
 
-    queues: () => queues.values(),
+    queues: () => queues.made(),
 
     close() {
-      for (const queue of queues.values()) queue.close()
+      for (const queue of queues.made()) queue.close()
     },
   }
   return vhost
-
-  function restore(): void {
-    for (const definition of savedDefinitions(store.definitions)) {
-      if (definition.kind === 'exchange') {
-        exchanges.set(definition.name, createExchange(definition.name, definition.flags, definition.args))
-      } else if (definition.kind === 'queue') {
-        const { name, id, flags, args } = definition
-        lastId = Math.max(lastId, id)
-        const restored = { id, name, flags, args, options: queueOptions(args), owner: undefined }
-        queues.set(name, createQueue(restored, logOf(restored), events, tools))
-      } else {
-        const { kind, ...binding } = definition
-        const source = exchanges.get(binding.source)
-        const { kind: to, name } = binding.destination
-        // What was deleted may have left some, if the process ended then.
-        if (source && (to === 'queue' ? queues : exchanges).has(name)) links.add(source, binding)
-        else store.definitions.remove(keyOf.binding(binding))
-      }
-    }
-  }
 
   function logOf({ id, flags, options }: QueueDefinition): QueueLog {
     // Quorum queues serve what came back before all else, in the order in which it came (RabbitMQ 4.0.5).
