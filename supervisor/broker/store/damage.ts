@@ -1,28 +1,14 @@
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  readSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, fstatSync, openSync, readSync, rmSync, statSync } from 'node:fs'
 import { endianness } from 'node:os'
 import { join } from 'node:path'
 import { DATA_FILE } from './database.ts'
-import { StoreDamagedError, StoreFormatError } from './errors.ts'
+import { StoreDamagedError } from './errors.ts'
+import { checkFormat, hasMarker } from './format.ts'
 
 // lmdb reads its file through a memory map: where the file is cut off, a read ends the process with SIGBUS, and pages of
 // zeros may end it with an assertion. So before lmdb sees the file, everything that a page of its trees points to is
 // looked at: a few milliseconds for a million messages, as their bodies aren't read (checksums are for those).
 // The layouts are those of lmdb's mdb.c: MDB_page_header, MDB_meta, MDB_db, MDB_node, MDB_ovpage.
-
-/** Written once a store exists: without its data file it was not there before, it is lost. */
-export const MARKER_FILE = 'store.json'
-const FORMAT = 1
 
 const PAGE_HEADER = 24
 const META_BYTES = 160
@@ -42,7 +28,7 @@ const F_BIGDATA = 1
 export function checkFolder(folder: string): boolean {
   const file = join(folder, DATA_FILE)
   const size = statSync(file, { throwIfNoEntry: false })?.size
-  if (!existsSync(join(folder, MARKER_FILE))) {
+  if (!hasMarker(folder)) {
     // A creation that was cut short, before anything could be stored.
     if (size !== undefined && size < 2 * META_BYTES) rmSync(file)
     else if (size !== undefined) checkDataFile(folder, file)
@@ -52,29 +38,6 @@ export function checkFolder(folder: string): boolean {
   if (size === undefined) throw new StoreDamagedError(folder, `its file ${DATA_FILE} is gone`)
   checkDataFile(folder, file)
   return false
-}
-
-function checkFormat(folder: string) {
-  const text = readFileSync(join(folder, MARKER_FILE), 'utf8').trim()
-  // Made, and not written before the machine went down: it was this format's, which alone has been written that way.
-  if (text === '') return
-  let format: unknown
-  try {
-    format = (JSON.parse(text) as { format?: unknown } | null)?.format
-  } catch {
-    throw new StoreDamagedError(folder, `${MARKER_FILE} is not JSON`)
-  }
-  if (format !== FORMAT) throw new StoreFormatError(folder, MARKER_FILE, format, FORMAT)
-}
-
-/** Notes that the folder has a store from now on. */
-export function markFolder(folder: string) {
-  const path = join(folder, MARKER_FILE)
-  if (existsSync(path)) return
-  const file = openSync(path, 'w', 0o600)
-  writeSync(file, `${JSON.stringify({ format: FORMAT })}\n`)
-  fsyncSync(file)
-  closeSync(file)
 }
 
 function checkDataFile(folder: string, path: string) {

@@ -1,6 +1,8 @@
 // The database's keys. Each kind has a first byte of its own; a log's keys are together and in the order of delivery.
 
-const DEFINITION = 0x64
+/** Of a definition in format 1. */
+export const OLD_DEFINITION = 0x64
+export const DEFINITION = 0x65
 const INDEX = 0x69
 const REDO = 0x72
 const SEGMENT = 0x73
@@ -10,6 +12,8 @@ export const REDO_KEY = Buffer.of(REDO)
 
 /** The first key of the definitions, and the first behind them. */
 export const DEFINITION_RANGE = [Buffer.of(DEFINITION), Buffer.of(DEFINITION + 1)] as const
+/** The same of those that format 1 has left. */
+export const OLD_DEFINITION_RANGE = [Buffer.of(OLD_DEFINITION), Buffer.of(OLD_DEFINITION + 1)] as const
 /** The first key of the segments' index records, and the first behind them. */
 export const INDEX_RANGE = [Buffer.of(INDEX), Buffer.of(INDEX + 1)] as const
 
@@ -19,14 +23,6 @@ export interface SegmentId {
   priority: number
   /** The position of its first message. */
   first: number
-}
-
-export function definitionKey(name: string): Buffer {
-  return Buffer.concat([Buffer.of(DEFINITION), Buffer.from(name)])
-}
-
-export function definitionName(key: Buffer): string {
-  return key.toString('utf8', 1)
 }
 
 export function indexKey(id: SegmentId): Buffer {

@@ -1,13 +1,16 @@
 import { reasonOf } from '../../base/errors.ts'
 import type { Database } from './database.ts'
+import { decodeDefinition, decodeOldDefinition } from './definition-records.ts'
 import { StoreDamagedError } from './errors.ts'
-import { DEFINITION_RANGE, definitionName, INDEX_RANGE, parseIndexKey } from './keys.ts'
+import { DEFINITION_RANGE, INDEX_RANGE, OLD_DEFINITION_RANGE, parseIndexKey } from './keys.ts'
 import type { Segment } from './segment.ts'
 import { decodeIndex } from './segment-index.ts'
 
 /** What a store holds when it is opened. */
 export interface Recovered {
   definitions: Map<string, unknown>
+  /** The names of definitions that are still written as format 1 did. */
+  outdated: string[]
   /** Segments by queue id and priority, in the order of their positions. */
   logs: Map<number, Map<number, Segment[]>>
   /** Segments with nothing in them that outlives a restart. */
@@ -19,10 +22,16 @@ export interface Recovered {
  * @throws {StoreDamagedError}
  */
 export function recover(database: Database, folder: string): Recovered {
-  const recovered: Recovered = { definitions: new Map(), logs: new Map(), leftovers: [] }
+  const recovered: Recovered = { definitions: new Map(), outdated: [], logs: new Map(), leftovers: [] }
   try {
     for (const { key, value } of database.range(...DEFINITION_RANGE)) {
-      recovered.definitions.set(definitionName(key), JSON.parse(value.toString()))
+      const definition = decodeDefinition(key, value)
+      recovered.definitions.set(definition.name, definition.value)
+    }
+    for (const { key, value } of database.range(...OLD_DEFINITION_RANGE)) {
+      const definition = decodeOldDefinition(key, value)
+      recovered.definitions.set(definition.name, definition.value)
+      recovered.outdated.push(definition.name)
     }
     for (const { key, value } of database.range(...INDEX_RANGE)) add(recovered, decodeIndex(parseIndexKey(key), value))
   } catch (error) {

@@ -1,14 +1,16 @@
 import { mkdirSync } from 'node:fs'
-import { createCommitter, type Source } from './commit.ts'
-import { checkFolder, markFolder } from './damage.ts'
+import { createCommitter } from './commit.ts'
+import { checkFolder } from './damage.ts'
 import { type Database, openDatabase } from './database.ts'
+import { createDefinitions, type Definitions } from './definitions.ts'
 import { watchDisk } from './disk.ts'
 import { StoreDamagedError } from './errors.ts'
 import { lockFolder } from './folder-lock.ts'
-import { definitionKey, indexKey, segmentKey } from './keys.ts'
+import { markFolder } from './format.ts'
+import { indexKey, segmentKey } from './keys.ts'
 import { createLog, type QueueLog } from './log.ts'
 import { type Mark, openMarks } from './marks.ts'
-import { recover } from './recovery.ts'
+import { type Recovered, recover } from './recovery.ts'
 import { redo } from './redo.ts'
 import { type Segment, SegmentFormatError } from './segment.ts'
 import { DEFAULT_LIMITS, type Limits } from './window.ts'
@@ -37,12 +39,7 @@ export interface LogOptions {
 
 /** Durable storage of a broker: its definitions, and a log for every queue. */
 export interface Store {
-  /** Small JSON records by key (up to 1,900 bytes): exchanges, queues, bindings. Changes are part of the next commit. */
-  definitions: {
-    all(): Iterable<{ key: string; value: unknown }>
-    put(key: string, value: unknown): void
-    remove(key: string): void
-  }
+  readonly definitions: Definitions
   /** The highest id that anything is left of: a new queue takes a higher one. */
   readonly lastQueueId: number
   /** Removes the logs of all queues but these: those of queues that are gone. */
@@ -73,10 +70,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   try {
     const isNew = checkFolder(folder)
     const database = openDatabase(folder)
-    markFolder(folder)
     try {
       await finishCommit(database, folder)
-      return startStore(options, database, isNew, unlock)
+      const recovered = recover(database, folder)
+      markFolder(folder)
+      return startStore(options, database, recovered, isNew, unlock)
     } catch (error) {
       await database.close()
       throw error
@@ -96,15 +94,19 @@ async function finishCommit(database: Database, folder: string): Promise<void> {
   }
 }
 
-function startStore(options: StoreOptions, database: Database, isNew: boolean, unlock: () => void): Store {
+function startStore(
+  options: StoreOptions,
+  database: Database,
+  { definitions, outdated, logs, leftovers }: Recovered,
+  isNew: boolean,
+  unlock: () => void,
+): Store {
   const { folder } = options
-  const { definitions, logs, leftovers } = recover(database, folder)
   const marks = openMarks(folder, isNew, (error) =>
     options.log?.warn({ err: error }, 'could not note what is handed out'),
   )
   const memory = { bytes: 0 }
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
-  const changed = new Map<string, Source>()
   const opened = new Set<number>()
   let isBroken = false
   let closing: Promise<void> | undefined
@@ -125,24 +127,6 @@ function startStore(options: StoreOptions, database: Database, isNew: boolean, u
     if (isBroken) return
     isBroken = true
     options.onBroken(error)
-  }
-
-  /** To be called before the change. */
-  function changeDefinition(key: string) {
-    const source = changed.get(key) ?? sourceOf(key)
-    changed.set(key, source)
-    committer.touch(source)
-  }
-
-  function sourceOf(key: string): Source {
-    return {
-      collect(batch) {
-        changed.delete(key)
-        const value = definitions.get(key)
-        if (value === undefined) batch.remove(definitionKey(key))
-        else batch.put(definitionKey(key), Buffer.from(JSON.stringify(value)))
-      },
-    }
   }
 
   function erase(segments: Segment[]) {
@@ -208,18 +192,7 @@ function startStore(options: StoreOptions, database: Database, isNew: boolean, u
   }
 
   return {
-    definitions: {
-      all: () => [...definitions].map(([key, value]) => ({ key, value })),
-      put(key, value) {
-        changeDefinition(key)
-        definitions.set(key, value)
-      },
-      remove(key) {
-        if (!definitions.has(key)) return
-        changeDefinition(key)
-        definitions.delete(key)
-      },
-    },
+    definitions: createDefinitions(definitions, outdated, committer.touch),
     lastQueueId,
     removeOthers,
     isBusy: committer.isBusy,

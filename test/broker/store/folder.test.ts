@@ -169,9 +169,9 @@ t.test('damage is an error that names the folder, and never an empty store', asy
   await t.test('the format of another version', async (t) => {
     const { folder } = copy()
     const format = (text: string) => writeFileSync(join(folder, 'store.json'), text)
-    for (const text of ['{"format":2}', '{}', '[]', 'null']) {
+    for (const text of ['{"format":3}', '{}', '[]', 'null']) {
       format(text)
-      await t.rejects(open(folder), { code: 'WARREN_STORE_FORMAT', message: /store\.json, found (2|none)/ }, text)
+      await t.rejects(open(folder), { code: 'WARREN_STORE_FORMAT', message: /store\.json, found (3|none)/ }, text)
       t.equal(readFileSync(join(folder, 'store.json'), 'utf8'), text, 'left as it was')
     }
     format('{"for')
