@@ -110,6 +110,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     whenCalm: store.whenCalm,
     authenticate: (user, password) => isSame({ user, password }, credentials),
     replies: new Map(),
+    transactions: { bytes: 0 },
     unread: { bytes: 0 },
     unfinished: createUnfinished(limits.unfinishedMax),
     limits,

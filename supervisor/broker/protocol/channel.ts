@@ -7,6 +7,7 @@ import type { Wire } from './context.ts'
 import { createDeclaring } from './declaring.ts'
 import { createPublishing } from './publishing.ts'
 import { createSettling, notImplemented } from './settling.ts'
+import { createTransacting } from './transacting.ts'
 
 /** One channel of a connection. Its methods throw AmqpError for what the client did wrong. */
 export interface Channel {
@@ -41,6 +42,7 @@ export function createChannel(number: number, wire: Wire): Channel {
   const declaring = createDeclaring(number, wire)
   const consuming = createConsuming(number, wire, settling)
   const publishing = createPublishing(number, wire, () => consuming.replyToken)
+  const transacting = createTransacting(number, wire, { publishing, settling })
   const { messageMax } = wire.context.limits
   let content: (Content & { hasHeader: boolean }) | undefined
 
@@ -115,9 +117,11 @@ export function createChannel(number: number, wire: Wire): Channel {
         case 'queue.delete':
           return declaring.handle(method)
         case 'tx.select':
+          return transacting.select()
         case 'tx.commit':
+          return transacting.commit()
         case 'tx.rollback':
-          throw notImplemented('transactions are not supported: use publisher confirms')
+          return transacting.rollback()
         case 'access.request':
           return wire.write(encodeMethod(number, { name: 'access.request-ok', ticket: 1 }))
         default:

@@ -88,8 +88,7 @@ export function serveConnection(socket: Socket, context: BrokerContext, onEnd: (
     hold(until) {
       held++
       flow.pause('work')
-      // What fails there ends the broker, and this with it.
-      until.then(() => --held === 0 && flow.resume('work')).catch(() => {})
+      until.catch(fail).then(() => --held === 0 && flow.resume('work'))
     },
     reserve: outbox.reserve,
     addInFlight: flow.addInFlight,

@@ -1,6 +1,7 @@
 import type { Message } from '../store/log.ts'
 import type { Vhost } from '../vhost/vhost.ts'
 import type { Answer } from './outbox.ts'
+import type { TransactionMemory } from './transaction.ts'
 import type { Unfinished } from './unfinished.ts'
 
 /** What all connections share. */
@@ -17,6 +18,7 @@ export interface BrokerContext {
   authenticate(user: string, password: string): boolean
   /** Where replies go, by the last part of `amq.rabbitmq.reply-to.TOKEN`. */
   readonly replies: Map<string, ReplyDoor>
+  readonly transactions: TransactionMemory
   /** What waits for clients to read it, of all connections. */
   readonly unread: { bytes: number }
   readonly unfinished: Unfinished

@@ -16,17 +16,23 @@ import { encodeContent } from './content.ts'
 import type { Wire } from './context.ts'
 import { REPLY_TO, replyAddress, replyToken } from './reply-to.ts'
 import { notImplemented } from './settling.ts'
+import { createTransaction, type Transaction } from './transaction.ts'
 
 // Bits of the property flags (AMQP 0-9-1, 4.2.6.1).
 const REPLY_TO_BIT = 1 << 9
 const USER_ID_BIT = 1 << 4
 
-/** The part of a channel that takes messages: `basic.publish` and `confirm.select`. */
+/** The part of a channel that takes messages: `basic.publish`, and when they are safe. */
 export interface Publishing {
   /** @throws AmqpError if nothing can be published there: before the content comes */
   check(method: Method<'basic.publish'>): void
   publish(method: Method<'basic.publish'>, properties: Buffer, body: Buffer): void
   confirmSelect(): void
+  /** Publications wait for the commit from now on. */
+  txSelect(): void
+  /** @returns false if a queue refused something */
+  commit(): boolean
+  rollback(): void
   close(): void
 }
 
@@ -34,6 +40,7 @@ export interface Publishing {
 export function createPublishing(channel: number, wire: Wire, ownReplyToken: () => string | undefined): Publishing {
   const { vhost, replies } = wire.context
   let confirms: Confirms | undefined
+  let transaction: Transaction | undefined
 
   function giveBack({ exchange, routingKey }: Method<'basic.publish'>, properties: Buffer, body: Buffer): void {
     const why = { replyCode: 312, replyText: 'NO_ROUTE', exchange, routingKey }
@@ -78,9 +85,7 @@ export function createPublishing(channel: number, wire: Wire, ownReplyToken: () 
         routingKeys = [routingKey, ...keysOf('CC', CC), ...keysOf('BCC', BCC)]
       }
 
-      const number = confirms?.next()
       const token = exchange === '' ? replyToken(routingKey) : undefined
-      const reply = token === undefined ? undefined : replies.get(token)
       const message: Message = {
         exchange,
         routingKey,
@@ -90,31 +95,51 @@ export function createPublishing(channel: number, wire: Wire, ownReplyToken: () 
         priority,
         dead: false,
       }
-      if (reply) {
-        reply.deliver(message)
-        // Nothing is lost: who replies faster than the client reads waits for it.
-        if (reply.isStuffed()) wire.hold(new Promise<void>(reply.whenRoom))
-        if (number !== undefined) confirms?.settle(number, true)
-        return
-      }
-
       const size = body.length + properties.length
-      wire.addInFlight(size)
-      const { reached } = vhost.publish({ message, routingKeys, headers: decodeHeaders, expiration: ttl }, settled)
-      // A return comes before its confirm: confirms go out at the end of the turn at the earliest.
-      if (reached === 0 && mandatory) giveBack(method, properties, body)
+      if (transaction) transaction.keep(size, send)
+      else send()
 
-      function settled(accepted: boolean): void {
-        wire.addInFlight(-size)
-        if (number !== undefined) confirms?.settle(number, accepted)
+      /** @returns false if a queue refused it */
+      function send(): boolean {
+        const number = confirms?.next()
+        const reply = token === undefined ? undefined : replies.get(token)
+        if (reply) {
+          reply.deliver(message)
+          // Nothing is lost: who replies faster than the client reads waits for it.
+          if (reply.isStuffed()) wire.hold(new Promise<void>(reply.whenRoom))
+          if (number !== undefined) confirms?.settle(number, true)
+          return true
+        }
+
+        wire.addInFlight(size)
+        const publication = { message, routingKeys, headers: decodeHeaders, expiration: ttl }
+        const { reached, accepted } = vhost.publish(publication, function settled(isAccepted) {
+          wire.addInFlight(-size)
+          if (number !== undefined) confirms?.settle(number, isAccepted)
+        })
+        // A return comes before its confirm: confirms go out at the end of the turn at the earliest.
+        if (reached === 0 && mandatory) giveBack(method, properties, body)
+        return accepted
       }
     },
 
     confirmSelect() {
+      if (transaction) throw precondition('cannot switch from tx to confirm mode')
       confirms ??= createConfirms(channel, wire.write, wire.beforeFlush)
     },
 
-    close: () => confirms?.close(),
+    txSelect() {
+      if (confirms) throw precondition('cannot switch from confirm to tx mode')
+      transaction ??= createTransaction(wire.context.transactions)
+    },
+
+    commit: () => transaction?.commit() ?? true,
+    rollback: () => transaction?.rollback(),
+
+    close() {
+      transaction?.rollback()
+      confirms?.close()
+    },
   }
 }
 

@@ -13,6 +13,11 @@ interface Unacked {
 
 /** The messages of a channel that wait for an acknowledgement, by delivery tag. */
 export interface Settling {
+  /** What is settled from now on takes effect with the next commit. */
+  txSelect(): void
+  commit(): void
+  /** What was settled since the last commit is unacknowledged again. */
+  rollback(): void
   /** The next delivery tag. */
   nextTag(): number
   add(tag: number, unacked: Unacked): void
@@ -30,31 +35,70 @@ export interface Settling {
   close(): void
 }
 
+/** What happens to messages that are settled. */
+type Fate = (items: readonly Unacked[]) => void
+
+interface Kept {
+  readonly items: readonly Unacked[]
+  readonly tags: readonly number[]
+  readonly fate: Fate
+}
+
 export function createSettling(): Settling {
-  const unacked = new Map<number, Unacked>()
+  let unacked = new Map<number, Unacked>()
+  /** In transaction mode: what waits for the commit. */
+  let kept: Kept[] | undefined
   let lastTag = 0
 
-  /** Takes them out; tag 0 with `multiple` means all (AMQP 0-9-1, basic.ack). */
-  function take(tag: number, multiple: boolean): Unacked[] {
+  /** Takes them out; tag 0 with `multiple` means all (AMQP 0-9-1, basic.ack). @param tags gets theirs */
+  function take(tag: number, multiple: boolean, tags?: number[]): Unacked[] {
     const single = unacked.get(tag)
     if (!single && !(multiple && tag === 0)) throw precondition(`unknown delivery tag ${tag}`)
     const taken: Unacked[] = []
     if (single && !multiple) {
       unacked.delete(tag)
       taken.push(single)
-    } else {
-      for (const [other, item] of unacked) {
-        if (tag !== 0 && other > tag) break
-        unacked.delete(other)
-        taken.push(item)
-      }
+      tags?.push(tag)
+      return taken
     }
-    for (const { queue, consumer } of taken) {
+    for (const [other, item] of unacked) {
+      if (tag !== 0 && other > tag) break
+      unacked.delete(other)
+      taken.push(item)
+      tags?.push(other)
+    }
+    return taken
+  }
+
+  /** Their consumers may have more. */
+  function credit(items: readonly Unacked[]): readonly Unacked[] {
+    for (const { queue, consumer } of items) {
       if (!consumer) continue
       consumer.unacked--
       queue.consumers.resume(consumer)
     }
-    return taken
+    return items
+  }
+
+  function settle(tag: number, multiple: boolean, fate: Fate): void {
+    if (kept) {
+      const tags: number[] = []
+      kept.push({ items: take(tag, multiple, tags), tags, fate })
+    } else fate(credit(take(tag, multiple)))
+  }
+
+  function ack(items: readonly Unacked[]): void {
+    for (const { queue, entry } of items) if (queue.isOpen()) queue.ack(entry)
+    deliverFrom(items)
+  }
+
+  function rollback(): void {
+    if (!kept || kept.length === 0) return
+    const all = [...unacked]
+    for (const { items, tags } of kept) items.forEach((item, index) => void all.push([tags[index] as number, item]))
+    // By tag, as they were delivered: an acknowledgement of many ends at its tag.
+    unacked = new Map(all.sort(([a], [b]) => a - b))
+    kept = []
   }
 
   function requeue(items: readonly Unacked[], hasFailed: boolean): void {
@@ -89,20 +133,26 @@ export function createSettling(): Settling {
   return {
     nextTag: () => ++lastTag,
     add: (tag, item) => void unacked.set(tag, item),
-    ack(tag, multiple) {
-      const taken = take(tag, multiple)
-      for (const { queue, entry } of taken) if (queue.isOpen()) queue.ack(entry)
-      deliverFrom(taken)
+    txSelect() {
+      kept ??= []
     },
-    nack: (tag, multiple, isRequeued) => giveUp(take(tag, multiple), isRequeued, false),
-    reject: (tag, isRequeued) => giveUp(take(tag, false), isRequeued, true),
+    commit() {
+      const due = kept ?? []
+      kept &&= []
+      for (const { items, fate } of due) fate(credit(items))
+    },
+    rollback,
+    ack: (tag, multiple) => settle(tag, multiple, ack),
+    nack: (tag, multiple, isRequeued) => settle(tag, multiple, (items) => giveUp(items, isRequeued, false)),
+    reject: (tag, isRequeued) => settle(tag, false, (items) => giveUp(items, isRequeued, true)),
     requeueAll() {
-      requeue(take(0, true), false)
+      requeue(credit(take(0, true)), false)
     },
     close() {
+      rollback()
       const place = ({ consumer }: Unacked) => consumer?.place ?? Number.MAX_SAFE_INTEGER
       requeue(
-        take(0, true).sort((a, b) => place(a) - place(b)),
+        credit(take(0, true)).toSorted((a, b) => place(a) - place(b)),
         true,
       )
     },
