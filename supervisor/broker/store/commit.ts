@@ -36,6 +36,10 @@ export interface Committer {
   isBusy(): boolean
   /** Runs the action, never synchronously, once it is not busy; the actions in turn, while it is not busy again. */
   whenCalm(action: () => void): void
+  /** Runs the action while nothing is written, and rejects with what it throws. */
+  exclusively(action: () => Promise<void>): Promise<void>
+  /** Bytes on their way to the disk, about. */
+  pending(): number
   /** Commits what is left. @throws the error of a commit that fails, after one try. */
   close(): Promise<void>
 }
@@ -46,11 +50,19 @@ export interface CommitterOptions {
   syncBeside: () => Promise<void>
   /** A commit failed for want of space, and is tried again. */
   onDiskFull: (error: Error) => void
-  onCommitted: () => void
+  /** @param bytes what it has written */
+  onCommitted: (bytes: number) => void
   /** A commit failed for another reason, and there will be no more. */
   onBroken: (error: Error) => void
   /** Pause before a failed commit is tried again, in ms. */
   retryPause: number
+}
+
+/** Work for a moment without a commit. */
+interface Pause {
+  action: () => Promise<void>
+  resolve: () => void
+  reject: (error: unknown) => void
 }
 
 /** Bytes that wait for a commit from which on it is busy: enough for a fast disk, and little beside the windows. */
@@ -79,6 +91,8 @@ export function createCommitter(options: CommitterOptions): Committer {
   let actions: (() => void)[] = []
   let currentActions: (() => void)[] = []
   let removedLogs = new Set<number>()
+  /** What waits for a moment without a commit. */
+  let pauses: Pause[] = []
   let closing = false
   let closed = false
   let running: Promise<void> | undefined
@@ -117,6 +131,8 @@ export function createCommitter(options: CommitterOptions): Committer {
     if (running || closed) return
     running = run()
     running.catch((error) => {
+      for (const { reject } of pauses) reject(error)
+      pauses = []
       if (closing) return
       closed = true
       options.onBroken(error)
@@ -127,7 +143,12 @@ export function createCommitter(options: CommitterOptions): Committer {
     try {
       // Lets the turn end: what else it asks for belongs to the same commit.
       await nextTurn()
-      while (sources.size > 0 || actions.length > 0 || operations.length > 0) await commit()
+      while (sources.size > 0 || actions.length > 0 || operations.length > 0 || pauses.length > 0) {
+        const due = pauses
+        pauses = []
+        for (const { action, resolve, reject } of due) await action().then(resolve, reject)
+        await commit()
+      }
     } finally {
       running = undefined
     }
@@ -152,13 +173,14 @@ export function createCommitter(options: CommitterOptions): Committer {
       await database.reopen()
       return
     }
+    const { bytes } = operations
     operations.clear()
     const done = currentActions
     currentActions = []
     // Before the actions: what they wake reads, and it must not while the map is exchanged.
     await database.trim()
     pressure.committed()
-    options.onCommitted()
+    options.onCommitted(bytes)
     for (const action of done) action()
   }
 
@@ -181,8 +203,16 @@ export function createCommitter(options: CommitterOptions): Committer {
       actions.push(action)
       start()
     },
+    exclusively(action) {
+      return new Promise((resolve, reject) => {
+        if (closed) throw new Error('There are no more commits')
+        pauses.push({ action, resolve, reject })
+        start()
+      })
+    },
     isBusy: pressure.isBusy,
     whenCalm: pressure.whenCalm,
+    pending: () => pressure.waiting + pressure.underway,
     async close() {
       closing = true
       eraser.stop()

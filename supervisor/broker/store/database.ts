@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 
@@ -20,8 +20,16 @@ export interface Database {
   keys(from: Buffer, to: Buffer, limit?: number): Iterable<Buffer>
   /** Writes all of it or nothing, in one transaction; resolves once that is committed and synced. */
   write(operations: Iterable<Operation>): Promise<void>
+  /** The file's size, and how much of that nothing is in: the database uses those pages before the file grows. */
+  space(): { size: number; unused: number }
   /** Gives back the memory that reads took, once it is much. Only while no write is under way. */
   trim(): Promise<void> | undefined
+  /** Tells of each key that was written, until it is called with nothing. */
+  watch(onWritten: ((key: Buffer) => void) | undefined): void
+  /** Writes what is in use into a new file, as it is at some moment of the call. */
+  copyTo(path: string): Promise<void>
+  /** Goes on with the file at that path, which has all that this one has, and gets its name. Only while no write is under way. */
+  replaceBy(path: string): Promise<void>
   /** Starts afresh after a failed write, which may leave lmdb refusing any more. Only while no write is under way. */
   reopen(): Promise<void>
   close(): Promise<void>
@@ -36,17 +44,22 @@ const PAGE = 4096
 type Root = RootDatabase<Buffer, Buffer>
 
 /** Opens the database in a folder that the caller has locked and checked. */
-export function openDatabase(folder: string): Database {
-  let root: Root | undefined = openRoot(folder)
+export function openDatabase(folder: string, name = DATA_FILE): Database {
+  const path = join(folder, name)
+  let root: Root | undefined = openRoot(path)
   let touched = 0
+  let onWritten: ((key: Buffer) => void) | undefined
+  /** It can't be closed before that ends, which never fails. */
+  let copying: Promise<void> | undefined
 
   function opened(): Root {
     // In the midst of reopen(), for a few microtasks: lmdb has both use the same map, which stays until the next time.
-    root ??= openRoot(folder)
+    root ??= openRoot(path)
     return root
   }
 
   async function reopen() {
+    await copying
     const old = root
     root = undefined
     await old?.close()
@@ -54,25 +67,52 @@ export function openDatabase(folder: string): Database {
   }
 
   function trim(): Promise<void> | undefined {
-    if (touched < TRIM_BYTES) return undefined
+    if (touched < TRIM_BYTES || copying) return undefined
     touched = 0
     // A small file is no more than itself, however often it is read.
-    return statSync(join(folder, DATA_FILE)).size < TRIM_BYTES ? undefined : reopen()
+    return statSync(path).size < TRIM_BYTES ? undefined : reopen()
   }
 
   async function write(operations: Iterable<Operation>) {
     try {
       const table = opened()
+      const written = [...operations]
       await table.batch(() => {
-        for (const { key, value } of operations) {
+        for (const { key, value } of written) {
           if (value) table.put(key, value)
           else table.remove(key)
           // Either touches a page or more, and the kernel maps those around it.
           touched += Math.max(16 * PAGE, value?.length ?? 0)
         }
       })
+      if (onWritten) for (const { key } of written) onWritten(key)
     } catch (error) {
       throw await causeOf(error)
+    }
+  }
+
+  async function copyTo(target: string) {
+    const copied = opened().backup(target, true)
+    const ended = copied
+      .catch(() => {})
+      .then(() => {
+        copying = undefined
+      })
+    copying = ended
+    await copied
+  }
+
+  async function replaceBy(source: string) {
+    const old = opened()
+    // What is read meanwhile is read there.
+    const next = openRoot(source)
+    root = next
+    try {
+      await old.close()
+      renameSync(source, path)
+    } finally {
+      // By its new name, or, if it has not got it, the old file again.
+      await reopen()
     }
   }
 
@@ -85,15 +125,24 @@ export function openDatabase(folder: string): Database {
     range: (from, to) => opened().getRange({ start: from, end: to }) as Iterable<{ key: Buffer; value: Buffer }>,
     keys: (start, end, limit = Number.POSITIVE_INFINITY) => opened().getKeys({ start, end, limit }) as Iterable<Buffer>,
     write,
+    space: () => spaceOf(opened()),
     trim,
+    watch(listener) {
+      onWritten = listener
+    },
+    copyTo,
+    replaceBy,
     reopen,
-    close: () => opened().close(),
+    async close() {
+      await copying
+      await opened().close()
+    },
   }
 }
 
-function openRoot(folder: string): Root {
+function openRoot(path: string): Root {
   return open<Buffer, Buffer>({
-    path: join(folder, DATA_FILE),
+    path,
     noSubdir: true,
     mapSize: MAP_BYTES,
     encoding: 'binary',
@@ -112,4 +161,27 @@ function openRoot(folder: string): Root {
 async function causeOf(error: unknown): Promise<unknown> {
   const later = (error as { commitError?: Promise<never> }).commitError
   return later ? later.catch((cause: unknown) => cause) : error
+}
+
+interface TreeStats {
+  treeBranchPageCount: number
+  treeLeafPageCount: number
+  overflowPages: number
+}
+
+/** lmdb-js does not say what its getStats() returns: the trees of the records and of the free pages, and the file. */
+type Stats = TreeStats & { pageSize: number; lastPageNumber: number; free: TreeStats }
+
+// At the file's start.
+const META_PAGES = 2
+
+function spaceOf(root: Root): { size: number; unused: number } {
+  const stats = root.getStats() as Stats
+  const { pageSize, lastPageNumber, free } = stats
+  const pages = lastPageNumber + 1
+  return { size: pages * pageSize, unused: (pages - META_PAGES - pagesOf(stats) - pagesOf(free)) * pageSize }
+}
+
+function pagesOf({ treeBranchPageCount, treeLeafPageCount, overflowPages }: TreeStats): number {
+  return treeBranchPageCount + treeLeafPageCount + overflowPages
 }

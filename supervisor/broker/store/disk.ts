@@ -6,26 +6,45 @@ export interface DiskOptions {
   folder: string
   /** Free bytes below which publishers are to wait; 0 turns the check off. */
   limit: number
+  /** Bytes of the database's file that nothing is in: what is written goes there before the file grows. */
+  unused(): number
+  /** Bytes that are on their way to the disk. */
+  pending(): number
   onBlocked(reason: string): void
   onUnblocked(): void
+  /** Bytes that the disk has left; undefined where the system can't tell. @default asks the system */
+  free?: (() => Promise<number | undefined>) | undefined
 }
 
 export interface Disk {
   /** A commit found no space. */
   full(error: Error): void
-  /** A commit found space. */
-  committed(): void
+  /** A commit found space. @param bytes how many it has written */
+  committed(bytes: number): void
+  /** Looks now, rather than in a while. */
+  look(): void
+  /** What the disk has left, and whether publishers wait for want of it. */
+  room(): Promise<{ left: number; isLow: boolean; limit: number }>
   close(): void
 }
 
 const INTERVAL = 1_000
 const MB = 1_000_000
 
-/** Says once that the disk is full, by a failed commit or by its free space, and once that it is over. */
-export function watchDisk({ folder, limit, onBlocked, onUnblocked }: DiskOptions): Disk {
+/**
+ * Says once that the disk is full, by a failed commit or by its free space, and once that it is over.
+ *
+ * Half of the limit is the disk's own: the other half may be in the database's file, which does not shrink as fast as it
+ * is emptied. That is enough for what goes on while publishers wait, and for the space that a file in pieces can't use.
+ */
+export function watchDisk(options: DiskOptions): Disk {
+  const { folder, limit, unused, pending, onBlocked, onUnblocked, free = () => freeOf(folder) } = options
   let isLow = false
   let isFull = false
-  let closed = false
+  let isClosed = false
+  let isLooking = false
+  /** What may be written until it is worth looking again. */
+  let allowance = 0
   const timer = limit > 0 ? setInterval(check, INTERVAL).unref() : undefined
   if (limit > 0) void check()
 
@@ -33,29 +52,51 @@ export function watchDisk({ folder, limit, onBlocked, onUnblocked }: DiskOptions
     const before = isLow || isFull
     isLow = low
     isFull = full
-    if (closed || before === (low || full)) return
+    if (isClosed || before === (low || full)) return
     if (before) onUnblocked()
     else onBlocked(reason)
   }
 
   async function check() {
+    if (isLooking || isClosed) return
+    isLooking = true
+    const left = await free().catch(() => undefined)
+    isLooking = false
     // Where the system can't tell, commits still do.
-    const stat = await statfs(folder).catch(() => undefined)
-    if (!stat) return
-    const free = stat.bavail * stat.bsize
-    set(
-      free < limit,
-      isFull,
-      `${folder} has ${Math.floor(free / MB)} MB of disk space left; the limit is ${limit / MB}`,
-    )
+    if (left === undefined || isClosed) return
+    const spare = left + unused()
+    const low = left < limit / 2 || spare < limit || spare - pending() < limit / 2
+    allowance = Math.max(0, Math.min(left - limit / 2, spare - limit) / 4)
+    const inFile = spare - left >= MB ? `, and its store ${inMB(spare - left)} that nothing is in` : ''
+    set(low, isFull, `${folder} has ${inMB(left)} of disk space left${inFile}; the limit is ${limit / MB} MB`)
   }
 
   return {
     full: (error) => set(isLow, true, `${folder} can't be written: ${error.message}`),
-    committed: () => set(isLow, false, ''),
+    committed(bytes) {
+      set(isLow, false, '')
+      if (limit === 0) return
+      // A fast publisher writes more in a second than the reserve has.
+      allowance -= bytes
+      if (allowance <= 0) void check()
+    },
+    look: () => void (limit > 0 && check()),
+    async room() {
+      const left = (await free().catch(() => undefined)) ?? Number.POSITIVE_INFINITY
+      return { left, isLow: isLow || isFull, limit }
+    },
     close() {
-      closed = true
+      isClosed = true
       clearInterval(timer)
     },
   }
+}
+
+async function freeOf(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder)
+  return bavail * bsize
+}
+
+function inMB(bytes: number): string {
+  return `${Math.floor(bytes / MB)} MB`
 }

@@ -64,6 +64,7 @@ export function openMarks(folder: string, isNew: boolean, onError: (error: Error
   const free: number[] = []
   let capacity = 0
   let dirty = false
+  let isFailing = false
   read()
 
   function read() {
@@ -97,10 +98,13 @@ export function openMarks(folder: string, isNew: boolean, onError: (error: Error
     dirty = true
     try {
       writeSync(file, raw, 0, SLOT, slot.index * SLOT)
+      isFailing = false
     } catch (error) {
       // A message that waits here would block a queue that could free the disk; a missing flag is the lesser evil.
       slot.reserved = 0
-      onError(error as Error)
+      // Once: the next try is that of the next message, and the log may be on the same disk.
+      if (!isFailing) onError(error as Error)
+      isFailing = true
     }
   }
 

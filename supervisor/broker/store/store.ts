@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { createCommitter } from './commit.ts'
+import { removeCopy } from './compaction.ts'
 import { checkFolder } from './damage.ts'
 import { type Database, openDatabase } from './database.ts'
 import { createDefinitions, type Definitions } from './definitions.ts'
@@ -7,6 +8,7 @@ import { watchDisk } from './disk.ts'
 import { StoreDamagedError } from './errors.ts'
 import { lockFolder } from './folder-lock.ts'
 import { markFolder } from './format.ts'
+import { COMPACTION_LIMITS, type CompactionLimits, keepHouse } from './housekeeping.ts'
 import { indexKey, segmentKey } from './keys.ts'
 import { createLog, type QueueLog } from './log.ts'
 import { type Mark, openMarks } from './marks.ts'
@@ -21,6 +23,8 @@ export interface StoreOptions {
   log?: { warn(fields: object, message: string): void; info(fields: object, message: string): void }
   /** Free bytes of the disk below which the store calls onBlocked. @default 50 MB, as RabbitMQ's disk_free_limit */
   diskFreeLimit?: number
+  /** Bytes that the disk has left; for tests. @default asks the system */
+  diskFree?: () => Promise<number | undefined>
   /** The disk is full or nearly so: until onUnblocked, take no more messages. Nothing is lost. */
   onBlocked(reason: string): void
   onUnblocked(): void
@@ -28,6 +32,8 @@ export interface StoreOptions {
   onBroken(error: Error): void
   /** How much waits in memory; for tests. */
   limits?: Partial<Limits>
+  /** When the file is made smaller; for tests. */
+  compaction?: CompactionLimits
 }
 
 export interface LogOptions {
@@ -69,6 +75,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const unlock = lockFolder(folder)
   try {
     const isNew = checkFolder(folder)
+    removeCopy(folder)
     const database = openDatabase(folder)
     try {
       await finishCommit(database, folder)
@@ -111,14 +118,34 @@ function startStore(
   let isBroken = false
   let closing: Promise<void> | undefined
   const { onBlocked, onUnblocked, diskFreeLimit = DISK_FREE_LIMIT } = options
-  const disk = watchDisk({ folder, limit: diskFreeLimit, onBlocked, onUnblocked })
+  const disk = watchDisk({
+    folder,
+    limit: diskFreeLimit,
+    unused: () => database.space().unused,
+    pending: () => committer.pending(),
+    onBlocked,
+    onUnblocked,
+    free: options.diskFree,
+  })
   const committer = createCommitter({
     database,
     syncBeside: marks.sync,
     onDiskFull: disk.full,
-    onCommitted: disk.committed,
+    onCommitted(bytes) {
+      disk.committed(bytes)
+      house.committed()
+    },
     onBroken: options.onBroken,
     retryPause: RETRY_PAUSE,
+  })
+  const house = keepHouse({
+    folder,
+    database,
+    disk,
+    exclusively: committer.exclusively,
+    onCompacted: (bytes) => options.log?.info({ bytes }, 'the store has given space back to the disk'),
+    onFailed: (error) => options.log?.warn({ err: error }, 'the store could not give space back to the disk'),
+    limits: options.compaction ?? COMPACTION_LIMITS,
   })
   const lastQueueId = Math.max(marks.lastQueueId, maxOf(logs.keys()), maxOf(leftovers.map(({ queueId }) => queueId)))
   if (leftovers.length > 0) erase(leftovers)
@@ -183,6 +210,7 @@ function startStore(
   async function close() {
     disk.close()
     try {
+      await house.close()
       await committer.close()
     } finally {
       await marks.close()

@@ -27,7 +27,11 @@ function fakeDatabase(before: (operations: readonly Operation[]) => void = () =>
         else records.delete(key.toString('latin1'))
       }
     },
+    space: () => ({ size: 0, unused: 0 }),
     trim: () => undefined,
+    watch() {},
+    copyTo: nothing,
+    replaceBy: nothing,
     reopen: nothing,
     close: nothing,
   }

@@ -1,29 +1,15 @@
 import { spawnSync } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
-import { mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
+import { cannotMount as skip, smallDisk } from '../../helpers/small-disk.ts'
 import { message, open } from './helpers.ts'
 
 const MB = 2 ** 20
 
-const skip = process.getuid?.() !== 0 && 'needs root, to mount a small disk'
-
-/** A disk of 8 MB. */
-function smallDisk(t: Test): string {
-  const disk = mkdtempSync(join(tmpdir(), 'warren-disk-'))
-  const { status, stderr } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', disk], { encoding: 'utf8' })
-  if (status !== 0) throw new Error(`mount: ${stderr}`)
-  t.teardown(() => {
-    spawnSync('umount', ['-l', disk])
-    rmdirSync(disk)
-  })
-  return disk
-}
-
 t.test('a full disk blocks, loses nothing, and goes on once there is space', { timeout: 30_000, skip }, async (t) => {
-  const disk = smallDisk(t)
+  const disk = smallDisk(t, 8)
   const folder = join(disk, 'store')
   const events = new EventEmitter()
   const seen: string[] = []
@@ -82,7 +68,7 @@ t.test('a full disk blocks, loses nothing, and goes on once there is space', { t
 })
 
 t.test('a store whose disk stays full can be closed', { timeout: 30_000, skip }, async (t) => {
-  const disk = smallDisk(t)
+  const disk = smallDisk(t, 8)
   const folder = join(disk, 'store')
   const events = new EventEmitter()
   const options = { diskFreeLimit: 0, onBlocked: () => void events.emit('blocked') }
@@ -100,7 +86,7 @@ t.test('a store whose disk stays full can be closed', { timeout: 30_000, skip },
 })
 
 t.test('little free space blocks before the disk is full', { timeout: 30_000, skip }, async (t) => {
-  const disk = smallDisk(t)
+  const disk = smallDisk(t, 8)
   const events = new EventEmitter()
   // The store's own timer lets the process end.
   const alive = setInterval(() => {}, 1_000)

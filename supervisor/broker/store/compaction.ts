@@ -1,0 +1,88 @@
+import { closeSync, fsyncSync, openSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Database, type Operation, openDatabase } from './database.ts'
+
+// lmdb's file never gets smaller: pages that nothing is in are used again, and stay. So once it is mostly such pages, what
+// is in use is copied into a new file, which takes its place. Commits go on meanwhile; what they have changed is copied
+// again, and only the last of that keeps a commit waiting. Until the new file gets the old one's name, which is one step
+// for the file system, nothing of the old one has changed: wherever the process ends, one whole file has that name.
+
+/** Beside the database's file, for as long as it is made. */
+const COPY_FILE = 'data.mdb.compact'
+const LOCK_SUFFIX = '-lock'
+
+/** Of how much of the changes one transaction takes care, and how much is left to the moment without commits. */
+const KEYS = 500
+const BYTES = 2 ** 20
+const ROUNDS = 8
+
+/** Removes what an earlier process did not finish. Before the database is opened. */
+export function removeCopy(folder: string): void {
+  for (const name of [COPY_FILE, COPY_FILE + LOCK_SUFFIX]) rmSync(join(folder, name), { force: true })
+}
+
+/**
+ * Makes the database's file as small as what is in it.
+ * @param exclusively runs an action while nothing is written to the database
+ * @throws what the system says, with the database as it was
+ */
+export async function compact(
+  folder: string,
+  database: Database,
+  exclusively: (action: () => Promise<void>) => Promise<void>,
+): Promise<void> {
+  const path = join(folder, COPY_FILE)
+  const changed = new Map<string, Buffer>()
+  let copy: Database | undefined
+  removeCopy(folder)
+  database.watch((key) => changed.set(key.toString('latin1'), key))
+  try {
+    await database.copyTo(path)
+    copy = openDatabase(folder, COPY_FILE)
+    const target = copy
+    for (let round = 0; changed.size > KEYS && round < ROUNDS; round++) await catchUp(target, [...taken(changed)])
+    await exclusively(async () => {
+      await catchUp(target, [...taken(changed)])
+      await target.close()
+      copy = undefined
+      syncFile(path)
+      await database.replaceBy(path)
+      syncFile(folder)
+    })
+  } finally {
+    database.watch(undefined)
+    await copy?.close()
+    removeCopy(folder)
+  }
+
+  async function catchUp(target: Database, keys: readonly Buffer[]) {
+    let operations: Operation[] = []
+    let bytes = 0
+    for (const key of keys) {
+      const value = database.get(key)
+      operations.push({ key, value })
+      bytes += value?.length ?? 0
+      if (operations.length < KEYS && bytes < BYTES) continue
+      await target.write(operations)
+      operations = []
+      bytes = 0
+    }
+    if (operations.length > 0) await target.write(operations)
+  }
+}
+
+function* taken(changed: Map<string, Buffer>): Generator<Buffer> {
+  for (const [id, key] of changed) {
+    changed.delete(id)
+    yield key
+  }
+}
+
+function syncFile(path: string) {
+  const file = openSync(path, 'r')
+  try {
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+}
