@@ -7,7 +7,9 @@ await main('broker', startBrokerProcess)
 
 async function startBrokerProcess({ config, log, report, fail }: ProcessContext): Promise<Service> {
   const folder = brokerFolder(config.dataDir)
-  const broker = await startBroker({ port: config.brokerPort, folder, log, onBroken: fail })
+  const { brokerPort: port, brokerConnections: connections } = config
+  const limits = connections === undefined ? {} : { connections }
+  const broker = await startBroker({ port, folder, limits, log, onBroken: fail })
   log.info({ port: broker.port, folder }, 'listening')
   await report.set({ status: 'ready' })
   return {

@@ -20,9 +20,9 @@ const ALL = [
 const CLIENT = [...ALL, 'AMQP_URL', 'BROKER_PORT', 'DATABASE_URL']
 const FRONT_DOOR = [...CLIENT, 'PORT', 'HOST', 'API_KEYS']
 const AUTOSCALER = [...CLIENT, 'MAX_INSTANCES']
-const BROKER = [...ALL, 'BROKER_PORT']
+const BROKER = [...ALL, 'BROKER_PORT', 'BROKER_CONNECTIONS']
 
-const OWN = new Set([...FRONT_DOOR, ...AUTOSCALER])
+const OWN = new Set([...FRONT_DOOR, ...AUTOSCALER, ...BROKER])
 
 /** Apps that run nothing of the user's: they get what the system and Warren need, and no secret. */
 const CONFINED = new Set(['broker', 'compiler', 'daemon'])

@@ -16,6 +16,8 @@ export interface Config {
   readonly amqpUrls: readonly string[]
   /** Where the embedded broker listens, on the loopback interface. */
   readonly brokerPort: number
+  /** How many clients it serves at once; undefined: as many as it finds right. */
+  readonly brokerConnections: number | undefined
   readonly port: number
   readonly host: string
   /** Bearer tokens that the front door accepts; empty: it asks for none. */
@@ -79,6 +81,12 @@ export function parseConfig(env: NodeJS.ProcessEnv, root: string, others: readon
   const brokerPort = Number(value('BROKER_PORT') ?? 5682)
   if (!isPort(brokerPort) || brokerPort === 0) expect('BROKER_PORT', 'a port number from 1 to 65535')
 
+  const said = value('BROKER_CONNECTIONS')
+  const brokerConnections = said === undefined ? undefined : Number(said)
+  if (brokerConnections !== undefined && !(Number.isInteger(brokerConnections) && brokerConnections > 0)) {
+    expect('BROKER_CONNECTIONS', 'a whole number, 1 or more')
+  }
+
   const host = value('HOST') ?? '127.0.0.1'
   const apiKeys = listOf(value('API_KEYS'))
   for (const [index, key] of apiKeys.entries()) {
@@ -118,6 +126,7 @@ export function parseConfig(env: NodeJS.ProcessEnv, root: string, others: readon
   return {
     amqpUrls,
     brokerPort,
+    brokerConnections,
     port,
     host,
     apiKeys,

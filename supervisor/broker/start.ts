@@ -3,6 +3,7 @@ import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { brokerUrl, isSame, obtainCredentials } from '../base/broker-credentials.ts'
+import { createAdmission, type Door, defaultConnections } from './admission.ts'
 import { type Clock, steadyClock } from './clock.ts'
 import { type Clients, linger } from './linger.ts'
 import { forgetPlace, listenAtPort, listenAtSocket } from './listen.ts'
@@ -51,6 +52,9 @@ const LIMITS: Limits = {
   frameMax: 131_072,
   messageMax: 16 * 1024 * 1024,
   heartbeat: 60,
+  connections: defaultConnections(),
+  handshakes: 128,
+  queues: 50_000,
   handshakeTimeout: 10_000,
   stallTimeout: 30_000,
   unfinishedMax: 256 * 1024 * 1024,
@@ -101,7 +105,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     onError: (err) => log.error({ err }, 'a fault in the broker ended a piece of work'),
     pressure: store,
   })
-  const vhost = createVhost(store, { clock, slices })
+  const vhost = createVhost(store, { clock, slices, maxQueues: limits.queues })
   const context: BrokerContext = {
     vhost,
     synced: () => store.synced(),
@@ -118,17 +122,20 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   }
 
   /** For any client, and for Warren's own processes. */
-  const servers = [createServer({ noDelay: true }, serve), createServer(serve)] as const
+  const openDoor = createAdmission({ ...limits, log })
+  const servers = [createServer({ noDelay: true }, serveAt(openDoor())), createServer(serveAt(openDoor()))] as const
   const [atPort, atSocket] = servers
 
-  function serve(socket: Socket): void {
-    if (isUnreferenced) socket.unref()
-    sockets.add(socket)
-    const connection = serveConnection(socket, context, () => {
-      sockets.delete(socket)
-      connections.delete(connection)
-    })
-    connections.add(connection)
+  function serveAt(door: Door): (socket: Socket) => void {
+    return function serve(socket) {
+      if (isUnreferenced) socket.unref()
+      sockets.add(socket)
+      const connection = serveConnection(socket, context, door, () => {
+        sockets.delete(socket)
+        connections.delete(connection)
+      })
+      connections.add(connection)
+    }
   }
 
   try {
@@ -139,6 +146,8 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     await leave()
     throw error
   }
+  // Such as having no descriptor left for a client: it is gone, and the others are served on.
+  for (const server of servers) server.on('error', (error) => log.warn({ err: error }, 'a client could not connect'))
 
   let closed: Promise<void> | undefined
   const { port: actual } = atPort.address() as { port: number }

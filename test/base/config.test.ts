@@ -22,6 +22,7 @@ t.test('defaults', async (t) => {
   t.strictSame(config, {
     amqpUrls: [AMQP_URL],
     brokerPort: 5682,
+    brokerConnections: undefined,
     port: 4000,
     host: '127.0.0.1',
     apiKeys: [],
@@ -51,11 +52,13 @@ t.test('every mistake is listed at once, with what was expected and found', asyn
     MAX_INSTANCES: '0',
     DATABASE_URL: 'x:y',
     BROKER_PORT: '0',
+    BROKER_CONNECTIONS: '1.5',
     AMQP_URL: ',',
   })
   t.match(problems, [
     /^PORT: expected a port number .*, found '70000'$/,
     /^BROKER_PORT: expected a port number from 1 to 65535, found '0'$/,
+    /^BROKER_CONNECTIONS: expected a whole number, 1 or more, found '1.5'$/,
     /^HOST: expected a loopback address .*API_KEYS.*, found '0\.0\.0\.0'$/,
     /^LOG_LEVEL: expected one of trace, .*, found 'loud'$/,
     /^SHUTDOWN_TIMEOUT: expected .*, found 'soon'$/,

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { FRAME_HEARTBEAT, FRAME_METHOD, readFrames } from '../../amqp/frames.ts'
 import { CodecError, decodeMethod, encodeMethod, type Method, type MethodName } from '../../amqp/methods.ts'
+import type { Door } from '../admission.ts'
 import { AmqpError } from '../errors.ts'
 import { createBlocking } from './blocking.ts'
 import { type Channels, createChannels } from './channels.ts'
@@ -8,7 +9,7 @@ import { type CloseReason, closeReason, connectionCloseReason, hangUp, sendClose
 import type { BrokerContext, Wire } from './context.ts'
 import { createFlow } from './flow.ts'
 import { type Greeting, PROTOCOL_HEADER, readGreeting } from './greeting.ts'
-import { createHandshake, type Session } from './handshake.ts'
+import { createHandshake, LoginRefused, type Session } from './handshake.ts'
 import { type Heart, startHeart } from './heartbeat.ts'
 import { createOutbox } from './outbox.ts'
 import { createOutput } from './output.ts'
@@ -24,7 +25,7 @@ export interface Connection {
 }
 
 /** Serves one client until its connection ends, whatever it sends. */
-export function serveConnection(socket: Socket, context: BrokerContext, onEnd: () => void): Connection {
+export function serveConnection(socket: Socket, context: BrokerContext, door: Door, onEnd: () => void): Connection {
   const { limits, log, vhost } = context
   const owner = {}
   const peer = socket.remoteAddress === undefined ? 'local' : `${socket.remoteAddress}:${socket.remotePort}`
@@ -47,7 +48,7 @@ export function serveConnection(socket: Socket, context: BrokerContext, onEnd: (
       channels?.resume()
     },
   })
-  const handshake = createHandshake(context, output.write)
+  const handshake = createHandshake(context, { write: output.write, admit: () => door.admit(socket) })
   const reader = readFrames(INITIAL_FRAME_MAX, onFrame)
   const flow = createFlow(socket, reader, fail)
   let greeting: Greeting | undefined = readGreeting()
@@ -60,6 +61,9 @@ export function serveConnection(socket: Socket, context: BrokerContext, onEnd: (
   /** The method that is being handled, for the error that it causes. */
   let handled: MethodName | undefined
 
+  let penalty: NodeJS.Timeout | undefined
+
+  door.enter(socket)
   const patience = setTimeout(() => socket.destroy(), limits.handshakeTimeout).unref()
   socket.setNoDelay(true)
   socket.on('data', onData)
@@ -181,9 +185,16 @@ export function serveConnection(socket: Socket, context: BrokerContext, onEnd: (
     if (isClosing) return
     const known = error instanceof AmqpError || error instanceof CodecError
     if (!known) log.error({ peer, err: error }, 'a fault in the broker ended a connection')
+    else if (error instanceof LoginRefused) return void refuseLate(error)
     else log.warn({ peer, reason: error.message }, 'connection closed for what its client sent')
     if (!session && !(error instanceof AmqpError)) return void socket.destroy()
     shut(connectionCloseReason(error, handled))
+  }
+
+  /** Who guesses passwords waits for each answer, and longer each time. */
+  function refuseLate(error: LoginRefused): void {
+    flow.pause('refused')
+    penalty = setTimeout(() => shut(closeReason(error, handled)), door.refuse(peer)).unref()
   }
 
   function shut(reason: CloseReason): void {
@@ -202,10 +213,12 @@ export function serveConnection(socket: Socket, context: BrokerContext, onEnd: (
 
   function onClose(): void {
     clearTimeout(patience)
+    clearTimeout(penalty)
     heart?.stop()
     isClosing = true
     releaseAll()
     unfinished.close()
+    door.leave(socket)
     onEnd()
   }
 

@@ -34,6 +34,11 @@ export interface Limits {
   readonly messageMax: number
   /** Seconds. */
   readonly heartbeat: number
+  /** Of clients that have logged in. */
+  readonly connections: number
+  /** Of clients that are to log in: at the port, and as many at Warren's own socket. */
+  readonly handshakes: number
+  readonly queues: number
   /** Milliseconds until a client must have logged in. */
   readonly handshakeTimeout: number
   /** Milliseconds that a client may read nothing for while others wait for it to read. */

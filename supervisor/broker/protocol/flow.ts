@@ -5,7 +5,7 @@ import type { FrameReader } from '../../amqp/frames.ts'
 const IN_FLIGHT_MAX = 32 * 1024 * 1024
 
 /** Why nothing is read from a connection: `answers` that wait for the disk, or `work` on a queue. */
-export type Hold = 'answers' | 'blocked' | 'busy' | 'disk' | 'output' | 'work'
+export type Hold = 'answers' | 'blocked' | 'busy' | 'disk' | 'output' | 'refused' | 'work'
 
 /** Whether a connection is read from: it is, unless something holds it. */
 export interface Flow {

@@ -29,6 +29,13 @@ const CAPABILITIES: Table = {
   direct_reply_to: true,
 }
 
+/** Another user or password. */
+export class LoginRefused extends AmqpError {
+  constructor(mechanism: string) {
+    super(403, `Login was refused using authentication mechanism ${mechanism}. For details see the broker logfile.`)
+  }
+}
+
 /** The steps from `connection.start` to `connection.open`. */
 export interface Handshake {
   start(): void
@@ -36,7 +43,13 @@ export interface Handshake {
   onMethod(method: Method): Session | undefined
 }
 
-export function createHandshake(context: BrokerContext, write: (frame: Buffer) => void): Handshake {
+export interface HandshakeOptions {
+  write(frame: Buffer): void
+  /** Called when all has been agreed on. @throws AmqpError where there are too many connections */
+  admit(): void
+}
+
+export function createHandshake(context: BrokerContext, { write, admit }: HandshakeOptions): Handshake {
   const { limits } = context
   let expected: 'connection.start-ok' | 'connection.tune-ok' | 'connection.open' = 'connection.start-ok'
   let user = ''
@@ -47,10 +60,7 @@ export function createHandshake(context: BrokerContext, write: (frame: Buffer) =
     const credentials =
       mechanism === 'PLAIN' ? plain(response) : mechanism === 'AMQPLAIN' ? amqplain(response) : undefined
     if (!credentials || !context.authenticate(credentials.user, credentials.password)) {
-      throw new AmqpError(
-        403,
-        `Login was refused using authentication mechanism ${mechanism}. For details see the broker logfile.`,
-      )
+      throw new LoginRefused(mechanism)
     }
     user = credentials.user
     const said = clientProperties.capabilities
@@ -103,6 +113,7 @@ export function createHandshake(context: BrokerContext, write: (frame: Buffer) =
       if ((method as Method<'connection.open'>).virtualHost !== VHOST) {
         throw new AmqpError(530, `vhost ${(method as Method<'connection.open'>).virtualHost} not found`)
       }
+      admit()
       write(encodeMethod(0, { name: 'connection.open-ok' }))
       return { user, capabilities, ...tuned }
     },

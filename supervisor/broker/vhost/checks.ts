@@ -56,6 +56,11 @@ export function checkedType(type: string): ExchangeType {
   return type
 }
 
+export function checkRoom(name: string, queues: number, most = Number.POSITIVE_INFINITY): void {
+  if (queues < most) return
+  throw precondition(`cannot declare queue '${name}': queue limit in vhost '${VHOST}' (${most}) is reached`)
+}
+
 export function checkAlternate(name: string, args: Table): void {
   const alternate = args['alternate-exchange']
   if (alternate === undefined || textOf(alternate) !== undefined) return

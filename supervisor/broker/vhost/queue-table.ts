@@ -5,6 +5,7 @@ import type { Queue, QueueDefinition } from '../queues/queue.ts'
  * log costs some kilobytes, and most of thousands wait for nothing.
  */
 export interface QueueTable {
+  readonly size: number
   has(name: string): boolean
   get(name: string): Queue | undefined
   add(queue: Queue): void
@@ -20,6 +21,9 @@ export function queueTable(make: (definition: QueueDefinition) => Queue): QueueT
   const saved = new Map<string, QueueDefinition>()
 
   return {
+    get size() {
+      return made.size + saved.size
+    },
     has: (name) => made.has(name) || saved.has(name),
 
     get(name) {

@@ -13,6 +13,7 @@ import {
   checkDeletion,
   checkedType,
   checkOwner,
+  checkRoom,
   checkSameExchange,
   checkSameQueue,
   defaultExchange,
@@ -82,7 +83,7 @@ export interface Vhost {
 }
 
 /** The virtual host `/` with everything that the store knows of it. */
-export function createVhost(store: VhostStore, tools: QueueTools): Vhost {
+export function createVhost(store: VhostStore, tools: QueueTools & { readonly maxQueues?: number }): Vhost {
   const exchanges = new Map<string, Exchange>()
   const queues = queueTable((definition) => createQueue(definition, logOf(definition), events, tools))
   let lastId = store.lastQueueId
@@ -131,6 +132,7 @@ export function createVhost(store: VhostStore, tools: QueueTools): Vhost {
       }
       const options = parseQueueArguments(asked, flags, args)
       if (asked.startsWith('amq.')) throw reserved('queue', name)
+      checkRoom(name, queues.size, tools.maxQueues)
 
       links.forget({ kind: 'queue', name })
       const definition = { id: ++lastId, name, flags, args, options, owner: flags.exclusive ? owner : undefined }
