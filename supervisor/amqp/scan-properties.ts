@@ -8,8 +8,7 @@ import { decodeText } from './text.ts'
 export interface Essentials {
   /** 1 unless given. */
   deliveryMode: number
-  /** 0 unless given. */
-  priority: number
+  priority: number | undefined
   expiration: string | undefined
   /** There is at least one header. */
   hasHeaders: boolean
@@ -66,7 +65,7 @@ export function decodeSomeHeaders(raw: Buffer, names: ReadonlySet<string>): Tabl
 export interface Places {
   flags: number
   deliveryMode: number
-  priority: number
+  priority: number | undefined
   headersAt: number
   headersEnd: number
   replyToAt: number
@@ -79,7 +78,7 @@ export function findPlaces(raw: Buffer): Places {
   const reader = readerOf(raw)
   const flags = readFlags(reader)
   let deliveryMode = 1
-  let priority = 0
+  let priority: number | undefined
   if (flags & FLAG.contentType) skipShortstr(reader)
   if (flags & FLAG.contentEncoding) skipShortstr(reader)
   const headersAt = reader.at

@@ -8,6 +8,7 @@ import {
 } from '../../amqp/properties.ts'
 import { precondition, refused, VHOST } from '../errors.ts'
 import { MAX_EXPIRES } from '../queues/argument-checks.ts'
+import { askedPriority } from '../queues/lanes.ts'
 import { typeName } from '../routing/values.ts'
 import type { Message } from '../store/log.ts'
 import { withoutBcc } from './bcc.ts'
@@ -92,7 +93,7 @@ export function createPublishing(channel: number, wire: Wire, ownReplyToken: () 
         properties,
         body,
         persistent: deliveryMode === 2,
-        priority,
+        priority: askedPriority(priority),
         dead: false,
       }
       const size = body.length + properties.length

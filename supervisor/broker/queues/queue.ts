@@ -5,6 +5,8 @@ import type { Entry, Message, QueueLog } from '../store/log.ts'
 import type { QueueFlags, QueueOptions } from './arguments.ts'
 import { type Consumer, type ConsumerList, consumerList } from './consumers.ts'
 import { expiryClock } from './expiry.ts'
+import { laneOf } from './lanes.ts'
+import { lengthLimits } from './limits.ts'
 
 /** Why a message leaves its queue for the dead letter exchange, in RabbitMQ's words. */
 export type DeadLetterReason = 'rejected' | 'expired' | 'maxlen' | 'delivery_limit'
@@ -76,8 +78,9 @@ export interface QueueTools {
 export function createQueue(definition: QueueDefinition, log: QueueLog, events: QueueEvents, tools: QueueTools): Queue {
   const { clock, slices } = tools
   const { options, flags } = definition
+  const limits = lengthLimits(options, log)
   const consumers = consumerList({ singleActive: options.singleActiveConsumer, quorum: options.type === 'quorum' })
-  const messages = expiryClock(clock, expireHead)
+  const messages = expiryClock(clock, expireAll)
   const idle = expiryClock(clock, () => events.unused(queue))
   let closed = false
   /** Something that has expired is still at the head, and being sent on. */
@@ -98,15 +101,14 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
     },
 
     publish(message, expiration = Number.POSITIVE_INFINITY, onSafe) {
-      if (isFull(message) && options.overflow !== 'drop-head') {
+      if (limits.refuses(message)) {
         if (options.overflow === 'reject-publish-dlx') deadLetterNow(log.append(message, 0), 'maxlen')
         return false
       }
       const ttl = Math.min(options.messageTtl ?? Number.POSITIVE_INFINITY, expiration)
-      const isHead = log.ready === 0
-      log.append(inLane(message), Number.isFinite(ttl) ? clock.now() + ttl : 0, onSafe)
+      const entry = log.append(inLane(message), Number.isFinite(ttl) ? clock.now() + ttl : 0, onSafe)
       // A consumer that waits gets it even with no time to live at all.
-      deliver(isHead)
+      deliver(entry)
       dropHead()
       watchHead()
       return true
@@ -193,17 +195,18 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
   watchHead()
   return queue
 
-  function deliver(isHeadFresh = false): void {
-    let isFresh = isHeadFresh
+  /** @param fresh what has just come, and has not expired yet */
+  function deliver(fresh?: Entry): void {
     // A consumer's delivery can end in another one here, through a connection that it breaks.
     while (!closed && log.ready > 0) {
       const consumer = consumers.next()
       if (!consumer) break
-      if (!isFresh) expireHead()
+      if (fresh === undefined || log.peek() !== fresh) expireHead()
       if (isExpiring) break
-      isFresh = false
       const entry = log.take()
       if (!entry) break
+      // A classic queue does not look at what it passes on.
+      if (entry === fresh && options.type === 'classic') entry.redelivered = false
       consumer.deliver(entry)
       consumers.served(consumer)
     }
@@ -212,7 +215,13 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
 
   /** Messages expire only at the head, per-message TTLs too (RabbitMQ, "Time-To-Live and Expiration"). */
   function expireHead(): void {
-    if (!isExpiring && hasExpired(log.peek())) {
+    if (!isExpiring && hasExpired(log.peek())) expireAll()
+    watchHead()
+  }
+
+  /** In a quorum queue what is first in any of its lanes can expire, when the head does or at its time. */
+  function expireAll(): void {
+    if (!isExpiring) {
       isExpiring = true
       isExpiring = !slices.run(queue, expired(), () => {
         endExpiry()
@@ -222,10 +231,10 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
     watchHead()
   }
 
-  /** Sends on what is at the head, until that has not expired. */
+  /** Sends on what has expired, until nothing has. */
   function* expired(): Generator<void> {
-    for (let head = log.peek(); head && hasExpired(head) && !closed; head = log.peek()) {
-      log.take()
+    for (let head = log.firstExpired(clock.now()); head && !closed; head = log.firstExpired(clock.now())) {
+      log.take(head)
       deadLetterNow(head, 'expired')
       yield
     }
@@ -249,25 +258,8 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
     else messages.stop()
   }
 
-  function isFull({ body }: Message): boolean {
-    const { maxLength = Number.POSITIVE_INFINITY, maxLengthBytes = Number.POSITIVE_INFINITY } = options
-    // A quorum queue notices only when it is over its limit (RabbitMQ 4.0.5).
-    if (options.type === 'quorum') return log.ready > maxLength || log.readyBytes > maxLengthBytes
-    return log.ready + 1 > maxLength || log.readyBytes + body.length > maxLengthBytes
-  }
-
   function dropHead(): void {
-    if (options.overflow !== 'drop-head') return
-    const { maxLength = Number.POSITIVE_INFINITY, maxLengthBytes = Number.POSITIVE_INFINITY } = options
-    const dropped: Entry[] = []
-    while (log.ready > maxLength || log.readyBytes > maxLengthBytes) {
-      const entry = log.take()
-      if (!entry) break
-      dropped.push(entry)
-    }
-    // A quorum queue sends the last one that it drops first (RabbitMQ 4.0.5).
-    if (options.type === 'quorum') dropped.reverse()
-    for (const entry of dropped) deadLetterNow(entry, 'maxlen')
+    for (const entry of limits.takeExcess()) deadLetterNow(entry, 'maxlen')
   }
 
   function deadLetterNow(entry: Entry, reason: DeadLetterReason): void {
@@ -275,7 +267,7 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
   }
 
   function inLane(message: Message): Message {
-    const priority = Math.min(message.priority, options.maxPriority)
+    const priority = laneOf(options, message.priority)
     return message.priority === priority ? message : { ...message, priority }
   }
 

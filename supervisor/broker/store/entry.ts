@@ -9,7 +9,7 @@ export interface Message {
   body: Buffer
   /** Delivery mode 2: kept through a restart if the queue is durable. */
   persistent: boolean
-  /** 0 to 255; higher is delivered first. Queues without priorities pass 0. */
+  /** Which of its queue's lanes it is in, 0 to 255. On its way to queues it is what it asks for instead. */
   priority: number
   /** A queue has dead-lettered it before: the deaths in its headers are the broker's own. */
   dead?: boolean
@@ -48,6 +48,8 @@ export interface StoredEntry extends Entry {
   /** Its number within the segment. */
   index: number
   onSafe: (() => void) | null
+  /** How many had been given back to the log when it was. */
+  returned: number
   /** Waits behind the window, for the next commit to write it and drop it from memory. */
   inTail: boolean
 }

@@ -1,6 +1,7 @@
 import type { Batch } from './commit.ts'
 import { createDeque } from './deque.ts'
 import { OUTSTANDING, PAGED, READY, REMOVED, type StoredEntry } from './entry.ts'
+import { earlier } from './expires.ts'
 import { indexKey, segmentKey } from './keys.ts'
 import type { Mark } from './marks.ts'
 import { queuedReturns, sortedReturns } from './returns.ts'
@@ -39,7 +40,12 @@ export interface Lane {
   first(): StoredEntry | undefined
   /** As QueueLog's. */
   headExpiresAt(): number
-  take(): StoredEntry | undefined
+  /** The first of those that came back, where these go first; undefined where they have their old places. */
+  firstReturned(): StoredEntry | undefined
+  /** The first of the others. */
+  firstWaiting(): StoredEntry | undefined
+  /** Hands out what one of these has given. */
+  take(entry: StoredEntry): void
   giveBack(entry: StoredEntry): void
   remove(entry: StoredEntry): void
   purge(): void
@@ -116,33 +122,38 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
 
   function first(): StoredEntry | undefined {
     if (ready === 0) return undefined
-    let returned = returns.first()
-    for (; returned && returned.state !== READY; returned = returns.first()) returns.shift()
+    const returned = firstReady(returns)
     if (returned && context.returns === 'fifo') return returned
+    const waiting = firstReady(window) ?? (returned ? undefined : firstWaiting())
+    if (waiting && returned) return waiting.position < returned.position ? waiting : returned
+    return waiting ?? returned
+  }
+
+  function firstWaiting(): StoredEntry | undefined {
+    if (ready === 0) return undefined
     for (;;) {
-      let entry = window.first()
-      for (; entry && entry.state !== READY; entry = window.first()) window.shift()
-      if (entry && returned) return entry.position < returned.position ? entry : returned
-      if (entry || returned) return entry ?? returned
-      if (!refill()) return undefined
+      const entry = firstReady(window)
+      if (entry || !refill()) return entry
     }
   }
 
   function headExpiresAt(): number {
-    const isOnDisk = returns.first() === undefined && window.first() === undefined
-    const segment = isOnDisk ? segments.first() : undefined
-    return segment ? segment.expiresFrom : (first()?.expiresAt ?? 0)
+    const returned = firstReady(returns)
+    if (returned && context.returns === 'position') return first()?.expiresAt ?? 0
+    return earlier(returned?.expiresAt ?? 0, waitingExpiresAt())
   }
 
-  function take(): StoredEntry | undefined {
-    const entry = first()
-    if (!entry) return undefined
+  function waitingExpiresAt(): number {
+    const segment = firstReady(window) ? undefined : segments.first()
+    return segment ? segment.expiresFrom : (firstWaiting()?.expiresAt ?? 0)
+  }
+
+  function take(entry: StoredEntry): void {
     if (entry === returns.first()) returns.shift()
     else window.shift()
     mark.handOut(entry.position)
     entry.state = OUTSTANDING
     countReady(-1, entry)
-    return entry
   }
 
   function giveBack(entry: StoredEntry) {
@@ -269,6 +280,8 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
     append,
     first,
     headExpiresAt,
+    firstReturned: () => (context.returns === 'fifo' ? firstReady(returns) : undefined),
+    firstWaiting,
     take,
     giveBack,
     remove,
@@ -276,4 +289,11 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
     collect,
     discard,
   }
+}
+
+/** The first that waits; what was settled before is taken off. */
+function firstReady(line: { first(): StoredEntry | undefined; shift(): unknown }): StoredEntry | undefined {
+  let entry = line.first()
+  for (; entry && entry.state !== READY; entry = line.first()) line.shift()
+  return entry
 }

@@ -1,6 +1,7 @@
 import { textLength } from '../../amqp/text.ts'
 import type { Batch, Source } from './commit.ts'
 import { type Entry, type Message, READY, type StoredEntry } from './entry.ts'
+import { earlier, isOver } from './expires.ts'
 import { createLane, type Lane, type LaneContext } from './lane.ts'
 import type { Mark } from './marks.ts'
 import { MAX_NAME, type Segment } from './segment.ts'
@@ -20,15 +21,17 @@ export interface QueueLog {
    * @param onSafe is called once, never synchronously, when the message is synced, or is in memory and need not be
    */
   append(message: Message, expiresAt: number, onSafe?: () => void): Entry
-  /** The head: the highest priority first, then the lowest position (with returns 'fifo': what came back, first). */
+  /** The head: the highest rank first, then the lowest position. With returns 'fifo' what came back is before all that. */
   peek(): Entry | undefined
+  /** The head if its time is over; with returns 'fifo' otherwise another priority's first whose time is over. */
+  firstExpired(now: number): Entry | undefined
   /**
-   * When the head expires, or a moment before that while it is on disk alone; 0 for never. Reads nothing, so that a start
-   * can ask thousands of logs.
+   * When firstExpired() has something, or a moment before that while it is on disk alone; 0 for never. Reads nothing, so that
+   * a start can ask thousands of logs.
    */
   headExpiresAt(): number
-  /** Hands the head out: it is no more ready, and belongs to the caller until remove() or giveBack(). */
-  take(): Entry | undefined
+  /** Hands the head out, or what firstExpired() has given: it belongs to the caller until remove() or giveBack(). */
+  take(entry?: Entry): Entry | undefined
   /** Makes an entry ready again, marked redelivered; keeps its counts if they changed. */
   giveBack(entry: Entry): void
   /** Deletes an entry that is handed out or ready. */
@@ -42,6 +45,8 @@ export interface QueueLog {
 export interface LogContext extends Omit<LaneContext, 'priority' | 'touch' | 'mark'> {
   touch(source: Source, bytes?: number): void
   markOf(priority: number): Mark
+  /** By what priorities are served, the highest first. */
+  rankOf(priority: number): number
   /** No mark and no segment is at this position or behind it. */
   nextPosition: number
   /** Its deletion is committed. */
@@ -62,9 +67,10 @@ function checkNames({ exchange, routingKey }: Message): void {
 /** @param recovered the segments that a start found, in order, by priority */
 export function createLog(context: LogContext, recovered: ReadonlyMap<number, Segment[]>): QueueLog {
   const byPriority: (Lane | undefined)[] = []
-  /** The highest priority first. */
+  /** The highest rank first. */
   let lanes: Lane[] = []
   let nextPosition = context.nextPosition
+  let returnedCount = 0
   let destroyed = false
   /** Whether anything of it was ever given to a commit. */
   let hasRecords = recovered.size > 0
@@ -83,7 +89,7 @@ export function createLog(context: LogContext, recovered: ReadonlyMap<number, Se
     const touch = (bytes?: number) => context.touch(source, bytes)
     const lane = createLane({ ...context, priority, touch, mark: context.markOf(priority) }, segments)
     byPriority[priority] = lane
-    lanes = [...lanes, lane].sort((a, b) => b.priority - a.priority)
+    lanes = [...lanes, lane].sort((a, b) => context.rankOf(b.priority) - context.rankOf(a.priority))
     return lane
   }
 
@@ -105,6 +111,7 @@ export function createLog(context: LogContext, recovered: ReadonlyMap<number, Se
       segment: null,
       index: 0,
       onSafe: onSafe ?? null,
+      returned: 0,
       inTail: false,
     }
     open()
@@ -113,17 +120,48 @@ export function createLog(context: LogContext, recovered: ReadonlyMap<number, Se
     return entry
   }
 
-  function head(): Lane | undefined {
+  function head(): StoredEntry | undefined {
     open()
+    if (lanes.length === 1) return lanes[0]?.first()
+    return firstReturned() ?? firstLane()?.first()
+  }
+
+  function firstLane(): Lane | undefined {
     for (const lane of lanes) if (lane.ready > 0) return lane
     return undefined
   }
 
+  function firstReturned(): StoredEntry | undefined {
+    let first: StoredEntry | undefined
+    for (const lane of lanes) {
+      const entry = lane.firstReturned()
+      if (entry && (first === undefined || entry.returned < first.returned)) first = entry
+    }
+    return first
+  }
+
+  function firstExpired(now: number): StoredEntry | undefined {
+    const first = head()
+    if (isOver(first, now) || context.returns !== 'fifo') return isOver(first, now) ? first : undefined
+    for (const lane of lanes) {
+      const entry = lane.firstWaiting()
+      if (isOver(entry, now)) return entry
+    }
+    return undefined
+  }
+
   function headExpiresAt(): number {
-    let highest = -1
-    for (const priority of unopened.keys()) highest = Math.max(highest, priority)
-    const segment = unopened.get(highest)?.[0]
-    return segment ? segment.expiresFrom : (head()?.headExpiresAt() ?? 0)
+    let next = 0
+    for (const segments of unopened.values()) next = earlier(next, segments[0]?.expiresFrom ?? 0)
+    if (unopened.size > 0) return next
+    if (context.returns !== 'fifo') return firstLane()?.headExpiresAt() ?? 0
+    for (const lane of lanes) next = earlier(next, lane.headExpiresAt())
+    return next
+  }
+
+  function take(entry = head()): Entry | undefined {
+    if (entry) laneOf(entry).take(entry as StoredEntry)
+    return entry
   }
 
   function purge(): number {
@@ -176,11 +214,14 @@ export function createLog(context: LogContext, recovered: ReadonlyMap<number, Se
       )
     },
     append,
+    peek: head,
+    firstExpired,
     headExpiresAt,
-    peek: () => head()?.first(),
-    take: () => head()?.take(),
+    take,
     giveBack(entry) {
-      if (!destroyed) laneOf(entry).giveBack(entry as StoredEntry)
+      if (destroyed) return
+      ;(entry as StoredEntry).returned = ++returnedCount
+      laneOf(entry).giveBack(entry as StoredEntry)
     },
     remove(entry) {
       if (!destroyed) laneOf(entry).remove(entry as StoredEntry)

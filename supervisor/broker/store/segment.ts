@@ -228,6 +228,7 @@ export function readSegment(segment: Segment, raw: Buffer | undefined, handedOut
         segment,
         index,
         onSafe: null,
+        returned: 0,
         inTail: false,
       })
     }

@@ -41,6 +41,8 @@ export interface LogOptions {
   durable: boolean
   /** Where entries go that are given back: where they were, or before all others. @default 'position' */
   returns?: 'position' | 'fifo'
+  /** By what priorities are served, the highest first. @default themselves */
+  rankOf?: (priority: number) => number
 }
 
 /** Durable storage of a broker: its definitions, and a log for every queue. */
@@ -64,6 +66,7 @@ export interface Store {
   close(): Promise<void>
 }
 
+const itself = (priority: number) => priority
 const NO_MARK: Mark = { recovered: 0, handOut() {} }
 const RETRY_PAUSE = 500
 const DISK_FREE_LIMIT = 50_000_000
@@ -167,7 +170,7 @@ function startStore(
     })
   }
 
-  function openLog(queueId: number, { durable, returns = 'position' }: LogOptions): QueueLog {
+  function openLog(queueId: number, { durable, returns = 'position', rankOf = itself }: LogOptions): QueueLog {
     if (opened.has(queueId)) throw new Error(`The log of queue ${queueId} is open already`)
     opened.add(queueId)
     let found = logs.get(queueId) ?? new Map<number, Segment[]>()
@@ -183,6 +186,7 @@ function startStore(
         queueId,
         durable,
         returns,
+        rankOf,
         limits,
         memory,
         nextPosition,

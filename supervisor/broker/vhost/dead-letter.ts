@@ -1,5 +1,6 @@
 import { type FieldValue, textOf } from '../../amqp/fields.ts'
 import { decodeHeaders, decodeSomeHeaders, editHeaders, scanProperties } from '../../amqp/properties.ts'
+import { askedPriority } from '../queues/lanes.ts'
 import type { DeadLetterReason, Queue } from '../queues/queue.ts'
 import type { Slices } from '../slices.ts'
 import { createDeque } from '../store/deque.ts'
@@ -125,8 +126,8 @@ function letter(
         failures: deliveryCount,
         // The headers with further keys stay, to be read (RabbitMQ 4.3).
         onlyKey: message.onlyKey === true || replaced !== undefined,
-        // Its queue may have had fewer priorities than it asked for.
-        priority,
+        // Not the lane that its queue had for it.
+        priority: askedPriority(priority),
         exchange: options.deadLetterExchange as string,
         routingKey: routingKeys[0] as string,
         properties,

@@ -2,11 +2,13 @@ import { randomBytes } from 'node:crypto'
 import type { Table } from '../../amqp/fields.ts'
 import { notFound, precondition, refused, VHOST } from '../errors.ts'
 import { parseQueueArguments, type QueueFlags } from '../queues/arguments.ts'
+import { rankOf } from '../queues/lanes.ts'
 import { createQueue, type Owner, type Queue, type QueueDefinition, type QueueTools } from '../queues/queue.ts'
 import { bindingKey } from '../routing/binding-key.ts'
 import { createExchange, type Exchange, type ExchangeFlags, PREDECLARED, route } from '../routing/exchanges.ts'
 import type { Binding, Destination } from '../routing/matcher.ts'
 import type { Message, QueueLog } from '../store/log.ts'
+import type { LogOptions } from '../store/store.ts'
 import {
   checkAlternate,
   checkBinding,
@@ -29,7 +31,7 @@ import { restore } from './restore.ts'
 /** What the virtual host needs of the store. */
 export interface VhostStore {
   readonly definitions: DefinitionStore
-  openLog(queueId: number, options: { durable: boolean; returns: 'position' | 'fifo' }): QueueLog
+  openLog(queueId: number, options: LogOptions): QueueLog
   readonly lastQueueId: number
   /** Removes the logs of all other queues. */
   removeOthers(known: ReadonlySet<number>): void
@@ -218,7 +220,9 @@ export function createVhost(store: VhostStore, tools: QueueTools & { readonly ma
 
   function logOf({ id, flags, options }: QueueDefinition): QueueLog {
     // Quorum queues serve what came back before all else, in the order in which it came (RabbitMQ 4.0.5).
-    return store.openLog(id, { durable: flags.durable, returns: options.type === 'quorum' ? 'fifo' : 'position' })
+    const { type } = options
+    const returns = type === 'quorum' ? 'fifo' : 'position'
+    return store.openLog(id, { durable: flags.durable, returns, rankOf: (lane) => rankOf(type, lane) })
   }
 
   function publish(publication: Publication, settled?: (accepted: boolean) => void): Published {

@@ -13,15 +13,6 @@ export const allowed: readonly Allowed[] = [
       'they have messages. The embedded broker counts those that consume.',
     map: (_who, what) => what.replace(/"consumerCount":\d+,?/, ''),
   },
-  {
-    reason:
-      'RabbitMQ 4.0.5 takes the delivery count of a message that a quorum queue rejects along to the dead letter, and ' +
-      'calls its first delivery there a redelivery. In the embedded broker a dead letter starts afresh.',
-    map: (_who, what) => {
-      if (!what.includes('"x-death"')) return what
-      return what.replace(/"x-delivery-count":\d+,?/, '').replace('"redelivered":true', '"redelivered":false')
-    },
-  },
 ]
 
 /** An observation without what may differ. */

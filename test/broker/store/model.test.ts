@@ -56,9 +56,11 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
 
 async function run(program: Step[], durable: boolean, returns: 'position' | 'fifo', folder: string) {
   const limits = { windowMessages: 5, windowBytes: 30_000, crowdedBytes: 3_000, totalBytes: 20_000 }
+  // Priority 0 comes between 1 and 2.
+  const rankOf = (priority: number) => priority || 1.5
   let store: Store = await open(folder, { limits })
   let queueId = 1
-  let log: QueueLog = store.openLog(queueId, { durable, returns })
+  let log: QueueLog = store.openLog(queueId, { durable, returns, rankOf })
   let ready: Item[] = []
   let out: { item: Item; entry: Entry }[] = []
   let marks = new Map<number, number>()
@@ -68,8 +70,8 @@ async function run(program: Step[], durable: boolean, returns: 'position' | 'fif
   const counted = new Set<number>()
 
   function order(a: Item, b: Item): number {
-    if (a.priority !== b.priority) return b.priority - a.priority
     if (returns === 'fifo' && a.returned + b.returned > 0) return (a.returned || Infinity) - (b.returned || Infinity)
+    if (a.priority !== b.priority) return rankOf(b.priority) - rankOf(a.priority)
     return a.position - b.position
   }
 
@@ -150,7 +152,7 @@ async function run(program: Step[], durable: boolean, returns: 'position' | 'fif
     await store.close()
     if (safe !== appended) fail(`${appended - safe} were not reported as safe`)
     store = await open(folder, { limits })
-    log = store.openLog(queueId, { durable, returns })
+    log = store.openLog(queueId, { durable, returns, rankOf })
     ready = [...ready, ...out.map(({ item }) => item)].filter((item) => durable && item.persistent)
     for (const item of ready) {
       const isMarked = item.position < (marks.get(item.priority) ?? 0)
@@ -163,7 +165,7 @@ async function run(program: Step[], durable: boolean, returns: 'position' | 'fif
   async function recreate() {
     log.destroy()
     await store.synced()
-    log = store.openLog(++queueId, { durable, returns })
+    log = store.openLog(++queueId, { durable, returns, rankOf })
     marks = new Map()
     ready = []
     out = []
