@@ -1,5 +1,5 @@
 import { type Channel, type ChannelModel, connect } from 'amqplib'
-import { type SocketOptions, socketOf } from '../amqp/amqplib-inside.ts'
+import { type SocketOptions, sendAtOnce, socketOf } from '../amqp/amqplib-inside.ts'
 import { aborted } from '../base/aborted.ts'
 import type { ServerProperties } from './consumer-timeout.ts'
 import { corkEachTurn } from './cork.ts'
@@ -30,7 +30,10 @@ export interface Link {
   confirmChannel(): Promise<PublishingChannel>
   /** Opens a channel whose end is its own: `onEnd` is told of it. For questions that the broker may answer by it. */
   looseChannel(onEnd: () => void): Promise<LinkChannel>
-  /** Runs `use` on a channel that may fail alone, as a refused declaration makes it, and closes it. */
+  /**
+   * Runs `use` on a channel that may fail alone, as a refused declaration makes it, and closes it. What is called on it is
+   * sent at once, whether what was called before is answered or not.
+   */
   withChannel<T>(use: (channel: LinkChannel) => Promise<T>): Promise<T>
   /** The same, on one whose messages the broker confirms. */
   withConfirmChannel<T>(use: (channel: PublishingChannel) => Promise<T>): Promise<T>
@@ -147,7 +150,12 @@ export async function openLink({ url, name, onBlocked }: LinkOptions): Promise<L
       )
     },
     withChannel(use) {
-      return orLost(open(create).then((channel) => useOnce(channel, createLinkChannel(channel, orLost), use)))
+      return orLost(
+        open(create).then(function useAndClose(channel) {
+          sendAtOnce(channel)
+          return useOnce(channel, createLinkChannel(channel, orLost), use)
+        }),
+      )
     },
     withConfirmChannel(use) {
       return orLost(
