@@ -130,6 +130,15 @@ t.test('every breach is found', async (t) => {
   }
 })
 
+t.test('timers that nothing guards are found in the broker', async (t) => {
+  const of = (code: string, path = 'supervisor/broker/a.ts') => forbidden(new Map([[path, code]]))
+  for (const code of ['setTimeout(go, 5)', 'setInterval(go, 5).unref()', 'setImmediate(go)', 'process.nextTick(go)']) {
+    t.match(of(code)[0], /^supervisor\/broker\/a\.ts:1 has '.*guard\.ts/, code)
+    t.same(of(code, 'supervisor/http/a.ts'), [])
+  }
+  t.same(of('later(5, onFault, go)\nclearTimeout(timer)'), [])
+})
+
 t.test('what the sources must not do is found, and nothing else', async (t) => {
   const of = (code: string, path = 'supervisor/http/a.ts') => forbidden(new Map([[path, code]]))
   for (const code of [

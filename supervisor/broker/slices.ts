@@ -1,3 +1,4 @@
+import { soon } from './guard.ts'
 import { createDeque } from './store/deque.ts'
 
 /** Milliseconds that sliced work gets in a turn of the event loop: everybody else waits as long. */
@@ -69,7 +70,7 @@ export function createSlices(options: SlicesOptions): Slices {
   function schedule(): void {
     if (isScheduled || isClosed) return
     isScheduled = true
-    setImmediate(turn)
+    soon(onError, turn)
   }
 
   function turn(): void {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { brokerUrl, isSame, obtainCredentials } from '../base/broker-credentials.ts'
 import { createAdmission, type Door, defaultConnections } from './admission.ts'
 import { type Clock, steadyClock } from './clock.ts'
+import { later, type OnFault } from './guard.ts'
 import { type Clients, linger } from './linger.ts'
 import { forgetPlace, listenAtPort, listenAtSocket } from './listen.ts'
 import { type Connection, serveConnection } from './protocol/connection.ts'
@@ -79,9 +80,11 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   let blocked: string | undefined
   let isUnreferenced = false
 
+  const onFault: OnFault = (err) => log.error({ err }, 'a fault in the broker ended a piece of work')
   const store = await openStore({
     folder,
     log,
+    onFault,
     ...(diskFreeLimit === undefined ? {} : { diskFreeLimit }),
     onBlocked(reason) {
       blocked = reason
@@ -101,11 +104,8 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     },
   })
 
-  const slices = createSlices({
-    onError: (err) => log.error({ err }, 'a fault in the broker ended a piece of work'),
-    pressure: store,
-  })
-  const vhost = createVhost(store, { clock, slices, maxQueues: limits.queues })
+  const slices = createSlices({ onError: onFault, pressure: store })
+  const vhost = createVhost(store, { clock, slices, log, onFault, maxQueues: limits.queues })
   const context: BrokerContext = {
     vhost,
     synced: () => store.synced(),
@@ -169,7 +169,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     if (drain) await linger(clients, drain)
     const ended = Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
     // A client that is stopped or hangs must not hold up the rest.
-    const impatient = setTimeout(() => sockets.forEach((socket) => void socket.destroy()), CLOSE_MS)
+    const impatient = later(CLOSE_MS, onFault, () => sockets.forEach((socket) => void socket.destroy()))
     await Promise.all([...connections].map((connection) => connection.close()))
     await ended
     clearTimeout(impatient)

@@ -7,6 +7,8 @@ interface Rule {
   readonly instead: string
   /** A file or a folder that may, or `file: what it may`; and why. */
   readonly allowed: ReadonlyMap<string, string>
+  /** Where it holds. @default everywhere */
+  readonly within?: string
 }
 
 /** What a key is called that somebody else may have chosen. */
@@ -109,14 +111,22 @@ const ANY_SIGNAL: Rule = {
   allowed: new Map(),
 }
 
-const RULES = [WALL_CLOCK, KEYS, IN, RECORDS, CAUGHT, CONSOLE, ANY_SIGNAL]
+const NAKED_TIMERS: Rule = {
+  pattern: /\b(?:setTimeout|setInterval|setImmediate|queueMicrotask|process\.nextTick)\(/,
+  instead: 'what a timer throws ends the broker, with all its clients: use later, every or soon of guard.ts',
+  allowed: new Map([['supervisor/broker/guard.ts', 'where they are caught']]),
+  within: 'supervisor/broker/',
+}
+
+const RULES = [WALL_CLOCK, KEYS, IN, RECORDS, CAUGHT, CONSOLE, ANY_SIGNAL, NAKED_TIMERS]
 
 /** Every breach of these rules in the files, each a sentence that names the place. */
 export function forbidden(files: ReadonlyMap<string, string>): string[] {
   return [...files].flatMap(([path, source]) => {
     if (!path.startsWith('supervisor/')) return []
     const lines = codeOf(source).split('\n')
-    return RULES.flatMap(({ pattern, instead, allowed }) => {
+    return RULES.flatMap(({ pattern, instead, allowed, within = '' }) => {
+      if (!path.startsWith(within)) return []
       if ([...allowed.keys()].some((place) => (place.endsWith('/') ? path.startsWith(place) : path === place)))
         return []
       return lines.flatMap((line, index) => {

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { CodecError, encodeMethod, METHOD_IDS, type MethodName } from '../../amqp/methods.ts'
 import { AmqpError, type ReplyCode } from '../errors.ts'
+import { later } from '../guard.ts'
 import type { Output } from './output.ts'
 
 /** How long a client gets to answer `connection.close`, or to end the connection once it has its own answer. */
@@ -46,6 +47,10 @@ export function hangUp(socket: Socket, output: Output): void {
 }
 
 function limitPatience(socket: Socket): void {
-  const impatience = setTimeout(() => socket.destroy(), CLOSE_TIMEOUT_MS).unref()
+  const impatience = later(
+    CLOSE_TIMEOUT_MS,
+    () => {},
+    () => void socket.destroy(),
+  )
   socket.once('close', () => clearTimeout(impatience))
 }

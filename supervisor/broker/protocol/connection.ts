@@ -3,6 +3,7 @@ import { FRAME_HEARTBEAT, FRAME_METHOD, readFrames } from '../../amqp/frames.ts'
 import { CodecError, decodeMethod, encodeMethod, type Method, type MethodName } from '../../amqp/methods.ts'
 import type { Door } from '../admission.ts'
 import { AmqpError } from '../errors.ts'
+import { attempt, guarded, later } from '../guard.ts'
 import { createBlocking } from './blocking.ts'
 import { type Channels, createChannels } from './channels.ts'
 import { type CloseReason, closeReason, connectionCloseReason, hangUp, sendClose } from './closing.ts'
@@ -37,6 +38,7 @@ export function serveConnection(socket: Socket, context: BrokerContext, door: Do
       flow.resume('output')
       channels?.resume()
     },
+    onFault: fail,
     onStall: () => log.warn({ peer }, 'connection ended: replies wait for its client, which does not read them'),
   })
   const unfinished = context.unfinished.open(fail)
@@ -64,13 +66,13 @@ export function serveConnection(socket: Socket, context: BrokerContext, door: Do
   let penalty: NodeJS.Timeout | undefined
 
   door.enter(socket)
-  const patience = setTimeout(() => socket.destroy(), limits.handshakeTimeout).unref()
+  const patience = later(limits.handshakeTimeout, fail, () => void socket.destroy())
   socket.setNoDelay(true)
   socket.on('data', onData)
   socket.on('error', (error) => log.debug({ peer, err: error }, 'connection lost'))
   // Half-open connections are of no use: the other side has gone.
   socket.on('end', () => socket.destroy())
-  socket.once('close', onClose)
+  socket.once('close', guarded(fault, onClose))
 
   const wire: Wire = {
     context,
@@ -97,6 +99,7 @@ export function serveConnection(socket: Socket, context: BrokerContext, door: Do
     reserve: outbox.reserve,
     addInFlight: flow.addInFlight,
     addUnfinished: unfinished.add,
+    fail,
   }
   const blocking = createBlocking(wire, flow)
 
@@ -163,7 +166,7 @@ export function serveConnection(socket: Socket, context: BrokerContext, door: Do
     channels = createChannels({ wire, channelMax, onPublish: blocking.onPublish })
     clearTimeout(patience)
     reader.setFrameMax(frameMax)
-    heart = startHeart(socket, heartbeat, output, () => flow.isHeld)
+    heart = startHeart(socket, heartbeat, output, () => flow.isHeld, fail)
   }
 
   function onChannelMethod(number: number, method: Method): void {
@@ -181,12 +184,12 @@ export function serveConnection(socket: Socket, context: BrokerContext, door: Do
 
   /** Ends the connection for what its client sent, or for a fault of ours, which costs nobody else. */
   function fail(error: unknown): void {
+    const known = error instanceof AmqpError || error instanceof CodecError
+    if (!known) fault(error)
     // What comes behind the end is dropped.
     if (isClosing) return
-    const known = error instanceof AmqpError || error instanceof CodecError
-    if (!known) log.error({ peer, err: error }, 'a fault in the broker ended a connection')
-    else if (error instanceof LoginRefused) return void refuseLate(error)
-    else log.warn({ peer, reason: error.message }, 'connection closed for what its client sent')
+    if (error instanceof LoginRefused) return void refuseLate(error)
+    if (known) log.warn({ peer, reason: error.message }, 'connection closed for what its client sent')
     if (!session && !(error instanceof AmqpError)) return void socket.destroy()
     shut(connectionCloseReason(error, handled))
   }
@@ -194,7 +197,11 @@ export function serveConnection(socket: Socket, context: BrokerContext, door: Do
   /** Who guesses passwords waits for each answer, and longer each time. */
   function refuseLate(error: LoginRefused): void {
     flow.pause('refused')
-    penalty = setTimeout(() => shut(closeReason(error, handled)), door.refuse(peer)).unref()
+    penalty = later(door.refuse(peer), fault, () => shut(closeReason(error, handled)))
+  }
+
+  function fault(err: unknown): void {
+    log.error({ peer, err }, 'a fault in the broker ended a connection')
   }
 
   function shut(reason: CloseReason): void {
@@ -207,8 +214,8 @@ export function serveConnection(socket: Socket, context: BrokerContext, door: Do
   }
 
   function releaseAll(): void {
-    channels?.closeAll()
-    vhost.release(owner)
+    attempt(fault, () => channels?.closeAll())
+    attempt(fault, () => vhost.release(owner))
   }
 
   function onClose(): void {
@@ -223,7 +230,7 @@ export function serveConnection(socket: Socket, context: BrokerContext, door: Do
   }
 
   return {
-    onBlocked: blocking.onBlocked,
+    onBlocked: guarded(fail, blocking.onBlocked),
 
     async close() {
       if (socket.destroyed) return

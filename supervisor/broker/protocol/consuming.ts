@@ -3,6 +3,7 @@ import type { Table } from '../../amqp/fields.ts'
 import { encodeMethod, type Method } from '../../amqp/methods.ts'
 import { editHeaders } from '../../amqp/properties.ts'
 import { AmqpError, precondition, refused, VHOST } from '../errors.ts'
+import { attempt } from '../guard.ts'
 import { checkConsumerArguments } from '../queues/argument-checks.ts'
 import type { Consumer } from '../queues/consumers.ts'
 import type { Queue } from '../queues/queue.ts'
@@ -55,15 +56,19 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
       canTake: () => (noAck || consumer.unacked < limit) && !isClosing && !wire.isFull(),
       deliver(entry) {
         const deliveryTag = settling.nextTag()
-        if (!noAck) {
-          consumer.unacked++
-          settling.add(deliveryTag, { queue, entry, consumer })
-        }
         const { redelivered } = entry
         const { exchange, routingKey } = entry.message
         const head = { consumerTag: tag, deliveryTag, redelivered, exchange, routingKey }
-        send(encodeMethod(channel, { name: 'basic.deliver', ...head }), entry, queue)
-        if (noAck) queue.ack(entry)
+        // What throws here is the message's fault; what throws behind it is not.
+        const content = contentOf(encodeMethod(channel, { name: 'basic.deliver', ...head }), entry, queue)
+        attempt(wire.fail, function handOver() {
+          if (!noAck) {
+            consumer.unacked++
+            settling.add(deliveryTag, { queue, entry, consumer })
+          }
+          wire.write(content)
+          if (noAck) queue.ack(entry)
+        })
       },
       cancel() {
         consumers.delete(tag)
@@ -75,9 +80,9 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
     return consumer
   }
 
-  function send(method: Buffer, entry: Entry, queue: Queue): void {
+  function contentOf(method: Buffer, entry: Entry, queue: Queue): Buffer {
     const { body } = entry.message
-    wire.write(encodeContent(channel, method, propertiesOf(entry, queue), body, wire.frameMax))
+    return encodeContent(channel, method, propertiesOf(entry, queue), body, wire.frameMax)
   }
 
   function consumeReplies({ consumerTag, noAck, noWait }: Method<'basic.consume'>): void {
@@ -105,11 +110,19 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
     const entry = queue.isOpen() ? queue.get(noAck) : undefined
     if (!entry) return void wire.write(encodeMethod(channel, { name: 'basic.get-empty' }))
     const deliveryTag = settling.nextTag()
-    if (!noAck) settling.add(deliveryTag, { queue, entry, consumer: undefined })
     const { redelivered, message } = entry
     const { exchange, routingKey } = message
     const head = { deliveryTag, redelivered, exchange, routingKey, messageCount: queue.messageCount }
-    send(encodeMethod(channel, { name: 'basic.get-ok', ...head }), entry, queue)
+    let content: Buffer
+    try {
+      content = contentOf(encodeMethod(channel, { name: 'basic.get-ok', ...head }), entry, queue)
+    } catch (error) {
+      queue.setAside(entry, error)
+      answerGet(queue, noAck)
+      return
+    }
+    if (!noAck) settling.add(deliveryTag, { queue, entry, consumer: undefined })
+    wire.write(content)
   }
 
   return {

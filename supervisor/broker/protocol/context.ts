@@ -86,4 +86,6 @@ export interface Wire {
   addInFlight(bytes: number): void
   /** Accounts for what is held of messages that are not whole yet; may end a connection, and this one. */
   addUnfinished(bytes: number): void
+  /** Ends the connection for a fault that belongs to it alone. */
+  fail(error: unknown): void
 }

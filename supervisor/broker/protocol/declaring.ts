@@ -45,8 +45,9 @@ export function createDeclaring(channel: number, wire: Wire): Declaring {
     const answer = wire.reserve(channel)
     try {
       const method = make()
-      // A store that fails ends the broker, and this with it.
-      done().then(() => answer(encodeMethod(channel, method)), ignored)
+      done()
+        .then(() => answer(encodeMethod(channel, method)))
+        .catch(wire.fail)
     } catch (error) {
       answer()
       throw error
@@ -172,5 +173,3 @@ export function createDeclaring(channel: number, wire: Wire): Declaring {
 function withoutBreaks(name: string): string {
   return name.replaceAll(/[\r\n]/g, '')
 }
-
-function ignored(): void {}

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { attempt, every, guarded, type OnFault, soon } from '../guard.ts'
 
 /** Consumers get no more while so many bytes wait for the client to read them. */
 const FULL_BYTES = 1024 * 1024
@@ -43,10 +44,11 @@ export interface OutputOptions {
   onDrain(): void
   /** The client is ended for what it does not read. */
   onStall(): void
+  readonly onFault: OnFault
 }
 
 export function createOutput(socket: Socket, options: OutputOptions): Output {
-  const { unread, stallTimeout, onStuffed, onDrain, onStall } = options
+  const { unread, stallTimeout, onStuffed, onDrain, onStall, onFault } = options
   let waiting: Buffer[] = []
   let bytes = 0
   /** What is in `waiting` and what the socket has not got rid of. */
@@ -115,26 +117,30 @@ export function createOutput(socket: Socket, options: OutputOptions): Output {
   function schedule(): void {
     if (isScheduled) return
     isScheduled = true
-    setImmediate(flush)
+    soon(onFault, flush)
   }
 
   function flush(): void {
     isScheduled = false
     const due = actions
     actions = []
-    for (const action of due) action()
+    for (const action of due) attempt(onFault, action)
     if (waiting.length === 0 || socket.destroyed) return
     const parts = waiting
     const total = bytes
     waiting = []
     bytes = 0
     used = true
-    const onWritten = () => written(total)
+    const onWritten = guarded(onFault, () => written(total))
     if (parts.length === 1) socket.write(parts[0] as Buffer, onWritten)
     else if (total <= JOIN_BYTES) socket.write(Buffer.concat(parts, total), onWritten)
     else {
       socket.cork()
-      for (const part of joined(parts)) socket.write(part, () => written(part.length))
+      for (const part of joined(parts))
+        socket.write(
+          part,
+          guarded(onFault, () => written(part.length)),
+        )
       socket.uncork()
     }
   }
@@ -162,7 +168,7 @@ export function createOutput(socket: Socket, options: OutputOptions): Output {
       waiters.push(action)
       if (stall) return
       hasRead = true
-      stall = setInterval(look, stallTimeout / 2).unref()
+      stall = every(stallTimeout / 2, onFault, look)
     },
     wasUsed() {
       const result = used

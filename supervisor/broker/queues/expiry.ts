@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { later, type OnFault } from '../guard.ts'
 
 /** The longest delay that a timer of Node's takes. */
 const MAX_DELAY_MS = 2 ** 31 - 1
@@ -10,7 +11,7 @@ export interface ExpiryClock {
   stop(): void
 }
 
-export function expiryClock(clock: Clock, action: () => void): ExpiryClock {
+export function expiryClock(clock: Clock, onFault: OnFault, action: () => void): ExpiryClock {
   let at: number | undefined
   let timer: NodeJS.Timeout | undefined
   let timerAt = Number.POSITIVE_INFINITY
@@ -28,7 +29,7 @@ export function expiryClock(clock: Clock, action: () => void): ExpiryClock {
     clearTimeout(timer)
     timerAt = moment
     const delay = Math.ceil(Math.max(moment - clock.now(), 0))
-    timer = setTimeout(fire, Math.min(delay, MAX_DELAY_MS)).unref()
+    timer = later(Math.min(delay, MAX_DELAY_MS), onFault, fire)
   }
 
   return {

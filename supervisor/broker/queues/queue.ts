@@ -1,5 +1,6 @@
 import type { Table } from '../../amqp/fields.ts'
 import type { Clock } from '../clock.ts'
+import type { OnFault } from '../guard.ts'
 import type { Slices } from '../slices.ts'
 import type { Entry, Message, QueueLog } from '../store/log.ts'
 import type { QueueFlags, QueueOptions } from './arguments.ts'
@@ -27,6 +28,8 @@ export interface QueueDefinition {
 export interface QueueEvents {
   /** Takes care of a message that is outstanding in its queue: it calls `ack` when the message is in safety elsewhere. */
   deadLetter(queue: Queue, entry: Entry, reason: DeadLetterReason): void
+  /** Takes care of a message that is outstanding and has made something throw. */
+  setAside(queue: Queue, entry: Entry, reason: unknown): void
   /** It was unused for as long as `x-expires` says, or the last consumer of an auto-delete queue has gone. */
   unused(queue: Queue): void
 }
@@ -45,6 +48,8 @@ export interface Queue extends QueueDefinition {
   /** Takes the head. @param settled it is acknowledged with that; otherwise the caller settles it */
   get(settled: boolean): Entry | undefined
   ack(entry: Entry): void
+  /** Takes a message out of the way that has made something throw. */
+  setAside(entry: Entry, reason: unknown): void
   /** Puts messages back. @param hasFailed it counts as a failed delivery of each */
   requeue(entries: readonly Entry[], hasFailed: boolean): void
   /** Sends it on to the dead letter exchange. @param hasFailed its dead letter has a failed delivery behind it */
@@ -73,15 +78,17 @@ export interface Queue extends QueueDefinition {
 export interface QueueTools {
   readonly clock: Clock
   readonly slices: Slices
+  /** A timer of a queue's has thrown. */
+  readonly onFault: OnFault
 }
 
 export function createQueue(definition: QueueDefinition, log: QueueLog, events: QueueEvents, tools: QueueTools): Queue {
-  const { clock, slices } = tools
+  const { clock, slices, onFault } = tools
   const { options, flags } = definition
   const limits = lengthLimits(options, log)
   const consumers = consumerList({ singleActive: options.singleActiveConsumer, quorum: options.type === 'quorum' })
-  const messages = expiryClock(clock, expireAll)
-  const idle = expiryClock(clock, () => events.unused(queue))
+  const messages = expiryClock(clock, onFault, expireAll)
+  const idle = expiryClock(clock, onFault, () => events.unused(queue))
   let closed = false
   /** Something that has expired is still at the head, and being sent on. */
   let isExpiring = false
@@ -127,6 +134,7 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
     },
 
     ack: (entry) => log.remove(entry),
+    setAside: (entry, reason) => events.setAside(queue, entry, reason),
 
     requeue(entries, hasFailed) {
       for (const entry of entries) {
@@ -207,8 +215,12 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
       if (!entry) break
       // A classic queue does not look at what it passes on.
       if (entry === fresh && options.type === 'classic') entry.redelivered = false
-      consumer.deliver(entry)
-      consumers.served(consumer)
+      try {
+        consumer.deliver(entry)
+        consumers.served(consumer)
+      } catch (error) {
+        events.setAside(queue, entry, error)
+      }
     }
     watchHead()
   }

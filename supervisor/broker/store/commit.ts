@@ -1,3 +1,4 @@
+import { attempt, nextTurn, type OnFault, pause } from '../guard.ts'
 import type { Database } from './database.ts'
 import { createEraser } from './erasing.ts'
 import { createOperations } from './operations.ts'
@@ -54,6 +55,8 @@ export interface CommitterOptions {
   onCommitted: (bytes: number) => void
   /** A commit failed for another reason, and there will be no more. */
   onBroken: (error: Error) => void
+  /** An action that was to run after a commit has thrown. @default onBroken */
+  onFault?: OnFault
   /** Pause before a failed commit is tried again, in ms. */
   retryPause: number
 }
@@ -78,9 +81,9 @@ const SLICE_SOURCES = 32
  * transaction. What fails stays in memory, and is tried again together with what has come since.
  */
 export function createCommitter(options: CommitterOptions): Committer {
-  const { database } = options
+  const { database, onFault = (error) => options.onBroken(error as Error) } = options
   const writer = createWriter(database)
-  const pressure = createPressure(BUSY_BYTES)
+  const pressure = createPressure(BUSY_BYTES, onFault)
   const eraser = createEraser(database, (source) => touch(source))
   const operations = createOperations()
   let sources = new Set<Source>()
@@ -181,7 +184,7 @@ export function createCommitter(options: CommitterOptions): Committer {
     await database.trim()
     pressure.committed()
     options.onCommitted(bytes)
-    for (const action of done) action()
+    for (const action of done) attempt(onFault, action)
   }
 
   async function collectAll() {
@@ -228,12 +231,4 @@ const DISK_FULL = new Set<unknown>([-30792, 5, 28, 27, 122, 69, 'EIO', 'ENOSPC',
 
 function isDiskFull(error: unknown): boolean {
   return DISK_FULL.has((error as { code?: unknown }).code)
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
 }

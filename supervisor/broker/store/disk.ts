@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises'
+import { every, type OnFault } from '../guard.ts'
 
 // RabbitMQ's disk_free_limit, and its alarms: https://www.rabbitmq.com/docs/disk-alarms
 
@@ -12,6 +13,7 @@ export interface DiskOptions {
   pending(): number
   onBlocked(reason: string): void
   onUnblocked(): void
+  readonly onFault: OnFault
   /** Bytes that the disk has left; undefined where the system can't tell. @default asks the system */
   free?: (() => Promise<number | undefined>) | undefined
 }
@@ -38,15 +40,16 @@ const MB = 1_000_000
  * is emptied. That is enough for what goes on while publishers wait, and for the space that a file in pieces can't use.
  */
 export function watchDisk(options: DiskOptions): Disk {
-  const { folder, limit, unused, pending, onBlocked, onUnblocked, free = () => freeOf(folder) } = options
+  const { folder, limit, unused, pending, onBlocked, onUnblocked, onFault, free = () => freeOf(folder) } = options
   let isLow = false
   let isFull = false
   let isClosed = false
   let isLooking = false
   /** What may be written until it is worth looking again. */
   let allowance = 0
-  const timer = limit > 0 ? setInterval(check, INTERVAL).unref() : undefined
-  if (limit > 0) void check()
+  const checkNow = () => void check().catch(onFault)
+  const timer = limit > 0 ? every(INTERVAL, onFault, checkNow) : undefined
+  if (limit > 0) checkNow()
 
   function set(low: boolean, full: boolean, reason: string) {
     const before = isLow || isFull
@@ -78,9 +81,9 @@ export function watchDisk(options: DiskOptions): Disk {
       if (limit === 0) return
       // A fast publisher writes more in a second than the reserve has.
       allowance -= bytes
-      if (allowance <= 0) void check()
+      if (allowance <= 0) checkNow()
     },
-    look: () => void (limit > 0 && check()),
+    look: () => void (limit > 0 && checkNow()),
     async room() {
       const left = (await free().catch(() => undefined)) ?? Number.POSITIVE_INFINITY
       return { left, isLow: isLow || isFull, limit }

@@ -1,3 +1,4 @@
+import { later } from '../guard.ts'
 import { compact, removeCopy } from './compaction.ts'
 import type { Database } from './database.ts'
 import type { Disk } from './disk.ts'
@@ -45,10 +46,10 @@ export function keepHouse({ folder, database, disk, exclusively, ...options }: H
 
   function schedule(ms: number) {
     if (timer || work || isClosed) return
-    timer = setTimeout(() => {
+    timer = later(ms, onFailed, function start() {
       timer = undefined
       work = run()
-    }, ms).unref()
+    })
   }
 
   async function run() {

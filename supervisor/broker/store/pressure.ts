@@ -1,3 +1,5 @@
+import { attempt, type OnFault, soon } from '../guard.ts'
+
 /** What waits for the next commit, and who waits for it to become less. */
 export interface Pressure {
   /** Bytes that no commit has taken up yet. */
@@ -16,7 +18,7 @@ export interface Pressure {
 }
 
 /** @param bound bytes that may wait; a single change can exceed it */
-export function createPressure(bound: number): Pressure {
+export function createPressure(bound: number, onFault: OnFault): Pressure {
   let waiting = 0
   let underway = 0
   let hasFailed = false
@@ -29,7 +31,7 @@ export function createPressure(bound: number): Pressure {
   function wake() {
     if (isScheduled || actions.length === 0 || isBusy()) return
     isScheduled = true
-    setImmediate(run)
+    soon(onFault, run)
   }
 
   function run() {
@@ -38,7 +40,7 @@ export function createPressure(bound: number): Pressure {
     actions = []
     try {
       for (let action = due.shift(); action; action = due.shift()) {
-        action()
+        attempt(onFault, action)
         if (isBusy()) return
       }
     } finally {

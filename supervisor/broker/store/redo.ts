@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib'
+import { nextTurn } from '../guard.ts'
 import type { Database, Operation } from './database.ts'
 import { REDO_KEY } from './keys.ts'
 import { SegmentFormatError } from './segment.ts'
@@ -91,8 +92,4 @@ function decodeRedo(raw: Buffer): Operation[] {
     operations.push({ key: raw.subarray(keyStart, valueStart), value })
   }
   return operations
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }

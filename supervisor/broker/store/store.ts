@@ -1,4 +1,5 @@
 import { mkdirSync } from 'node:fs'
+import type { OnFault } from '../guard.ts'
 import { createCommitter } from './commit.ts'
 import { removeCopy } from './compaction.ts'
 import { checkFolder } from './damage.ts'
@@ -28,6 +29,8 @@ export interface StoreOptions {
   /** The disk is full or nearly so: until onUnblocked, take no more messages. Nothing is lost. */
   onBlocked(reason: string): void
   onUnblocked(): void
+  /** What was to follow a commit has thrown. @default it is logged */
+  onFault?: OnFault
   /** The store was found damaged while running: stop. */
   onBroken(error: Error): void
   /** How much waits in memory; for tests. */
@@ -121,6 +124,7 @@ function startStore(
   let isBroken = false
   let closing: Promise<void> | undefined
   const { onBlocked, onUnblocked, diskFreeLimit = DISK_FREE_LIMIT } = options
+  const onFault = options.onFault ?? ((err) => options.log?.warn({ err }, 'what was to follow a commit has failed'))
   const disk = watchDisk({
     folder,
     limit: diskFreeLimit,
@@ -128,6 +132,7 @@ function startStore(
     pending: () => committer.pending(),
     onBlocked,
     onUnblocked,
+    onFault,
     free: options.diskFree,
   })
   const committer = createCommitter({
@@ -139,6 +144,7 @@ function startStore(
       house.committed()
     },
     onBroken: options.onBroken,
+    onFault,
     retryPause: RETRY_PAUSE,
   })
   const house = keepHouse({

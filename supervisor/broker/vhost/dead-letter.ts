@@ -1,12 +1,14 @@
 import { type FieldValue, textOf } from '../../amqp/fields.ts'
 import { decodeHeaders, decodeSomeHeaders, editHeaders, scanProperties } from '../../amqp/properties.ts'
+import { later } from '../guard.ts'
 import { askedPriority } from '../queues/lanes.ts'
 import type { DeadLetterReason, Queue } from '../queues/queue.ts'
 import type { Slices } from '../slices.ts'
 import { createDeque } from '../store/deque.ts'
 import type { Entry } from '../store/log.ts'
 import { type Death, deathsOf, isCycle, type NewDeath, recordDeath, withDeaths } from './deaths.ts'
-import type { Publication, Published } from './vhost.ts'
+import type { Publication, Published } from './publication.ts'
+import type { SetAside } from './set-aside.ts'
 
 /** How long a message that may not be lost waits until its dead letter exchange is asked again. RabbitMQ waits 180 s. */
 const RETRY_MS = 30_000
@@ -19,6 +21,7 @@ const NOBODY: Published = { reached: 0, accepted: false }
 interface Vhost {
   exchangeExists(name: string): boolean
   publish(publication: Publication): Published
+  setAside: SetAside
 }
 
 export interface DeadLettering {
@@ -43,14 +46,31 @@ export function deadLettering(vhost: Vhost, slices: Slices): DeadLettering {
   let isSending = false
 
   function sendOn(queue: Queue, entry: Entry, reason: DeadLetterReason): void {
-    const { deadLetterExchange = '', deadLetterStrategy } = queue.options
     if (!queue.isOpen()) return
+    try {
+      if (!publishOn(queue, entry, reason)) retryLater(queue, entry, reason)
+      else queue.ack(entry)
+    } catch (error) {
+      vhost.setAside(queue, entry, error)
+    }
+  }
+
+  /** Whether the message may go: it is where it was to go, or nowhere and that is as good. */
+  function publishOn(queue: Queue, entry: Entry, reason: DeadLetterReason): boolean {
+    const { deadLetterExchange = '', deadLetterStrategy } = queue.options
     const { publication, deaths } = letter(queue, entry, reason)
     const isAllowed = (name: string) => !isCycle(deaths, name)
     const exists = vhost.exchangeExists(deadLetterExchange)
     const { reached, accepted } = exists ? vhost.publish({ ...publication, isAllowed }) : NOBODY
-    if (deadLetterStrategy === 'at-most-once' || (reached > 0 && accepted)) return void queue.ack(entry)
-    setTimeout(() => sendOn(queue, entry, reason), RETRY_MS).unref()
+    return deadLetterStrategy === 'at-most-once' || (reached > 0 && accepted)
+  }
+
+  function retryLater(queue: Queue, entry: Entry, reason: DeadLetterReason): void {
+    later(
+      RETRY_MS,
+      (error) => vhost.setAside(queue, entry, error),
+      () => sendOn(queue, entry, reason),
+    )
   }
 
   /** Sends on what has died, and what dies of that. */

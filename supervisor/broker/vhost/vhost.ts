@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import type { Table } from '../../amqp/fields.ts'
 import { notFound, precondition, refused, VHOST } from '../errors.ts'
-import { parseQueueArguments, type QueueFlags } from '../queues/arguments.ts'
+import { parseQueueArguments, type QueueFlags, queueOptions } from '../queues/arguments.ts'
 import { rankOf } from '../queues/lanes.ts'
 import { createQueue, type Owner, type Queue, type QueueDefinition, type QueueTools } from '../queues/queue.ts'
 import { bindingKey } from '../routing/binding-key.ts'
 import { createExchange, type Exchange, type ExchangeFlags, PREDECLARED, route } from '../routing/exchanges.ts'
 import type { Binding, Destination } from '../routing/matcher.ts'
-import type { Message, QueueLog } from '../store/log.ts'
+import type { QueueLog } from '../store/log.ts'
 import type { LogOptions } from '../store/store.ts'
 import {
   checkAlternate,
@@ -25,8 +25,10 @@ import {
 import { deadLettering } from './dead-letter.ts'
 import { type DefinitionStore, keyOf, saveBinding, saveExchange, saveQueue } from './definitions.ts'
 import { createLinks } from './links.ts'
+import type { Publication, Published } from './publication.ts'
 import { queueTable } from './queue-table.ts'
 import { restore } from './restore.ts'
+import { SET_ASIDE, type SettingAside, settingAside } from './set-aside.ts'
 
 /** What the virtual host needs of the store. */
 export interface VhostStore {
@@ -39,23 +41,11 @@ export interface VhostStore {
   mayExpire(queueId: number): boolean
 }
 
-/** A message on its way to queues. */
-export interface Publication {
-  readonly message: Message
-  /** Its own routing key, then those of its CC and BCC headers. */
-  readonly routingKeys: readonly string[]
-  readonly headers: () => Table | undefined
-  /** Milliseconds. */
-  readonly expiration?: number | undefined
-  /** Leaves queues out. */
-  readonly isAllowed?: (queue: string) => boolean
-}
-
-export interface Published {
-  /** How many queues the message was for. */
-  readonly reached: number
-  /** False if one of them refused it. */
-  readonly accepted: boolean
+/** What the virtual host and its queues share with others. */
+export interface VhostTools extends QueueTools {
+  readonly log: SettingAside['log']
+  /** How many queues there may be. @default any number */
+  readonly maxQueues?: number
 }
 
 export interface Vhost {
@@ -84,8 +74,10 @@ export interface Vhost {
   close(): void
 }
 
+const DURABLE: QueueFlags = { durable: true, exclusive: false, autoDelete: false }
+
 /** The virtual host `/` with everything that the store knows of it. */
-export function createVhost(store: VhostStore, tools: QueueTools & { readonly maxQueues?: number }): Vhost {
+export function createVhost(store: VhostStore, tools: VhostTools): Vhost {
   const exchanges = new Map<string, Exchange>()
   const queues = queueTable((definition) => createQueue(definition, logOf(definition), events, tools))
   let lastId = store.lastQueueId
@@ -95,12 +87,16 @@ export function createVhost(store: VhostStore, tools: QueueTools & { readonly ma
   for (const [name, type, internal = false] of PREDECLARED) {
     exchanges.set(name, createExchange(name, { type, durable: true, autoDelete: false, internal }, {}))
   }
-  const deadLetters = deadLettering({ publish, exchangeExists: (name) => exchanges.has(name) }, tools.slices)
-  const events = { deadLetter: deadLetters.deadLetter, unused: removeQueue }
+  const setAside = settingAside({
+    log: tools.log,
+    target: () => queues.get(SET_ASIDE) ?? addQueue(SET_ASIDE, DURABLE, {}),
+  })
+  const exchangeExists = (name: string) => exchanges.has(name)
+  const deadLetters = deadLettering({ publish, exchangeExists, setAside }, tools.slices)
+  const events = { deadLetter: deadLetters.deadLetter, setAside, unused: removeQueue }
   const links = createLinks({ definitions: store.definitions, slices: tools.slices, onUnused })
-  const known = restore({ store, exchanges, queues, links })
-  for (const id of known) lastId = Math.max(lastId, id)
-  store.removeOthers(known)
+  // What has expired meanwhile goes on once all queues are there.
+  deadLetters.hold(restoreAll)
 
   const vhost: Vhost = {
     queue(name, owner) {
@@ -136,12 +132,8 @@ export function createVhost(store: VhostStore, tools: QueueTools & { readonly ma
       if (asked.startsWith('amq.')) throw reserved('queue', name)
       checkRoom(name, queues.size, tools.maxQueues)
 
-      links.forget({ kind: 'queue', name })
-      const definition = { id: ++lastId, name, flags, args, options, owner: flags.exclusive ? owner : undefined }
-      const queue = createQueue(definition, logOf(definition), events, tools)
-      queues.add(queue)
+      const queue = addQueue(name, flags, args, options, flags.exclusive ? owner : undefined)
       if (flags.exclusive) owned.set(owner, (owned.get(owner) ?? new Set()).add(queue))
-      if (flags.durable) saveQueue(store.definitions, queue)
       return queue
     },
 
@@ -217,6 +209,21 @@ export function createVhost(store: VhostStore, tools: QueueTools & { readonly ma
     },
   }
   return vhost
+
+  function restoreAll(): void {
+    const known = restore({ store, exchanges, queues, links })
+    for (const id of known) lastId = Math.max(lastId, id)
+    store.removeOthers(known)
+  }
+
+  function addQueue(name: string, flags: QueueFlags, args: Table, options = queueOptions(args), owner?: Owner): Queue {
+    links.forget({ kind: 'queue', name })
+    const definition = { id: ++lastId, name, flags, args, options, owner }
+    const queue = createQueue(definition, logOf(definition), events, tools)
+    queues.add(queue)
+    if (flags.durable) saveQueue(store.definitions, queue)
+    return queue
+  }
 
   function logOf({ id, flags, options }: QueueDefinition): QueueLog {
     // Quorum queues serve what came back before all else, in the order in which it came (RabbitMQ 4.0.5).

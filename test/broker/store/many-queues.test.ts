@@ -67,6 +67,8 @@ t.test(`a start with ${SIZE} queues makes none of them, and reads no message`, a
 })
 
 function vhostOf(store: Awaited<ReturnType<typeof open>>): Vhost {
-  const slices = createSlices({ onError: (error) => t.fail(String(error)) })
-  return createVhost(store, { clock: steadyClock(), slices })
+  const onFault = (error: unknown) => void t.fail(String(error))
+  const log = { error: (_details: object, message: string) => onFault(message) }
+  const slices = createSlices({ onError: onFault })
+  return createVhost(store, { clock: steadyClock(), slices, log, onFault })
 }

@@ -27,6 +27,8 @@ interface Options {
   store?: Partial<StoreOptions>
   /** Milliseconds that sliced work has in a turn. */
   turnMs?: number
+  /** Gets what is logged as an error. @default it fails the test */
+  onError?: (details: object, message: string) => void
 }
 
 export async function startVhost(
@@ -38,8 +40,10 @@ export async function startVhost(
   const steady = steadyClock()
   let ahead = 0
   const { turnMs = 10 } = options
-  const slices = createSlices({ turnMs, onError: (error) => void t.fail(String(error)) })
-  const vhost = createVhost(store, { clock: { now: () => steady.now() + ahead }, slices })
+  const onFault = (error: unknown) => void t.fail(String(error))
+  const log = { error: options.onError ?? ((_details: object, message: string) => onFault(message)) }
+  const slices = createSlices({ turnMs, onError: onFault })
+  const vhost = createVhost(store, { clock: { now: () => steady.now() + ahead }, slices, log, onFault })
   let closed: Promise<void> | undefined
 
   async function close(): Promise<void> {
