@@ -156,7 +156,7 @@ export function openClient(account: Account, events: ClientEvents): Client {
     send(...parts) {
       if (!isOpen || !socket.writable) return
       const bytes = Buffer.concat(parts)
-      outgoing.push(bytes)
+      if (events.onSent) outgoing.push(bytes)
       socket.write(bytes)
     },
     pause: () => void socket.pause(),

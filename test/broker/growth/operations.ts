@@ -1,0 +1,8 @@
+import type { Operation } from './operation.ts'
+import { withMessages } from './with-messages.ts'
+import { withQueues } from './with-queues.ts'
+import { withRouting } from './with-routing.ts'
+import { withWarren } from './with-warren.ts'
+
+/** What is measured, in the order in which the documentation has it. */
+export const OPERATIONS: readonly Operation[] = [...withMessages, ...withWarren, ...withQueues, ...withRouting]
