@@ -2,6 +2,8 @@ import { randomFrom } from '../../helpers/random.ts'
 
 /** A seeded source of choices. */
 export interface Dice {
+  /** Goes on as if new, from the seed and a number: what was drawn before has no part in what comes. */
+  begin(number: number): void
   /** From 0 up to 1. */
   fraction(): number
   /** A whole number from 0 up to but without `end`. */
@@ -16,9 +18,13 @@ export interface Dice {
 }
 
 export function diceFrom(seed: number): Dice {
-  const fraction = randomFrom(seed)
+  let draw = randomFrom(seed)
+  const fraction = () => draw()
   const below = (end: number) => Math.floor(fraction() * end)
   return {
+    begin(number) {
+      draw = randomFrom((Math.imul(seed, 31) + Math.imul(number, 0x9e3779b1)) | 0)
+    },
     fraction,
     below,
     between: (first, last) => first + below(last - first + 1),

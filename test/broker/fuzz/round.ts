@@ -35,14 +35,14 @@ const PLAYERS = 4
 /** Steps between two looks at whether all is well. */
 const BATCH = 25
 const RESTART_CHANCE = 0.03
-/** How many steps are shown of a round that fails. */
 const MISDEED_CHANCE = 0.05
 /** Milliseconds in which a broker handles a batch of steps, on any machine. */
 const HANG = 60_000
 
 /** Plays a random load on a new broker, which is killed and started again in between, and looks at all that it says. */
 export async function playRound({ seed, steps, folder }: RoundOptions): Promise<Round> {
-  const dice = diceFrom(seed)
+  // Each step begins anew: answers that come sooner or later change what it does, and not what the later ones do.
+  const [dice, outline] = [diceFrom(seed), diceFrom(~seed)]
   const faults: string[] = []
   const stage = newStage(dice, faults)
   const book: WitnessBook = { last: 0, owed: new Set() }
@@ -62,7 +62,7 @@ export async function playRound({ seed, steps, folder }: RoundOptions): Promise<
 
   async function restart(): Promise<void> {
     await look()
-    await endOf(broker, witness, dice.chance(0.6), faults)
+    await endOf(broker, witness, outline.chance(0.6), faults)
     broker = await startWatchedBroker({ folder, port: account.port })
     account = accountOf(broker)
     players = []
@@ -72,12 +72,12 @@ export async function playRound({ seed, steps, folder }: RoundOptions): Promise<
 
   try {
     while (done < steps && faults.length === 0) {
-      for (let i = 0; i < BATCH; i++, done++) step(stage, players, account)
+      for (let i = 0; i < BATCH; i++, done++) step(stage, done, players, account)
       // Sometimes it is killed in the midst of it.
-      const isKilled = dice.chance(RESTART_CHANCE)
-      if (isKilled && dice.chance(0.5)) await restart()
+      const isKilled = outline.chance(RESTART_CHANCE)
+      if (isKilled && outline.chance(0.5)) await restart()
       await inTime(Promise.all(players.map((player) => player.barrier())), `the answers after step ${done}`)
-      if (dice.chance(0.1)) await new Promise((resolve) => setTimeout(resolve, dice.below(40)))
+      if (outline.chance(0.1)) await new Promise((resolve) => setTimeout(resolve, outline.below(40)))
       if (isKilled) await restart()
       faults.push(...broker.faults)
       if (broker.ended !== undefined) throw new Error(broker.ended)
@@ -109,8 +109,9 @@ function accountOf({ url, port }: WatchedBroker): Account {
 }
 
 /** Does one thing on one channel of one connection, each opened if it is not there. */
-function step(stage: Stage, players: Player[], account: Account): void {
+function step(stage: Stage, number: number, players: Player[], account: Account): void {
   const { dice } = stage
+  dice.begin(number)
   const place = dice.below(PLAYERS)
   let player = players[place]
   if (!player?.client.isOpen) {
