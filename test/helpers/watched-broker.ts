@@ -75,7 +75,8 @@ export async function startWatchedBroker({ folder, port = 0, execArgv = [] }: Wa
     report(collect = false) {
       if (ended !== undefined) return Promise.reject(new Error(ended))
       const answer = new Promise<WatchReport>((resolve) => waiting.push(resolve))
-      process_.child.send({ collect })
+      // Where it can't be sent, the process is ending.
+      process_.child.send({ collect }, () => {})
       const gone = exited.then(() => Promise.reject(new Error(ended)))
       return Promise.race([answer, gone])
     },

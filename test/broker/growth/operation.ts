@@ -14,6 +14,8 @@ export interface Operation {
   prepare(driver: Driver, n: number, id: string): Promise<() => Promise<unknown>>
   /** How many times as long twice as many may take. @default 2.6: in proportion to n, and a margin */
   readonly growth?: number
+  /** Why it is not tried with the other tests yet. */
+  readonly open?: string
   /** It stands for something that happens before the broker has clients. */
   readonly isStart?: boolean
 }
