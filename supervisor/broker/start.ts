@@ -58,6 +58,8 @@ const LIMITS: Limits = {
   queues: 50_000,
   handshakeTimeout: 10_000,
   stallTimeout: 30_000,
+  inFlightMax: 32 * 1024 * 1024,
+  unreadMax: 128 * 1024 * 1024,
   unfinishedMax: 256 * 1024 * 1024,
 }
 

@@ -32,6 +32,7 @@ export function serveConnection(socket: Socket, context: BrokerContext, door: Do
   const peer = socket.remoteAddress === undefined ? 'local' : `${socket.remoteAddress}:${socket.remotePort}`
   const output = createOutput(socket, {
     unread: context.unread,
+    unreadMax: limits.unreadMax,
     stallTimeout: limits.stallTimeout,
     onStuffed: () => flow.pause('output'),
     onDrain() {
@@ -52,7 +53,7 @@ export function serveConnection(socket: Socket, context: BrokerContext, door: Do
   })
   const handshake = createHandshake(context, { write: output.write, admit: () => door.admit(socket) })
   const reader = readFrames(INITIAL_FRAME_MAX, onFrame)
-  const flow = createFlow(socket, reader, fail)
+  const flow = createFlow(socket, reader, { inFlightMax: limits.inFlightMax, fail })
   let greeting: Greeting | undefined = readGreeting()
   let session: Session | undefined
   let channels: Channels | undefined

@@ -43,6 +43,10 @@ export interface Limits {
   readonly handshakeTimeout: number
   /** Milliseconds that a client may read nothing for while others wait for it to read. */
   readonly stallTimeout: number
+  /** Bytes of a connection's messages that are on their way to the disk. */
+  readonly inFlightMax: number
+  /** Bytes that wait for clients to read them, of all connections, above which each gets less. */
+  readonly unreadMax: number
   /** Bytes of messages that have come in part, of all connections. */
   readonly unfinishedMax: number
 }

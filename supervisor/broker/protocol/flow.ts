@@ -1,9 +1,6 @@
 import type { Socket } from 'node:net'
 import type { FrameReader } from '../../amqp/frames.ts'
 
-/** Nothing is read from a connection while it has more bytes than this on their way to the disk. */
-const IN_FLIGHT_MAX = 32 * 1024 * 1024
-
 /** Why nothing is read from a connection: `answers` that wait for the disk, or `work` on a queue. */
 export type Hold = 'answers' | 'blocked' | 'busy' | 'disk' | 'output' | 'refused' | 'work'
 
@@ -19,8 +16,14 @@ export interface Flow {
   addInFlight(bytes: number): void
 }
 
-/** @param fail gets what the frames that had been kept back throw */
-export function createFlow(socket: Socket, reader: FrameReader, fail: (error: unknown) => void): Flow {
+export interface FlowOptions {
+  /** Nothing is read from the connection while it has more bytes than this on their way to the disk. */
+  readonly inFlightMax: number
+  /** Gets what the frames that had been kept back throw. */
+  fail(error: unknown): void
+}
+
+export function createFlow(socket: Socket, reader: FrameReader, { inFlightMax, fail }: FlowOptions): Flow {
   const holds = new Set<Hold>()
   let inFlight = 0
   let isReleased = false
@@ -56,8 +59,8 @@ export function createFlow(socket: Socket, reader: FrameReader, fail: (error: un
 
     addInFlight(bytes) {
       inFlight += bytes
-      if (inFlight > IN_FLIGHT_MAX) flow.pause('disk')
-      else if (holds.has('disk') && inFlight < IN_FLIGHT_MAX / 2) flow.resume('disk')
+      if (inFlight > inFlightMax) flow.pause('disk')
+      else if (holds.has('disk') && inFlight < inFlightMax / 2) flow.resume('disk')
     },
   }
   return flow

@@ -7,8 +7,7 @@ const FULL_BYTES = 1024 * 1024
 /** Nothing is read from a client that leaves so much unread. */
 const STUFFED_BYTES = 16 * FULL_BYTES
 
-/** Where all clients together leave so much unread, each is full and stuffed sooner. */
-const CROWDED_BYTES = 128 * FULL_BYTES
+/** Of those bounds, where all clients together leave too much unread. */
 const CROWDED_SHARE = 1 / 16
 
 /** Buffers up to this size are copied together; larger ones are handed to the socket as they are. */
@@ -36,6 +35,8 @@ export interface Output {
 export interface OutputOptions {
   /** What waits for clients to read it, of all connections. */
   readonly unread: { bytes: number }
+  /** Bytes of it above which each client is full and stuffed sooner. */
+  readonly unreadMax: number
   /** Milliseconds that a client may read nothing for while others wait for it to read. */
   readonly stallTimeout: number
   /** It has become stuffed: the client must not get to ask for more. */
@@ -48,7 +49,7 @@ export interface OutputOptions {
 }
 
 export function createOutput(socket: Socket, options: OutputOptions): Output {
-  const { unread, stallTimeout, onStuffed, onDrain, onStall, onFault } = options
+  const { unread, unreadMax, stallTimeout, onStuffed, onDrain, onStall, onFault } = options
   let waiting: Buffer[] = []
   let bytes = 0
   /** What is in `waiting` and what the socket has not got rid of. */
@@ -75,7 +76,7 @@ export function createOutput(socket: Socket, options: OutputOptions): Output {
   }
 
   function limit(most: number): number {
-    return unread.bytes < CROWDED_BYTES ? most : most * CROWDED_SHARE
+    return unread.bytes < unreadMax ? most : most * CROWDED_SHARE
   }
 
   function isFull(): boolean {
