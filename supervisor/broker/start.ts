@@ -112,6 +112,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     vhost,
     synced: () => store.synced(),
     blockedReason: () => blocked,
+    isExhausted: store.isExhausted,
     isBusy: store.isBusy,
     whenCalm: store.whenCalm,
     authenticate: (user, password) => isSame({ user, password }, credentials),

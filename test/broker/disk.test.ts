@@ -109,6 +109,28 @@ t.test(
   },
 )
 
+t.test('what is queued can be moved on while publishers wait for space', { skip, timeout: 50_000 }, async (t) => {
+  const watched = await start(join(smallDisk(t, 64), 'broker'), 24 * MB)
+  const { channel } = await open(t, watched.broker.url)
+  await channel.assertQueue('q', QUORUM)
+  await channel.assertQueue('later', QUORUM)
+  const confirmed = await fill(t, watched)
+  const { model, channel: worker } = await open(t, watched.broker.url)
+  model.on('blocked', () => t.fail('it was told to wait'))
+  await worker.prefetch(10)
+  let count = 0
+  await worker.consume('q', (message) => {
+    if (!message) return
+    // The first of them fail, and are tried again later: before that is confirmed, they are kept.
+    if (count++ < 20) worker.sendToQueue('later', message.content, { persistent: true }, () => worker.ack(message))
+    else worker.ack(message)
+  })
+  await until(() => count >= confirmed, { what: 'all to be consumed' })
+  await until(() => !watched.isBlocked(), { what: 'publishers to go on' })
+  t.equal((await channel.checkQueue('later')).messageCount, 20)
+  await watched.broker.close()
+})
+
 t.test('a fast publisher is stopped before the reserve is used up', { skip, timeout: 50_000 }, async (t) => {
   const disk = smallDisk(t, 96)
   const limit = 32 * MB

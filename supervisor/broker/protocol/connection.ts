@@ -99,6 +99,7 @@ export function serveConnection(socket: Socket, context: BrokerContext, door: Do
     },
     reserve: outbox.reserve,
     addInFlight: flow.addInFlight,
+    onHandedOut: () => blocking.onHandedOut(),
     addUnfinished: unfinished.add,
     fail,
   }

@@ -65,6 +65,7 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
           if (!noAck) {
             consumer.unacked++
             settling.add(deliveryTag, { queue, entry, consumer })
+            wire.onHandedOut()
           }
           wire.write(content)
           if (noAck) queue.ack(entry)
@@ -121,7 +122,10 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
       answerGet(queue, noAck)
       return
     }
-    if (!noAck) settling.add(deliveryTag, { queue, entry, consumer: undefined })
+    if (!noAck) {
+      settling.add(deliveryTag, { queue, entry, consumer: undefined })
+      wire.onHandedOut()
+    }
     wire.write(content)
   }
 

@@ -11,6 +11,8 @@ export interface BrokerContext {
   synced(): Promise<void>
   /** Why nothing can be stored at the moment. */
   blockedReason(): string | undefined
+  /** Not even what somebody moves, who publishes a message that he was given and acknowledges it then. */
+  isExhausted(): boolean
   /** So much waits for the disk, of all connections together, that nobody should publish more. */
   isBusy(): boolean
   /** Runs the action once it is not busy; never synchronously. */
@@ -78,6 +80,8 @@ export interface Wire {
   /** What the client says it understands. */
   can(capability: string): boolean
   write(frame: Buffer): void
+  /** A message was handed out that the client has to settle. */
+  onHandedOut(): void
   beforeFlush(action: () => void): void
   isFull(): boolean
   isStuffed(): boolean

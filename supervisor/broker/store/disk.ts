@@ -23,6 +23,8 @@ export interface Disk {
   full(error: Error): void
   /** A commit found space. @param bytes how many it has written */
   committed(bytes: number): void
+  /** So little is left that not even what makes room should write. */
+  isExhausted(): boolean
   /** Looks now, rather than in a while. */
   look(): void
   /** What the disk has left, and whether publishers wait for want of it. */
@@ -43,6 +45,7 @@ export function watchDisk(options: DiskOptions): Disk {
   const { folder, limit, unused, pending, onBlocked, onUnblocked, onFault, free = () => freeOf(folder) } = options
   let isLow = false
   let isFull = false
+  let isExhausted = false
   let isClosed = false
   let isLooking = false
   /** What may be written until it is worth looking again. */
@@ -68,7 +71,10 @@ export function watchDisk(options: DiskOptions): Disk {
     // Where the system can't tell, commits still do.
     if (left === undefined || isClosed) return
     const spare = left + unused()
-    const low = left < limit / 2 || spare < limit || spare - pending() < limit / 2
+    // What ends it is a little more than what begins it, or it would come and go with each message.
+    const bound = isLow ? limit * 1.1 : limit
+    const low = left < bound / 2 || spare < bound || spare - pending() < bound / 2
+    isExhausted = left < limit / 4
     allowance = Math.max(0, Math.min(left - limit / 2, spare - limit) / 4)
     const inFile = spare - left >= MB ? `, and its store ${inMB(spare - left)} that nothing is in` : ''
     set(low, isFull, `${folder} has ${inMB(left)} of disk space left${inFile}; the limit is ${limit / MB} MB`)
@@ -83,6 +89,7 @@ export function watchDisk(options: DiskOptions): Disk {
       allowance -= bytes
       if (allowance <= 0) checkNow()
     },
+    isExhausted: () => isFull || isExhausted,
     look: () => void (limit > 0 && checkNow()),
     async room() {
       const left = (await free().catch(() => undefined)) ?? Number.POSITIVE_INFINITY

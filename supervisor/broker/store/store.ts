@@ -57,6 +57,8 @@ export interface Store {
   removeOthers(known: ReadonlySet<number>): void
   /** So much waits to be written that publishers should wait: whenCalm() tells until when. */
   isBusy(): boolean
+  /** Of a store that is blocked: not even what a client moves from one queue to another has space. */
+  isExhausted(): boolean
   /** Runs the action, never synchronously, once it is not busy; the actions in turn, while it is not busy again. */
   whenCalm(action: () => void): void
   /** A queue's log, with what an earlier process left in it if it is durable. Once for each id. */
@@ -234,6 +236,7 @@ function startStore(
     lastQueueId,
     removeOthers,
     isBusy: committer.isBusy,
+    isExhausted: disk.isExhausted,
     whenCalm: committer.whenCalm,
     openLog,
     mayExpire: (queueId) => [...(logs.get(queueId)?.values() ?? [])].some(([head]) => head && head.expiresFrom > 0),
