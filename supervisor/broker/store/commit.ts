@@ -1,4 +1,4 @@
-import { attempt, nextTurn, type OnFault, pause } from '../guard.ts'
+import { attempt, nextTurn, type OnFault } from '../guard.ts'
 import type { Database } from './database.ts'
 import { createEraser } from './erasing.ts'
 import { createOperations } from './operations.ts'
@@ -57,8 +57,8 @@ export interface CommitterOptions {
   onBroken: (error: Error) => void
   /** An action that was to run after a commit has thrown. @default onBroken */
   onFault?: OnFault
-  /** Pause before a failed commit is tried again, in ms. */
-  retryPause: number
+  /** Resolves when a failed commit may be tried again: when there is space or it is over, and after so many ms. */
+  whenRoom(isOver: () => boolean, most: number): Promise<void>
 }
 
 /** Work for a moment without a commit. */
@@ -75,6 +75,9 @@ const SOURCE_BYTES = 256
 /** How long the collecting keeps the event loop, in ms. */
 const SLICE_MS = 10
 const SLICE_SOURCES = 32
+/** How long a commit that has failed is not tried again, if nothing speaks for it. */
+const RETRY_FIRST_MS = 500
+const RETRY_MOST_MS = 30_000
 
 /**
  * Group commit: all that is asked for in a turn of the event loop, or while a commit is under way, becomes one
@@ -96,6 +99,8 @@ export function createCommitter(options: CommitterOptions): Committer {
   let removedLogs = new Set<number>()
   /** What waits for a moment without a commit. */
   let pauses: Pause[] = []
+  /** How often the commit has failed. */
+  let failures = 0
   let closing = false
   let closed = false
   let running: Promise<void> | undefined
@@ -172,10 +177,12 @@ export function createCommitter(options: CommitterOptions): Committer {
       pressure.failed()
       operations.squeeze()
       options.onDiskFull(failure.reason)
-      await pause(options.retryPause)
+      // lmdb-js writes a line for each failure, which may go onto the same disk.
+      await options.whenRoom(() => closing, Math.min(RETRY_FIRST_MS * 2 ** failures++, RETRY_MOST_MS))
       await database.reopen()
       return
     }
+    failures = 0
     const { bytes } = operations
     operations.clear()
     const done = currentActions

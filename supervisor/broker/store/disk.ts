@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises'
-import { every, type OnFault } from '../guard.ts'
+import { every, type OnFault, pause } from '../guard.ts'
 
 // RabbitMQ's disk_free_limit, and its alarms: https://www.rabbitmq.com/docs/disk-alarms
 
@@ -25,6 +25,8 @@ export interface Disk {
   committed(bytes: number): void
   /** So little is left that not even what makes room should write. */
   isExhausted(): boolean
+  /** Resolves once there is more space than now, when it is over, or after so many ms. */
+  whenRoom(isOver: () => boolean, most: number): Promise<void>
   /** Looks now, rather than in a while. */
   look(): void
   /** What the disk has left, and whether publishers wait for want of it. */
@@ -33,6 +35,7 @@ export interface Disk {
 }
 
 const INTERVAL = 1_000
+const ROOM_INTERVAL = 250
 const MB = 1_000_000
 
 /**
@@ -63,21 +66,25 @@ export function watchDisk(options: DiskOptions): Disk {
     else onBlocked(reason)
   }
 
+  /** Where the system can't tell, commits do. */
+  async function left(): Promise<number> {
+    return (await free().catch(() => undefined)) ?? Number.POSITIVE_INFINITY
+  }
+
   async function check() {
     if (isLooking || isClosed) return
     isLooking = true
-    const left = await free().catch(() => undefined)
+    const bytes = await left()
     isLooking = false
-    // Where the system can't tell, commits still do.
-    if (left === undefined || isClosed) return
-    const spare = left + unused()
+    if (isClosed) return
+    const spare = bytes + unused()
     // What ends it is a little more than what begins it, or it would come and go with each message.
     const bound = isLow ? limit * 1.1 : limit
-    const low = left < bound / 2 || spare < bound || spare - pending() < bound / 2
-    isExhausted = left < limit / 4
-    allowance = Math.max(0, Math.min(left - limit / 2, spare - limit) / 4)
-    const inFile = spare - left >= MB ? `, and its store ${inMB(spare - left)} that nothing is in` : ''
-    set(low, isFull, `${folder} has ${inMB(left)} of disk space left${inFile}; the limit is ${limit / MB} MB`)
+    const low = bytes < bound / 2 || spare < bound || spare - pending() < bound / 2
+    isExhausted = bytes < limit / 4
+    allowance = Math.max(0, Math.min(bytes - limit / 2, spare - limit) / 4)
+    const inFile = spare - bytes >= MB ? `, and its store ${inMB(spare - bytes)} that nothing is in` : ''
+    set(low, isFull, `${folder} has ${inMB(bytes)} of disk space left${inFile}; the limit is ${limit / MB} MB`)
   }
 
   return {
@@ -91,9 +98,15 @@ export function watchDisk(options: DiskOptions): Disk {
     },
     isExhausted: () => isFull || isExhausted,
     look: () => void (limit > 0 && checkNow()),
+    async whenRoom(isOver, most) {
+      const before = await left()
+      for (const end = performance.now() + most; performance.now() < end; ) {
+        await pause(ROOM_INTERVAL)
+        if (isOver() || (await left()) > before) return
+      }
+    },
     async room() {
-      const left = (await free().catch(() => undefined)) ?? Number.POSITIVE_INFINITY
-      return { left, isLow: isLow || isFull, limit }
+      return { left: await left(), isLow: isLow || isFull, limit }
     },
     close() {
       isClosed = true

@@ -73,7 +73,6 @@ export interface Store {
 
 const itself = (priority: number) => priority
 const NO_MARK: Mark = { recovered: 0, handOut() {} }
-const RETRY_PAUSE = 500
 const DISK_FREE_LIMIT = 50_000_000
 
 /** Opens a store, or creates it if the folder has none. */
@@ -147,7 +146,7 @@ function startStore(
     },
     onBroken: options.onBroken,
     onFault,
-    retryPause: RETRY_PAUSE,
+    whenRoom: disk.whenRoom,
   })
   const house = keepHouse({
     folder,

@@ -45,7 +45,7 @@ function committerOf(database: Database, onDiskFull = () => {}): Committer {
     onDiskFull,
     onCommitted() {},
     onBroken: (error) => t.fail(error.message),
-    retryPause: 1,
+    whenRoom: () => turn(),
   })
 }
 
@@ -126,7 +126,7 @@ t.test('a commit of very many operations is all or nothing, wherever it is cut o
       if (writes++ === cut + 1) throw new Error('the process ends here')
     })
     const committer = createCommitter({
-      ...{ database, syncBeside: async () => {}, onDiskFull() {}, onCommitted() {}, retryPause: 1 },
+      ...{ database, syncBeside: async () => {}, onDiskFull() {}, onCommitted() {}, whenRoom: () => turn() },
       onBroken() {},
     })
     committer.touch({ collect: (batch) => batch.put(keyOf(count), Buffer.from('old')) })
@@ -190,7 +190,11 @@ t.test('deleted logs are removed by and by, and what failed to be written of the
   const { database, records, writes } = fakeDatabase(() => {
     if (isFull) throw noSpace()
   })
-  const committer = committerOf(database)
+  let onFull = () => {}
+  const full = new Promise<void>((resolve) => {
+    onFull = resolve
+  })
+  const committer = committerOf(database, onFull)
   const put = (queueId: number, count: number, from = 0): Source => ({
     collect(batch) {
       for (let i = from; i < from + count; i++) {
@@ -204,7 +208,8 @@ t.test('deleted logs are removed by and by, and what failed to be written of the
   isFull = true
   committer.touch(put(1, 5, 3_000))
   committer.touch(put(3, 5))
-  for (let i = 0; i < 5; i++) await turn()
+  // It waits to be tried again.
+  await full
   const before = writes.length
   const removed = new Promise<void>((resolve) => {
     committer.touch({ collect: (batch) => batch.removeLog(1, resolve) })

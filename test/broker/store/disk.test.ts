@@ -106,3 +106,18 @@ t.test('little free space blocks before the disk is full', { timeout: 30_000, sk
   await unblocked
   await store.close()
 })
+
+t.test('what can not be noted on a full disk is said once', { timeout: 30_000, skip }, async (t) => {
+  const disk = smallDisk(t, 8)
+  const warnings: string[] = []
+  const log = { info() {}, warn: (_: object, text: string) => void warnings.push(text) }
+  const store = await open(join(disk, 'store'), { diskFreeLimit: 0, onBlocked() {}, log })
+  const logs = Array.from({ length: 600 }, (_, i) => store.openLog(i + 1, { durable: true }))
+  for (const log of logs) log.append(message('a'), 0)
+  await store.synced()
+  t.throws(() => writeFileSync(join(disk, 'other'), Buffer.alloc(8 * MB)), /ENOSPC/)
+  for (const log of logs) t.equal(log.take()?.message.body.toString(), 'a')
+  t.same(warnings, ['could not note what is handed out'])
+  rmSync(join(disk, 'other'))
+  await store.close()
+})
