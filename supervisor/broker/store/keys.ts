@@ -1,5 +1,6 @@
 // The database's keys. Each kind has a first byte of its own; a log's keys are together and in the order of delivery.
 
+const BODY = 0x62
 /** Of a definition in format 1. */
 export const OLD_DEFINITION = 0x64
 export const DEFINITION = 0x65
@@ -17,12 +18,26 @@ export const OLD_DEFINITION_RANGE = [Buffer.of(OLD_DEFINITION), Buffer.of(OLD_DE
 /** The first key of the segments' index records, and the first behind them. */
 export const INDEX_RANGE = [Buffer.of(INDEX), Buffer.of(INDEX + 1)] as const
 
+/** The first key of the shared bodies, and the first behind them. */
+export const BODY_RANGE = [Buffer.of(BODY), Buffer.of(BODY + 1)] as const
+
 /** What every segment's key says. */
 export interface SegmentId {
   queueId: number
   priority: number
   /** The position of its first message. */
   first: number
+}
+
+export function bodyKey(id: number): Buffer {
+  const key = Buffer.allocUnsafe(7)
+  key[0] = BODY
+  key.writeUIntBE(id, 1, 6)
+  return key
+}
+
+export function parseBodyKey(key: Buffer): number {
+  return key.readUIntBE(1, 6)
 }
 
 export function indexKey(id: SegmentId): Buffer {

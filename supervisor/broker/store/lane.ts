@@ -2,40 +2,32 @@ import type { Batch } from './commit.ts'
 import { createDeque } from './deque.ts'
 import { OUTSTANDING, PAGED, READY, REMOVED, type StoredEntry } from './entry.ts'
 import { earlier } from './expires.ts'
-import { indexKey, segmentKey } from './keys.ts'
-import type { Mark } from './marks.ts'
+import { type LaneRecords, laneRecords, type RecordsContext } from './lane-records.ts'
 import { queuedReturns, sortedReturns } from './returns.ts'
-import { isRemoved, markRemoved, readSegment, type Segment, setCounts, writeSegments } from './segment.ts'
-import { encodeIndex } from './segment-index.ts'
-import { createWindow, type Limits, sizeOf } from './window.ts'
+import type { Segment } from './segment.ts'
+import { createWindow, type Limits } from './window.ts'
 
 // The messages of one queue and one priority, in three parts, the oldest first:
 //   window    entries in memory; what was loaded last and, while nothing is behind it, what is appended
 //   segments  on disk alone (or still on their way there, as the bytes of their record)
 //   tail      appended behind a full window since the last commit; the next one makes segments of it
 // Entries that were given back wait apart. In the order of positions they are never behind a segment.
+// What is handed out and on disk keeps its place and no message.
 
 /** What a lane needs of the store around it. */
-export interface LaneContext {
-  queueId: number
-  priority: number
-  durable: boolean
+export interface LaneContext extends RecordsContext {
   returns: 'position' | 'fifo'
   limits: Limits
-  mark: Mark
-  /** Bytes in the windows of all lanes of the store. */
-  memory: { bytes: number }
-  load(key: Buffer): Buffer | undefined
   /** Has collect() called for the next commit. To be called before a change, as a commit may take up first what there is. */
   touch(bytes?: number): void
-  /** A segment can't be read. */
-  onBroken(error: Error): void
 }
 
 export interface Lane {
   readonly priority: number
   readonly ready: number
   readonly readyBytes: number
+  /** Where its entries read their messages again. */
+  readonly source: LaneRecords
   append(entry: StoredEntry): void
   first(): StoredEntry | undefined
   /** As QueueLog's. */
@@ -55,19 +47,17 @@ export interface Lane {
   discard(batch: Batch): void
 }
 
-// A publisher that waits for every confirm leaves segments of one message; so many of less than so much become one.
-const MERGE_COUNT = 8
-const MERGE_BYTES = 8_192
-
 /** @param recovered the segments that a start found, in order */
 export function createLane(context: LaneContext, recovered: Segment[]): Lane {
-  const { queueId, priority, durable, mark } = context
-  const window = createWindow(context.limits, context.memory)
+  const { durable, mark, limits, memory } = context
+  const records = laneRecords(context, recovered)
+  const window = createWindow(limits, memory)
   const returns = context.returns === 'fifo' ? queuedReturns() : sortedReturns()
   const segments = createDeque<Segment>(recovered)
-  const dirty = new Set<Segment>()
   let tail: StoredEntry[] = []
   let pending: StoredEntry[] = []
+  /** Whoever took it reads its message until the next one is taken. */
+  let lastTaken: StoredEntry | undefined
   let ready = 0
   let readyBytes = 0
   for (const segment of recovered) {
@@ -77,19 +67,25 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
 
   function append(entry: StoredEntry) {
     const isBehind = segments.length > 0 || tail.length > 0 || window.isFull
-    const isPending = isBehind || entry.onSafe !== null || isKept(entry)
+    const isPending = isBehind || entry.onSafe !== null || isKept(entry) || isCrowded()
+    records.keep(entry)
     // The tail may become segments by it, in front of which the entry must not get.
-    if (isPending) context.touch(sizeOf(entry))
+    if (isPending) context.touch(entry.counted)
     ready++
-    readyBytes += entry.message.body.length
+    readyBytes += entry.bodyBytes
     if (isPending) pending.push(entry)
     entry.inTail = isBehind
     if (isBehind) tail.push(entry)
     else window.push(entry)
   }
 
-  function isKept({ message }: StoredEntry): boolean {
-    return durable && message.persistent
+  function isKept({ persistent }: StoredEntry): boolean {
+    return durable && persistent
+  }
+
+  /** What need not be on disk gets there all the same. */
+  function isCrowded(): boolean {
+    return memory.bytes >= limits.totalBytes
   }
 
   /** Brings the next messages into the empty window; false if there are none. */
@@ -97,7 +93,10 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
     const segment = segments.first()
     if (segment) {
       try {
-        for (const entry of load(segment)) window.push(entry)
+        for (const entry of records.load(segment)) {
+          records.keep(entry)
+          window.push(entry)
+        }
       } catch (error) {
         // The segment stays where it is: what is behind it must not overtake it.
         context.onBroken(error as Error)
@@ -114,10 +113,6 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
     }
     tail = []
     return true
-  }
-
-  function load(segment: Segment): StoredEntry[] {
-    return readSegment(segment, segment.raw ?? context.load(segmentKey(segment)), mark.recovered)
   }
 
   function first(): StoredEntry | undefined {
@@ -154,16 +149,23 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
     mark.handOut(entry.position)
     entry.state = OUTSTANDING
     countReady(-1, entry)
+    if (lastTaken) records.letGo(lastTaken)
+    lastTaken = entry
+    if (!entry.held) {
+      entry.held = entry.message
+      records.keep(entry)
+    }
   }
 
   function giveBack(entry: StoredEntry) {
     if (entry.state !== OUTSTANDING) return
     if (entry.segment && durable) context.touch()
+    records.letGo(entry)
     entry.state = READY
     entry.redelivered = true
     countReady(1, entry)
     returns.add(entry)
-    if (entry.segment && setCounts(entry.segment, entry.index, entry)) soil(entry.segment)
+    records.keepCounts(entry)
   }
 
   function remove(entry: StoredEntry) {
@@ -171,34 +173,24 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
     if (entry.state === PAGED)
       throw new Error('This entry has left memory: remove() takes what peek() or take() returned')
     // What was appended may be part of the commit that is put together; that it is gone is not.
-    if (entry.segment || entry.inTail || isKept(entry)) context.touch()
+    if (entry.segment || entry.inTail || entry.shared || isKept(entry)) context.touch()
     if (entry.state === READY) countReady(-1, entry)
     entry.state = REMOVED
-    if (!entry.segment || isRemoved(entry.segment, entry.index)) return
-    markRemoved(entry.segment, entry.index, entry.message.body.length)
-    soil(entry.segment)
+    records.remove(entry)
   }
 
   function purge() {
     if (pending.length > 0 || segments.length > 0) context.touch()
     for (const entry of [...window.clear(), ...returns.clear(), ...tail]) remove(entry)
     tail = []
-    for (const segment of segments.clear()) {
-      segment.live = 0
-      soil(segment)
-    }
+    for (const segment of segments.clear()) records.removeSegment(segment)
     ready = 0
     readyBytes = 0
   }
 
   function countReady(count: 1 | -1, entry: StoredEntry) {
     ready += count
-    readyBytes += count * entry.message.body.length
-  }
-
-  /** The caller has touched the lane. */
-  function soil(segment: Segment) {
-    dirty.add(segment)
+    readyBytes += count * entry.bodyBytes
   }
 
   function collect(batch: Batch): boolean {
@@ -209,68 +201,31 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
       entry.onSafe = null
       if (entry.state === REMOVED) continue
       if (entry.inTail) toPage.push(entry)
-      else if (isKept(entry)) toKeep.push(entry)
+      else if (isKept(entry) || isCrowded()) toKeep.push(entry)
     }
     pending = []
     tail = []
     // In memory they are entries; the record's bytes are for the database alone.
-    for (const segment of write(batch, toKeep)) segment.raw = null
-    for (const segment of write(batch, toPage)) segments.push(segment)
-    for (const entry of toPage) entry.state = PAGED
-    mergeSmall(batch)
-    for (const segment of dirty) {
-      if (segment.live > 0) {
-        batch.put(indexKey(segment), encodeIndex(segment))
-      } else {
-        erase(batch, segment)
-      }
+    for (const segment of records.write(batch, toKeep)) segment.raw = null
+    for (const segment of records.write(batch, toPage)) segments.push(segment)
+    for (const entry of toPage) {
+      entry.state = PAGED
+      records.drop(entry)
     }
-    dirty.clear()
+    records.mergeSmall(batch, segments)
+    records.collect(batch)
     return toKeep.length + toPage.length > 0
-  }
-
-  function write(batch: Batch, entries: StoredEntry[]): Segment[] {
-    const written = writeSegments(queueId, priority, entries, durable)
-    for (const segment of written) {
-      batch.put(segmentKey(segment), segment.raw as Buffer)
-      batch.put(indexKey(segment), encodeIndex(segment))
-      batch.afterwards(() => {
-        segment.raw = null
-      })
-    }
-    return written
-  }
-
-  function mergeSmall(batch: Batch) {
-    while (segments.length >= MERGE_COUNT) {
-      const small = segments.last(MERGE_COUNT)
-      if (small.some((segment) => segment.size >= MERGE_BYTES)) return
-      let entries: StoredEntry[]
-      try {
-        entries = small.flatMap(load)
-      } catch (error) {
-        context.onBroken(error as Error)
-        return
-      }
-      segments.drop(MERGE_COUNT)
-      for (const segment of small) erase(batch, segment)
-      for (const segment of write(batch, entries)) segments.push(segment)
-    }
-  }
-
-  function erase(batch: Batch, segment: Segment) {
-    batch.remove(segmentKey(segment))
-    batch.remove(indexKey(segment))
   }
 
   function discard(batch: Batch) {
     for (const entry of pending) if (entry.onSafe) batch.afterwards(entry.onSafe)
     pending = []
-    dirty.clear()
+    records.discard(batch)
   }
 
   return {
-    priority,
+    priority: context.priority,
+    source: records,
     get ready() {
       return ready
     },

@@ -1,6 +1,6 @@
 import { textLength } from '../../amqp/text.ts'
 import type { Batch, Source } from './commit.ts'
-import { type Entry, type Message, READY, type StoredEntry } from './entry.ts'
+import { type Entry, type Message, StoredEntry } from './entry.ts'
 import { earlier, isOver } from './expires.ts'
 import { createLane, type Lane, type LaneContext } from './lane.ts'
 import type { Mark } from './marks.ts'
@@ -94,28 +94,24 @@ export function createLog(context: LogContext, recovered: ReadonlyMap<number, Se
   }
 
   function laneOf(entry: Entry): Lane {
-    return byPriority[entry.message.priority] as Lane
+    return byPriority[(entry as StoredEntry).priority] as Lane
   }
 
   function append(message: Message, expiresAt: number, onSafe?: () => void): Entry {
     if (destroyed) throw new Error('The log was destroyed')
     checkNames(message)
-    const entry: StoredEntry = {
+    open()
+    const lane = byPriority[message.priority] ?? addLane(message.priority, [])
+    const failures = message.failures ?? 0
+    const entry = new StoredEntry(lane.source, {
       position: nextPosition++,
       message,
       expiresAt,
-      deliveryCount: message.failures ?? 0,
+      deliveryCount: failures,
       acquiredCount: 0,
-      redelivered: (message.failures ?? 0) > 0,
-      state: READY,
-      segment: null,
-      index: 0,
-      onSafe: onSafe ?? null,
-      returned: 0,
-      inTail: false,
-    }
-    open()
-    const lane = byPriority[message.priority] ?? addLane(message.priority, [])
+      redelivered: failures > 0,
+    })
+    entry.onSafe = onSafe ?? null
     lane.append(entry)
     return entry
   }

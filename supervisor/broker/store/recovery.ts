@@ -1,8 +1,9 @@
 import { reasonOf } from '../../base/errors.ts'
+import { type Bodies, createBodies } from './bodies.ts'
 import type { Database } from './database.ts'
 import { decodeDefinition, decodeOldDefinition } from './definition-records.ts'
 import { StoreDamagedError } from './errors.ts'
-import { DEFINITION_RANGE, INDEX_RANGE, OLD_DEFINITION_RANGE, parseIndexKey } from './keys.ts'
+import { BODY_RANGE, DEFINITION_RANGE, INDEX_RANGE, OLD_DEFINITION_RANGE, parseBodyKey, parseIndexKey } from './keys.ts'
 import type { Segment } from './segment.ts'
 import { decodeIndex } from './segment-index.ts'
 
@@ -15,6 +16,9 @@ export interface Recovered {
   logs: Map<number, Map<number, Segment[]>>
   /** Segments with nothing in them that outlives a restart. */
   leftovers: Segment[]
+  bodies: Bodies
+  /** Records of bodies that nothing refers to. */
+  unreferenced: number[]
 }
 
 /**
@@ -22,7 +26,16 @@ export interface Recovered {
  * @throws {StoreDamagedError}
  */
 export function recover(database: Database, folder: string): Recovered {
-  const recovered: Recovered = { definitions: new Map(), outdated: [], logs: new Map(), leftovers: [] }
+  const stored = [...database.keys(...BODY_RANGE)].map(parseBodyKey)
+  const bodies = createBodies(database.get, stored)
+  const recovered: Recovered = {
+    definitions: new Map(),
+    outdated: [],
+    logs: new Map(),
+    leftovers: [],
+    bodies,
+    unreferenced: [],
+  }
   try {
     for (const { key, value } of database.range(...DEFINITION_RANGE)) {
       const definition = decodeDefinition(key, value)
@@ -33,18 +46,22 @@ export function recover(database: Database, folder: string): Recovered {
       recovered.definitions.set(definition.name, definition.value)
       recovered.outdated.push(definition.name)
     }
-    for (const { key, value } of database.range(...INDEX_RANGE)) add(recovered, decodeIndex(parseIndexKey(key), value))
+    for (const { key, value } of database.range(...INDEX_RANGE)) {
+      add(recovered, decodeIndex(parseIndexKey(key), value, bodies.find))
+    }
   } catch (error) {
     throw new StoreDamagedError(folder, reasonOf(error), { cause: error })
   }
+  recovered.unreferenced = stored.filter((id) => !bodies.isHeld(id))
   return recovered
 }
 
-function add({ logs, leftovers }: Recovered, segment: Segment) {
+function add({ logs, leftovers, bodies }: Recovered, segment: Segment) {
   if (segment.volatile || segment.live === 0) {
     leftovers.push(segment)
     return
   }
+  for (const body of segment.shared ?? []) if (body) bodies.hold(body)
   const lanes = logs.get(segment.queueId) ?? new Map<number, Segment[]>()
   logs.set(segment.queueId, lanes)
   const segments = lanes.get(segment.priority)

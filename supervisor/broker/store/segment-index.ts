@@ -1,13 +1,16 @@
 import { crc32 } from 'node:zlib'
+import type { SharedBody } from './entry.ts'
 import type { SegmentId } from './keys.ts'
 import { isRemoved, type Segment, SegmentFormatError } from './segment.ts'
-import { VARINT_BYTES, varintReader, writeVarint } from './varint.ts'
+import { VARINT_BYTES, type VarintReader, varintReader, writeVarint } from './varint.ts'
 
 // Beside each segment lies a small index record, so that a start needs no bodies, and an ack rewrites a hundred bytes:
 //   crc32 u32 of all behind it | version u8 | flags u8 | count u32 | size u32 | last position - first u32 | live u32 |
-//   live bytes f64 | bitmap of removed | the earliest expiry f64? | counts
+//   live bytes f64 | bitmap of removed | the earliest expiry f64? | counts | shared bodies
 // counts: how many messages have any varint, for each of them
 //   its number - the number behind the one before varint | delivery count varint | acquired count varint
+// shared bodies: how many messages have one varint, for each of them
+//   its number - the number behind the one before varint | the body's id varint
 // It says what is true after a restart: messages that are not persistent are written as removed.
 // Version 1 ended in delivery counts (number u32, count u32) alone.
 
@@ -19,7 +22,9 @@ const HEADER = 30
 export function encodeIndex(segment: Segment): Buffer {
   const bitmap = removedLater(segment)
   const counted = countedOf(segment)
-  const raw = Buffer.allocUnsafe(HEADER + bitmap.length + 8 + VARINT_BYTES + counted.length * 3 * VARINT_BYTES)
+  const sharing = sharingOf(segment, bitmap)
+  const numbers = 2 + counted.length * 3 + sharing.length * 2
+  const raw = Buffer.allocUnsafe(HEADER + bitmap.length + 8 + numbers * VARINT_BYTES)
   raw[4] = VERSION
   raw[5] = (segment.volatile ? VOLATILE : 0) | (segment.expiresFrom ? EXPIRES : 0)
   raw.writeUInt32LE(segment.count, 6)
@@ -30,7 +35,8 @@ export function encodeIndex(segment: Segment): Buffer {
   raw.set(bitmap, HEADER)
   let at = HEADER + bitmap.length
   if (segment.expiresFrom) at = raw.writeDoubleLE(segment.expiresFrom, at)
-  const end = writeCounts(raw, at, segment, counted)
+  at = writeCounts(raw, at, segment, counted)
+  const end = writeShared(raw, at, segment, sharing)
   raw.writeUInt32LE(crc32(raw.subarray(4, end)), 0)
   return Buffer.from(raw.subarray(0, end))
 }
@@ -63,8 +69,32 @@ function writeCounts(raw: Buffer, start: number, { counts }: Segment, counted: n
   return at
 }
 
-/** @throws {SegmentFormatError} if the record is not what was written */
-export function decodeIndex(id: SegmentId, raw: Buffer): Segment {
+/** The numbers of the messages with shared bodies. */
+function sharingOf({ shared, count }: Segment, removed: Uint8Array): number[] {
+  const sharing: number[] = []
+  if (!shared) return sharing
+  for (let index = 0; index < count; index++) {
+    if (shared[index] && !((removed[index >> 3] as number) & (1 << (index & 7)))) sharing.push(index)
+  }
+  return sharing
+}
+
+function writeShared(raw: Buffer, start: number, { shared }: Segment, sharing: number[]): number {
+  let at = writeVarint(raw, sharing.length, start)
+  let next = 0
+  for (const index of sharing) {
+    at = writeVarint(raw, index - next, at)
+    at = writeVarint(raw, shared?.[index]?.id ?? 0, at)
+    next = index + 1
+  }
+  return at
+}
+
+/**
+ * @param bodyOf the body with an id
+ * @throws {SegmentFormatError} if the record is not what was written
+ */
+export function decodeIndex(id: SegmentId, raw: Buffer, bodyOf: (id: number) => SharedBody): Segment {
   if (raw.length < HEADER || raw.readUInt32LE(0) !== crc32(raw.subarray(4))) {
     throw new SegmentFormatError('the checksum of its index record is wrong')
   }
@@ -78,6 +108,7 @@ export function decodeIndex(id: SegmentId, raw: Buffer): Segment {
   const bitmapEnd = HEADER + ((count + 7) >> 3)
   const flags = raw[5] as number
   const countsAt = bitmapEnd + (flags & EXPIRES ? 8 : 0)
+  const numbers = version === 1 ? undefined : varintReader(raw, countsAt)
   // Field by field: spread into so many, an object would take 900 bytes and 50 us.
   return {
     queueId: id.queueId,
@@ -94,16 +125,17 @@ export function decodeIndex(id: SegmentId, raw: Buffer): Segment {
     durableBytes: liveBytes,
     // What is not known is looked at soon.
     expiresFrom: version === 1 ? 1 : flags & EXPIRES ? raw.readDoubleLE(bitmapEnd) : 0,
-    counts: version === 1 ? readOldCounts(raw, countsAt, count) : readCounts(raw, countsAt, count),
+    counts: numbers ? readCounts(numbers, count) : readOldCounts(raw, countsAt, count),
+    shared: numbers ? readShared(numbers, count, bodyOf) : null,
     raw: null,
+    isOnDisk: true,
     volatile: (flags & VOLATILE) !== 0,
   }
 }
 
-function readCounts(raw: Buffer, start: number, count: number): Uint32Array | null {
-  if (raw[start] === 0) return null
-  const numbers = varintReader(raw, start)
+function readCounts(numbers: VarintReader, count: number): Uint32Array | null {
   const counted = numbers.next()
+  if (counted === 0) return null
   const counts = new Uint32Array(2 * count)
   let next = 0
   for (let i = 0; i < counted; i++) {
@@ -113,6 +145,19 @@ function readCounts(raw: Buffer, start: number, count: number): Uint32Array | nu
     next = index + 1
   }
   return counts
+}
+
+function readShared(numbers: VarintReader, count: number, bodyOf: (id: number) => SharedBody): Segment['shared'] {
+  const sharing = numbers.next()
+  if (sharing === 0) return null
+  const shared: SharedBody[] = new Array(count)
+  let next = 0
+  for (let i = 0; i < sharing; i++) {
+    const index = next + numbers.next()
+    shared[index] = bodyOf(numbers.next())
+    next = index + 1
+  }
+  return shared
 }
 
 function readOldCounts(raw: Buffer, start: number, count: number): Uint32Array | null {

@@ -1,4 +1,5 @@
 import { mkdirSync } from 'node:fs'
+import { reasonOf } from '../../base/errors.ts'
 import type { OnFault } from '../guard.ts'
 import { createCommitter } from './commit.ts'
 import { removeCopy } from './compaction.ts'
@@ -10,12 +11,13 @@ import { StoreDamagedError } from './errors.ts'
 import { lockFolder } from './folder-lock.ts'
 import { markFolder } from './format.ts'
 import { COMPACTION_LIMITS, type CompactionLimits, keepHouse } from './housekeeping.ts'
-import { indexKey, segmentKey } from './keys.ts'
-import { createLog, type QueueLog } from './log.ts'
+import { createLog, type Message, type QueueLog } from './log.ts'
 import { type Mark, openMarks } from './marks.ts'
+import { recordCache } from './record-cache.ts'
 import { type Recovered, recover } from './recovery.ts'
 import { redo } from './redo.ts'
 import { type Segment, SegmentFormatError } from './segment.ts'
+import { sharing } from './sharing.ts'
 import { DEFAULT_LIMITS, type Limits } from './window.ts'
 
 export interface StoreOptions {
@@ -61,6 +63,8 @@ export interface Store {
   isExhausted(): boolean
   /** Runs the action, never synchronously, once it is not busy; the actions in turn, while it is not busy again. */
   whenCalm(action: () => void): void
+  /** The message, about to be appended to several logs: a large body is stored and held once. */
+  share(message: Message): Message
   /** A queue's log, with what an earlier process left in it if it is durable. Once for each id. */
   openLog(queueId: number, options: LogOptions): QueueLog
   /** Whether the head of a log that is not open yet may expire. */
@@ -111,7 +115,7 @@ async function finishCommit(database: Database, folder: string): Promise<void> {
 function startStore(
   options: StoreOptions,
   database: Database,
-  { definitions, outdated, logs, leftovers }: Recovered,
+  { definitions, outdated, logs, leftovers, bodies, unreferenced }: Recovered,
   isNew: boolean,
   unlock: () => void,
 ): Store {
@@ -158,23 +162,19 @@ function startStore(
     limits: options.compaction ?? COMPACTION_LIMITS,
   })
   const lastQueueId = Math.max(marks.lastQueueId, maxOf(logs.keys()), maxOf(leftovers.map(({ queueId }) => queueId)))
-  if (leftovers.length > 0) erase(leftovers)
+  const records = recordCache(database.get)
+  const shared = sharing({
+    bodies,
+    touch: committer.touch,
+    onDamage: (error) => breakOnce(new StoreDamagedError(folder, reasonOf(error), { cause: error })),
+  })
+  shared.erase(leftovers, [])
+  shared.eraseBodies(unreferenced)
 
   function breakOnce(error: Error) {
     if (isBroken) return
     isBroken = true
     options.onBroken(error)
-  }
-
-  function erase(segments: Segment[]) {
-    committer.touch({
-      collect(batch) {
-        for (const segment of segments) {
-          batch.remove(segmentKey(segment))
-          batch.remove(indexKey(segment))
-        }
-      },
-    })
   }
 
   function openLog(queueId: number, { durable, returns = 'position', rankOf = itself }: LogOptions): QueueLog {
@@ -183,7 +183,7 @@ function startStore(
     let found = logs.get(queueId) ?? new Map<number, Segment[]>()
     logs.delete(queueId)
     if (!durable) {
-      erase([...found.values()].flat())
+      shared.erase([...found.values()].flat())
       found = new Map()
     }
     let nextPosition = marks.endOf(queueId)
@@ -198,7 +198,8 @@ function startStore(
         memory,
         nextPosition,
         markOf: (priority) => (durable ? marks.of(queueId, priority, nextPosition) : NO_MARK),
-        load: database.get,
+        bodies: shared.bodies,
+        load: records.get,
         touch: committer.touch,
         onBroken: (error) => breakOnce(new StoreDamagedError(folder, `queue ${queueId}: ${error.message}`)),
         onDestroyed() {
@@ -213,8 +214,14 @@ function startStore(
   function removeOthers(known: ReadonlySet<number>) {
     for (const queueId of new Set([...logs.keys(), ...marks.queueIds()])) {
       if (known.has(queueId) || opened.has(queueId)) continue
+      const segments = [...(logs.get(queueId)?.values() ?? [])].flat()
       logs.delete(queueId)
-      committer.touch({ collect: (batch) => batch.removeLog(queueId, () => marks.free(queueId)) })
+      committer.touch({
+        collect(batch) {
+          batch.removeLog(queueId, () => marks.free(queueId))
+          shared.release(segments, batch)
+        },
+      })
     }
   }
 
@@ -237,6 +244,7 @@ function startStore(
     isBusy: committer.isBusy,
     isExhausted: disk.isExhausted,
     whenCalm: committer.whenCalm,
+    share: shared.share,
     openLog,
     mayExpire: (queueId) => [...(logs.get(queueId)?.values() ?? [])].some(([head]) => head && head.expiresFrom > 0),
     synced: () => new Promise((resolve) => committer.whenSafe(resolve)),

@@ -7,7 +7,7 @@ export interface Limits {
   windowMessages: number
   /** Bytes a lane's window takes. */
   windowBytes: number
-  /** Bytes that all windows take; beyond it a lane's window takes `crowdedBytes`. */
+  /** Bytes that all entries in memory take; beyond it a lane's window takes `crowdedBytes`. */
   totalBytes: number
   crowdedBytes: number
 }
@@ -28,18 +28,10 @@ export interface Window {
   clear(): StoredEntry[]
 }
 
-// An estimate of what an entry costs beside its bytes.
-const ENTRY_BYTES = 400
-
-/** @param memory the bytes in the windows of all lanes of the store */
-export function createWindow(limits: Limits, memory: { bytes: number }): Window {
+/** @param memory the bytes that the entries of all lanes of the store take */
+export function createWindow(limits: Limits, memory: { readonly bytes: number }): Window {
   const entries = createDeque<StoredEntry>()
   let bytes = 0
-
-  function count(change: number) {
-    bytes += change
-    memory.bytes += change
-  }
 
   return {
     get isFull() {
@@ -48,21 +40,16 @@ export function createWindow(limits: Limits, memory: { bytes: number }): Window 
     },
     push(entry) {
       entries.push(entry)
-      count(sizeOf(entry))
+      bytes += entry.size
     },
     first: entries.first,
     shift() {
       const entry = entries.shift()
-      if (entry) count(-sizeOf(entry))
+      if (entry) bytes -= entry.size
     },
     clear() {
-      count(-bytes)
+      bytes = 0
       return entries.clear()
     },
   }
-}
-
-/** About what an entry costs in memory. */
-export function sizeOf({ message }: StoredEntry): number {
-  return ENTRY_BYTES + message.body.length + message.properties.length
 }

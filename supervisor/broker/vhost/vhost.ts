@@ -8,7 +8,7 @@ import { bindingKey } from '../routing/binding-key.ts'
 import { createExchange, type Exchange, type ExchangeFlags, PREDECLARED, route } from '../routing/exchanges.ts'
 import type { Binding, Destination } from '../routing/matcher.ts'
 import type { QueueLog } from '../store/log.ts'
-import type { LogOptions } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import {
   checkAlternate,
   checkBinding,
@@ -23,7 +23,7 @@ import {
   reserved,
 } from './checks.ts'
 import { deadLettering } from './dead-letter.ts'
-import { type DefinitionStore, keyOf, saveBinding, saveExchange, saveQueue } from './definitions.ts'
+import { keyOf, saveBinding, saveExchange, saveQueue } from './definitions.ts'
 import { createLinks } from './links.ts'
 import type { Publication, Published } from './publication.ts'
 import { queueTable } from './queue-table.ts'
@@ -31,15 +31,7 @@ import { restore } from './restore.ts'
 import { SET_ASIDE, type SettingAside, settingAside } from './set-aside.ts'
 
 /** What the virtual host needs of the store. */
-export interface VhostStore {
-  readonly definitions: DefinitionStore
-  openLog(queueId: number, options: LogOptions): QueueLog
-  readonly lastQueueId: number
-  /** Removes the logs of all other queues. */
-  removeOthers(known: ReadonlySet<number>): void
-  /** Whether the head of a log that is not open yet may expire. */
-  mayExpire(queueId: number): boolean
-}
+export type VhostStore = Pick<Store, 'definitions' | 'openLog' | 'share' | 'lastQueueId' | 'removeOthers' | 'mayExpire'>
 
 /** What the virtual host and its queues share with others. */
 export interface VhostTools extends QueueTools {
@@ -244,13 +236,14 @@ export function createVhost(store: VhostStore, tools: VhostTools): Vhost {
     let accepted = true
     const done = settled && (() => void (--waiting === 0 && settled(accepted)))
     if (isAllowed) for (const name of names) if (!isAllowed(name)) names.delete(name)
+    const kept = names.size > 1 ? store.share(message) : message
     for (const name of names) {
       const queue = queues.get(name)
       // A delivery to one can have ended in the removal of another.
       if (!queue) continue
       const isQuorum = queue.options.type === 'quorum'
       // Quorum queues keep every message, whatever its delivery mode.
-      const own = isQuorum && !message.persistent ? { ...message, persistent: true } : message
+      const own = isQuorum && !kept.persistent ? { ...kept, persistent: true } : kept
       const onSafe = own.persistent && queue.flags.durable ? done : undefined
       if (onSafe) waiting++
       if (queue.publish(own, expiration, onSafe)) continue

@@ -80,6 +80,13 @@ async function look(folder: string, said: Said) {
     }
     if (seen !== count) bad.push(`queue ${id} said ${count} were ready, and had ${seen}`)
   }
+  const copies = store.openLog(3, { durable: true })
+  for (let entry = copies.take(); entry; entry = copies.take()) {
+    const number = entry.message.body.readUInt32LE(0)
+    const { body } = entry.message
+    if (body.length < 6_000 || body.subarray(4).some((byte) => byte !== number % 251))
+      bad.push(`copy ${number} differs`)
+  }
   for (const number of said.safe) {
     if (!found.has(number) && !said.askedToRemove.has(number)) bad.push(`${number} is lost`)
   }

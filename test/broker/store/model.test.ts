@@ -3,14 +3,24 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { inspect, isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
-import type { Entry, QueueLog } from '../../../supervisor/broker/store/log.ts'
+import { openDatabase } from '../../../supervisor/broker/store/database.ts'
+import { BODY_RANGE } from '../../../supervisor/broker/store/keys.ts'
+import type { Entry, Message, QueueLog } from '../../../supervisor/broker/store/log.ts'
 import type { Store } from '../../../supervisor/broker/store/store.ts'
 import { message, open } from './helpers.ts'
 
 // Random programs on a log with tiny windows, so that most of it is on disk, against a plain array.
 
 type Step =
-  | { do: 'append'; count: number; size: number; persistent: boolean; priority: number; expires: boolean }
+  | {
+      do: 'append'
+      count: number
+      size: number
+      persistent: boolean
+      priority: number
+      expires: boolean
+      shares: boolean
+    }
   | { do: 'take' | 'remove' | 'removeHead' | 'giveBack'; which: number; count: number }
   | { do: 'purge' | 'turn' | 'synced' | 'reopen' | 'recreate' }
 
@@ -37,6 +47,7 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
       persistent: fc.oneof({ weight: 3, arbitrary: fc.constant(true) }, fc.boolean()),
       priority: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.constantFrom(1, 9)),
       expires: fc.boolean(),
+      shares: fc.boolean(),
     }),
   },
   {
@@ -76,18 +87,23 @@ async function run(program: Step[], durable: boolean, returns: 'position' | 'fif
   }
 
   function append(step: Step & { do: 'append' }) {
+    let shared: Message | undefined
     for (let i = 0; i < step.count; i++) {
       const number = appended++
-      const body = `${number} `.padEnd(step.size, 'x')
-      const expiresAt = step.expires ? 1_700_000_000_123 + number : 0
       const { persistent, priority } = step
+      const fresh = message(`${number} `.padEnd(step.size, 'x'), { persistent, priority, exchange: `e${number % 3}` })
+      // Two each have the same body.
+      const sent = shared ?? (step.shares ? store.share(fresh) : fresh)
+      shared = step.shares && !shared ? sent : undefined
+      const body = sent.body.toString()
+      const expiresAt = step.expires ? 1_700_000_000_123 + number : 0
       let isSync = true
       const onSafe = () => {
         if (isSync || counted.has(number)) throw new Error('onSafe was called synchronously or twice')
         counted.add(number)
         safe++
       }
-      const entry = log.append(message(body, { persistent, priority, exchange: `e${number % 3}` }), expiresAt, onSafe)
+      const entry = log.append(sent, expiresAt, onSafe)
       isSync = false
       const { position } = entry
       ready.push({
@@ -196,6 +212,10 @@ async function run(program: Step[], durable: boolean, returns: 'position' | 'fif
   const left = store.openLog(queueId, { durable }).ready
   await store.close()
   if (left > 0) fail(`${left} came back after their removal`)
+  const database = openDatabase(folder)
+  const bodies = [...database.keys(...BODY_RANGE)].length
+  await database.close()
+  if (bodies > 0) fail(`${bodies} bodies are left`)
   rmSync(folder, { recursive: true })
 }
 
