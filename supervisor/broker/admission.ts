@@ -10,9 +10,9 @@ const FORGET_MS = 60_000
 /** Milliseconds between two lines of the log about bad logins. */
 const LOG_MS = 10_000
 
-const CONNECTIONS = 1_000
-/** Files that the broker has open beside its connections, and clients that are to log in. */
-const OTHER_FILES = 300
+/** Where the system lets the process open as many files as are needed for that, and else in shares of what it does. */
+const MOST = { connections: 1_000, handshakes: 500 }
+const SHARES = { connections: 0.6, handshakes: 0.2 }
 
 /** Who gets in: one door each for the port, which is open to all users of the machine, and for Warren's own socket. */
 export interface Door {
@@ -28,16 +28,14 @@ export interface Door {
 export interface AdmissionOptions {
   /** Of clients that have logged in, at all doors. */
   readonly connections: number
-  /** Of clients that are to log in, at each door. */
-  readonly handshakes: number
   readonly log: { warn(details: object, message: string): void }
 }
 
-/** @returns a function that makes a door */
-export function createAdmission({ connections, handshakes, log }: AdmissionOptions): () => Door {
+/** @returns a function that makes a door, for so many clients that are to log in */
+export function createAdmission({ connections, log }: AdmissionOptions): (handshakes: number) => Door {
   const admitted = new Set<Socket>()
 
-  return function openDoor() {
+  return function openDoor(handshakes) {
     /** In the order in which they came. */
     const coming = new Set<Socket>()
     let penalty = 0
@@ -84,13 +82,17 @@ export function createAdmission({ connections, handshakes, log }: AdmissionOptio
   }
 }
 
-/** How many clients there may be: fewer where the system lets the process open few files. */
-export function defaultConnections(): number {
+/** How many clients there may be, logged in and on their way there. */
+export function defaultAdmission(): { connections: number; handshakes: number } {
   let files = Number.POSITIVE_INFINITY
   try {
     files = Number(/^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? files)
   } catch {
     // Another system than Linux, on which Node asks for as many as it gets.
   }
-  return Math.max(1, Math.min(CONNECTIONS, files - OTHER_FILES))
+  const share = (most: number, part: number) => Math.min(most, Math.floor(files * part))
+  return {
+    connections: share(MOST.connections, SHARES.connections),
+    handshakes: share(MOST.handshakes, SHARES.handshakes),
+  }
 }

@@ -3,7 +3,7 @@ import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { brokerUrl, isSame, obtainCredentials } from '../base/broker-credentials.ts'
-import { createAdmission, type Door, defaultConnections } from './admission.ts'
+import { createAdmission, type Door, defaultAdmission } from './admission.ts'
 import { type Clock, steadyClock } from './clock.ts'
 import { later, type OnFault } from './guard.ts'
 import { type Clients, linger } from './linger.ts'
@@ -53,9 +53,9 @@ const LIMITS: Limits = {
   frameMax: 131_072,
   messageMax: 16 * 1024 * 1024,
   heartbeat: 60,
-  connections: defaultConnections(),
-  handshakes: 128,
+  ...defaultAdmission(),
   queues: 50_000,
+  consumers: 10_000,
   handshakeTimeout: 10_000,
   stallTimeout: 30_000,
   inFlightMax: 32 * 1024 * 1024,
@@ -125,8 +125,9 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   }
 
   /** For any client, and for Warren's own processes. */
-  const openDoor = createAdmission({ ...limits, log })
-  const servers = [createServer({ noDelay: true }, serveAt(openDoor())), createServer(serveAt(openDoor()))] as const
+  const openDoor = createAdmission({ connections: limits.connections, log })
+  const [portDoor, ownDoor] = [openDoor(limits.handshakes), openDoor(limits.connections)]
+  const servers = [createServer({ noDelay: true }, serveAt(portDoor)), createServer(serveAt(ownDoor))] as const
   const [atPort, atSocket] = servers
 
   function serveAt(door: Door): (socket: Socket) => void {

@@ -148,6 +148,8 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
       if (consumers.has(tag) || reply?.tag === tag) {
         throw new AmqpError(530, `attempt to reuse consumer tag '${tag}'`)
       }
+      const { consumers: most } = wire.context.limits
+      if (consumers.size >= most) throw new AmqpError(530, `reached maximum (${most}) of consumers per channel`)
       if (queueName === REPLY_TO) return consumeReplies(method)
       const queue = vhost.queue(queueName, wire.owner)
       if (isRefused(queue, exclusive)) {

@@ -38,9 +38,11 @@ export interface Limits {
   readonly heartbeat: number
   /** Of clients that have logged in. */
   readonly connections: number
-  /** Of clients that are to log in: at the port, and as many at Warren's own socket. */
+  /** Of clients that are to log in at the port; at Warren's own socket there may be as many as connections. */
   readonly handshakes: number
   readonly queues: number
+  /** Of a channel. */
+  readonly consumers: number
   /** Milliseconds until a client must have logged in. */
   readonly handshakeTimeout: number
   /** Milliseconds that a client may read nothing for while others wait for it to read. */

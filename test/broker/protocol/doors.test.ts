@@ -102,6 +102,18 @@ t.test('a queue too many is refused, and none is forgotten for it', async (t) =>
   t.match(await wire.request('QueueDeclare', 2, { queue: 'c' }), { name: 'QueueDeclareOk' })
 })
 
+t.test('a consumer too many is refused', async (t) => {
+  const broker = await started(t, { limits: { consumers: 2 } })
+  const wire = await opened(t, broker)
+  await wire.request('ChannelOpen', 1)
+  await wire.request('QueueDeclare', 1, { queue: 'q' })
+  for (const consumerTag of ['a', 'b']) await wire.request('BasicConsume', 1, { queue: 'q', consumerTag })
+  await wire.request('BasicCancel', 1, { consumerTag: 'a' })
+  t.match(await wire.request('BasicConsume', 1, { queue: 'q', consumerTag: 'c' }), { name: 'BasicConsumeOk' })
+  const { fields } = await wire.request('BasicConsume', 1, { queue: 'q', consumerTag: 'd' })
+  t.match(fields, { replyCode: 530, replyText: 'NOT_ALLOWED - reached maximum (2) of consumers per channel' })
+})
+
 t.test('clients that come and go in every way leave nothing', async (t) => {
   const broker = await started(t)
   const { port } = new URL(broker.url)
