@@ -82,12 +82,12 @@ async function openLink({ url, port }: WatchedBroker): Promise<Link> {
       },
     },
   )
+  const refused = client.next(1, 'channel.close').then(() => undefined)
   client.send(method(1, 'channel.open'))
 
   async function ask(name: MethodName, answer: MethodName, values: Readonly<Record<string, Argument>> = {}) {
     const answered = client.next(1, answer)
     client.send(method(1, name, values))
-    const refused = client.next(1, 'channel.close').then(() => undefined)
     const payload = await Promise.race([answered, refused])
     if (!payload) throw new Error(`Expected ${answer}, found: ${wrong || 'the end of the connection'}`)
     return payload

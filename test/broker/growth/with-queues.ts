@@ -5,8 +5,6 @@ import { type Driver, declareQueue, type Link, message, QUORUM } from './link.ts
 import type { Operation } from './operation.ts'
 
 const BINDINGS = 10
-/** Until declarations of one connection share commits, thousands of them take minutes. */
-const EACH_WAITS = 'each declaration waits for a commit of its own'
 /** Methods in one write. */
 const AT_ONCE = 500
 
@@ -55,7 +53,6 @@ async function boundQueues(driver: Driver, n: number, id: string, type: string, 
 export const withQueues: readonly Operation[] = [
   {
     name: 'declare and bind n queues, pipelined',
-    open: EACH_WAITS,
     sizes: [250, 20_000],
     async prepare(driver, n, id) {
       const link = await driver.open()
@@ -68,7 +65,6 @@ export const withQueues: readonly Operation[] = [
   },
   {
     name: '10 messages of 4 kB to a fan-out of n queues',
-    open: EACH_WAITS,
     sizes: [100, 5_000],
     async prepare(driver, n, id) {
       const link = await boundQueues(driver, n, id, 'fanout', 1)
@@ -78,7 +74,6 @@ export const withQueues: readonly Operation[] = [
   },
   {
     name: `delete n queues with ${BINDINGS} bindings each`,
-    open: EACH_WAITS,
     sizes: [150, 20_000],
     async prepare(driver, n, id) {
       const link = await boundQueues(driver, n, id, 'topic', BINDINGS)
@@ -92,7 +87,6 @@ export const withQueues: readonly Operation[] = [
   },
   {
     name: `a connection with n exclusive queues, ${BINDINGS} bindings each, drops`,
-    open: EACH_WAITS,
     sizes: [250, 20_000],
     async prepare(driver, n, id) {
       const [link, other] = [await driver.open(), await driver.open()]
@@ -108,7 +102,6 @@ export const withQueues: readonly Operation[] = [
   },
   {
     name: 'start with n queues of two messages, one of them taken',
-    open: EACH_WAITS,
     sizes: [500, 20_000],
     isStart: true,
     async prepare(driver, n, id) {
