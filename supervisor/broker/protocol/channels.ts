@@ -29,11 +29,14 @@ export function createChannels({ wire, channelMax, onPublish }: ChannelsOptions)
   const channels = new Map<number, Channel>()
   /** Channels that the broker has closed and whose client has not answered. */
   const closing = new Set<number>()
+  /** Channels that the broker has closed and whose client has answered. */
+  const closed = new Set<number>()
 
   function open(number: number): void {
     if (number > channelMax) {
       throw new AmqpError(530, `channel ${number} is over the negotiated maximum of ${channelMax}`)
     }
+    closed.delete(number)
     channels.set(number, createChannel(number, wire))
     wire.write(encodeMethod(number, { name: 'channel.open-ok' }))
   }
@@ -43,7 +46,7 @@ export function createChannels({ wire, channelMax, onPublish }: ChannelsOptions)
     if (method.name === 'channel.open') throw new AmqpError(504, "second 'channel.open' seen")
     // A `channel.close` that crossed the broker's own is answered; only the answer to that one ends the waiting for it.
     if (method.name === 'channel.close') wire.write(encodeMethod(number, { name: 'channel.close-ok' }))
-    if (method.name === 'channel.close-ok') closing.delete(number)
+    if (method.name === 'channel.close-ok' && closing.delete(number)) closed.add(number)
   }
 
   /** Lets an error that is the channel's own end that channel alone. */
@@ -74,7 +77,11 @@ export function createChannels({ wire, channelMax, onPublish }: ChannelsOptions)
         if (channel) throw new AmqpError(504, "second 'channel.open' seen")
         return open(number)
       }
-      if (!channel) throw new AmqpError(504, "expected 'channel.open'")
+      if (!channel) {
+        // A client with several threads may send its own behind its answer to the broker's. RabbitMQ ends the connection.
+        if (method.name !== 'channel.close' || !closed.has(number)) throw new AmqpError(504, "expected 'channel.open'")
+        return wire.write(encodeMethod(number, { name: 'channel.close-ok' }))
+      }
       if (method.name === 'channel.close') {
         end(number)
         return wire.write(encodeMethod(number, { name: 'channel.close-ok' }))

@@ -37,12 +37,12 @@ export function sendClose(socket: Socket, output: Output, reason: CloseReason): 
 }
 
 /**
- * Answers `connection.close`, and leaves the end to the client: if the broker cut the connection while more of what the
- * client sends is on its way, the client would not get to read the answer.
+ * Answers `connection.close`, and leaves the end of the stream to the client, as RabbitMQ does. Cut while more of what the
+ * client sends is on its way, the answer might never be read; and some clients take an end of the broker's for a failure.
  */
 export function hangUp(socket: Socket, output: Output): void {
   output.write(encodeMethod(0, { name: 'connection.close-ok' }))
-  output.end()
+  output.finish()
   limitPatience(socket)
 }
 

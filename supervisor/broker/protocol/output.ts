@@ -28,7 +28,9 @@ export interface Output {
   whenRoom(action: () => void): void
   /** Whether anything was written since the last call: for heartbeats. */
   wasUsed(): boolean
-  /** Writes out, and ends the stream: nothing more goes out. */
+  /** Writes out what there is; nothing goes out after it. */
+  finish(): void
+  /** The same, and ends the stream. */
   end(): void
 }
 
@@ -146,6 +148,12 @@ export function createOutput(socket: Socket, options: OutputOptions): Output {
     }
   }
 
+  function finish(): void {
+    if (isEnded) return
+    flush()
+    isEnded = true
+  }
+
   return {
     write(buffer) {
       if (isEnded || isOver) return
@@ -176,10 +184,9 @@ export function createOutput(socket: Socket, options: OutputOptions): Output {
       used = false
       return result
     },
+    finish,
     end() {
-      if (isEnded) return
-      flush()
-      isEnded = true
+      finish()
       socket.end()
     },
   }
