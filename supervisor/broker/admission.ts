@@ -4,7 +4,8 @@ import { AmqpError } from './errors.ts'
 
 /** Milliseconds until the first bad login is answered, and then twice as many each time. */
 const FIRST_PENALTY = 100
-const LONGEST_PENALTY = 5_000
+/** As RabbitMQ's; clients that wait for five seconds are to read the answer. */
+const LONGEST_PENALTY = 3_000
 /** Milliseconds without a bad login until those before are forgotten. */
 const FORGET_MS = 60_000
 /** Milliseconds between two lines of the log about bad logins. */

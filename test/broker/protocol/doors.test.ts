@@ -26,7 +26,7 @@ t.test('each bad login is answered later than the one before, and a good one at 
   for (const [n, least] of [99, 199, 399, 799].entries()) t.ok((took[n] as number) >= least, `${took[n]} ms`)
   t.equal(lines.length, 1, 'one line for all')
 
-  // Three more, at once: their answers are to come after 1.6, 3.2 and 5 seconds.
+  // Three more, at once: their answers are to come after 1.6, 3 and 3 seconds.
   const answered: string[] = []
   const guesses = [1, 2, 3].map(() => openWire(broker.url, WRONG).catch(() => answered.push('bad')))
   const good = await opened(t, broker)
