@@ -34,6 +34,15 @@ export function editHeaders(raw: Buffer, changes: Table, dropExpiration = false)
   return rebuild(raw, places, { write, present: true, dropExpiration })
 }
 
+/** The same properties without `expiration`: the very same bytes if there is none. Throws as `replaceHeaders` does. */
+export function dropExpiration(raw: Buffer): Buffer {
+  if (!(raw.readUInt16BE(0) & FLAG.expiration)) return raw
+  const { flags, expirationAt, expirationEnd } = findPlaces(raw)
+  const without = Buffer.concat([raw.subarray(0, expirationAt), raw.subarray(expirationEnd)])
+  without.writeUInt16BE(flags & ~FLAG.expiration, 0)
+  return without
+}
+
 /** The same properties with another `reply-to`. Everything else keeps its bytes. Throws as `replaceHeaders` does. */
 export function replaceReplyTo(raw: Buffer, replyTo: string): Buffer {
   const { flags, replyToAt, expirationAt } = findPlaces(raw)

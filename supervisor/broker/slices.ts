@@ -1,4 +1,5 @@
 import { soon } from './guard.ts'
+import type { Pressure } from './pressure.ts'
 import { createDeque } from './store/deque.ts'
 
 /** Milliseconds that sliced work gets in a turn of the event loop: everybody else waits as long. */
@@ -16,16 +17,10 @@ export interface Slices {
    * @returns whether it is done
    */
   run(owner: object, steps: Steps, finished?: () => void): boolean
+  /** Whether a step is being done: what it starts comes before the next one. */
+  readonly isRunning: boolean
   /** Drops what is left. */
   close(): void
-}
-
-/** What waits for the disk, as far as it holds up sliced work. */
-export interface Pressure {
-  /** So much waits that no more should be made. */
-  isBusy(): boolean
-  /** Runs the action once it is no longer busy. */
-  whenCalm(action: () => void): void
 }
 
 export interface SlicesOptions {
@@ -157,6 +152,10 @@ export function createSlices(options: SlicesOptions): Slices {
       job.finished = finished
       schedule()
       return false
+    },
+
+    get isRunning() {
+      return running !== undefined
     },
 
     close() {

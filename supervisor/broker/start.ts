@@ -8,6 +8,7 @@ import { type Clock, steadyClock } from './clock.ts'
 import { later, type OnFault } from './guard.ts'
 import { type Clients, linger } from './linger.ts'
 import { forgetPlace, listenAtPort, listenAtSocket } from './listen.ts'
+import { anyPressure } from './pressure.ts'
 import { type Connection, serveConnection } from './protocol/connection.ts'
 import type { BrokerContext, BrokerLog, Limits } from './protocol/context.ts'
 import { createUnfinished } from './protocol/unfinished.ts'
@@ -107,14 +108,16 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   })
 
   const slices = createSlices({ onError: onFault, pressure: store })
-  const vhost = createVhost(store, { clock, slices, log, onFault, maxQueues: limits.queues })
+  const prompt = createSlices({ onError: onFault })
+  const vhost = createVhost(store, { clock, slices, prompt, log, onFault, maxQueues: limits.queues })
+  const pressure = anyPressure(store, vhost.pressure)
   const context: BrokerContext = {
     vhost,
     synced: () => store.synced(),
     blockedReason: () => blocked,
     isExhausted: store.isExhausted,
-    isBusy: store.isBusy,
-    whenCalm: store.whenCalm,
+    isBusy: pressure.isBusy,
+    whenCalm: pressure.whenCalm,
     authenticate: (user, password) => isSame({ user, password }, credentials),
     replies: new Map(),
     transactions: { bytes: 0 },
@@ -183,13 +186,14 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   async function leave(): Promise<void> {
     vhost.close()
     slices.close()
+    prompt.close()
     forgetPlace(folder)
     await store.close()
     if (options.folder === undefined) rmSync(folder, { recursive: true, force: true })
   }
 
   function clients(): Clients {
-    const consumers = [...vhost.queues()].reduce((sum, queue) => sum + queue.consumers.size, 0)
+    const consumers = [...vhost.queues()].reduce((sum, queue) => sum + queue.consumerCount, 0)
     return { connections: connections.size, consumers }
   }
 }

@@ -26,7 +26,7 @@ const WALL_CLOCK: Rule = {
     ['supervisor/base/log.ts', 'the time of a line, which is shown'],
     ['supervisor/base/uuid.ts', 'the time in a UUIDv7 is that of the world'],
     ['supervisor/broker/clock.ts', 'when messages expire is kept over restarts'],
-    ['supervisor/broker/vhost/dead-letter.ts', 'the time in x-death, which is shown'],
+    ['supervisor/broker/vhost/letter.ts', 'the time in x-death, which is shown'],
     ['supervisor/execution/settle.ts', 'the time in a dead letter, which is shown'],
     ['supervisor/messaging/orphans.ts', 'compared with the time of an entry, which another process wrote'],
     ['supervisor/messaging/registry-entries.ts', 'when something was declared, which is shown'],

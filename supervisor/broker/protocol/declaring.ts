@@ -92,8 +92,8 @@ export function createDeclaring(channel: number, wire: Wire): Declaring {
   function declared(queue: Queue): OutgoingMethod<'queue.declare-ok'> {
     queue.touch()
     lastQueue = queue.name
-    const { name, messageCount, consumers } = queue
-    return { name: 'queue.declare-ok', queue: name, messageCount, consumerCount: consumers.size }
+    const { name, messageCount, consumerCount } = queue
+    return { name: 'queue.declare-ok', queue: name, messageCount, consumerCount }
   }
 
   function bind(

@@ -1,3 +1,4 @@
+import type { Message } from '../store/log.ts'
 import type { QueueOptions } from './arguments.ts'
 
 // A queue keeps its messages in lanes, one for each of its priorities. Classic queues have `x-max-priority` of them above lane
@@ -17,6 +18,12 @@ export function laneOf({ type, maxPriority }: QueueOptions, asked: number): numb
   if (type === 'classic') return Math.min(Math.max(asked - 1, 0), maxPriority)
   const priority = asked === 0 ? DEFAULT : Math.min(asked - 1, HIGHEST)
   return priority === DEFAULT ? 0 : priority + 1
+}
+
+/** The message with the lane that the queue has for it, as its priority. */
+export function inLane(message: Message, options: QueueOptions): Message {
+  const priority = laneOf(options, message.priority)
+  return message.priority === priority ? message : { ...message, priority }
 }
 
 /** What lanes are served by: the highest first. */

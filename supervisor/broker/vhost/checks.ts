@@ -83,6 +83,6 @@ export function checkDeletion(queue: Queue, ifUnused: boolean, ifEmpty: boolean)
         'not supported by quorum queues',
     )
   }
-  if (ifUnused && queue.consumers.size > 0) throw precondition(`queue '${name}' in vhost '${VHOST}' in use`)
+  if (ifUnused && queue.consumerCount > 0) throw precondition(`queue '${name}' in vhost '${VHOST}' in use`)
   if (ifEmpty && queue.messageCount > 0) throw precondition(`queue '${name}' in vhost '${VHOST}' not empty`)
 }

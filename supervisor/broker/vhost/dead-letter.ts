@@ -1,20 +1,20 @@
-import { type FieldValue, textOf } from '../../amqp/fields.ts'
-import { decodeHeaders, decodeSomeHeaders, editHeaders, scanProperties } from '../../amqp/properties.ts'
-import { later } from '../guard.ts'
-import { askedPriority } from '../queues/lanes.ts'
+import { later, type OnFault } from '../guard.ts'
+import type { Pressure } from '../pressure.ts'
 import type { DeadLetterReason, Queue } from '../queues/queue.ts'
 import type { Slices } from '../slices.ts'
 import { createDeque } from '../store/deque.ts'
 import type { Entry } from '../store/log.ts'
-import { type Death, deathsOf, isCycle, type NewDeath, recordDeath, withDeaths } from './deaths.ts'
+import { isCycle } from './deaths.ts'
+import { letterOf } from './letter.ts'
 import type { Publication, Published } from './publication.ts'
 import type { SetAside } from './set-aside.ts'
 
 /** How long a message that may not be lost waits until its dead letter exchange is asked again. RabbitMQ waits 180 s. */
 const RETRY_MS = 30_000
 
-/** The headers that dead-lettering reads; all others stay bytes. */
-const OWN_HEADERS = new Set(['CC', 'BCC', 'x-death'])
+/** So many that have died and are not yet sent on make publishers wait, until they are fewer. */
+const BUSY_COUNT = 1_000
+const CALM_COUNT = 500
 
 const NOBODY: Published = { reached: 0, accepted: false }
 
@@ -22,6 +22,15 @@ interface Vhost {
   exchangeExists(name: string): boolean
   publish(publication: Publication): Published
   setAside: SetAside
+}
+
+/** A message that has died, and is to be sent on. */
+interface Dying {
+  readonly queue: Queue
+  readonly entry: Entry
+  readonly reason: DeadLetterReason
+  /** The queues that have it already, while another one refuses it. */
+  readonly taken: Set<string>
 }
 
 export interface DeadLettering {
@@ -32,57 +41,101 @@ export interface DeadLettering {
    * get what it has driven out of another.
    */
   hold<T>(action: () => T): T
+  /** Busy while many are still to be sent on. */
+  readonly pressure: Pressure
+}
+
+interface Options {
+  readonly slices: Slices
+  readonly onFault: OnFault
+  readonly retryMs?: number | undefined
 }
 
 /**
  * The arrival of a dead letter and its removal from the source are part of one commit, so that a crash leaves exactly
  * one of them.
  */
-export function deadLettering(vhost: Vhost, slices: Slices): DeadLettering {
+export function deadLettering(vhost: Vhost, { slices, onFault, retryMs = RETRY_MS }: Options): DeadLettering {
   const owner = {}
-  /** What has died and is to be sent on. */
-  const deaths = createDeque<() => void>()
+  const dying = createDeque<Dying>()
+  /** What has to wait for its exchange or a queue that refuses it, by the queue that it is in. */
+  const waiting = new Map<Queue, Dying[]>()
   let isHeld = false
+  /** Sent on from outside of other work. */
   let isSending = false
+  /** One is being sent on. */
+  let isAtOne = false
+  let onCalm: (() => void)[] = []
 
-  function sendOn(queue: Queue, entry: Entry, reason: DeadLetterReason): void {
-    if (!queue.isOpen()) return
+  /** Whether its queue is through with it. */
+  function sendOn(one: Dying): boolean {
+    const { queue, entry } = one
+    if (!queue.isOpen()) return true
     try {
-      if (!publishOn(queue, entry, reason)) retryLater(queue, entry, reason)
-      else queue.ack(entry)
+      const isDone = publishOn(one)
+      if (isDone) queue.ack(entry)
+      return isDone
     } catch (error) {
       vhost.setAside(queue, entry, error)
+      return true
     }
   }
 
   /** Whether the message may go: it is where it was to go, or nowhere and that is as good. */
-  function publishOn(queue: Queue, entry: Entry, reason: DeadLetterReason): boolean {
+  function publishOn({ queue, entry, reason, taken }: Dying): boolean {
     const { deadLetterExchange = '', deadLetterStrategy } = queue.options
-    const { publication, deaths } = letter(queue, entry, reason)
-    const isAllowed = (name: string) => !isCycle(deaths, name)
+    const { publication, deaths } = letterOf(queue, entry, reason)
+    const isAllowed = (name: string) => !taken.has(name) && !isCycle(deaths, name)
+    const onTaken = deadLetterStrategy === 'at-least-once' ? (name: string) => taken.add(name) : undefined
     const exists = vhost.exchangeExists(deadLetterExchange)
-    const { reached, accepted } = exists ? vhost.publish({ ...publication, isAllowed }) : NOBODY
-    return deadLetterStrategy === 'at-most-once' || (reached > 0 && accepted)
-  }
-
-  function retryLater(queue: Queue, entry: Entry, reason: DeadLetterReason): void {
-    later(
-      RETRY_MS,
-      (error) => vhost.setAside(queue, entry, error),
-      () => sendOn(queue, entry, reason),
-    )
+    const { accepted } = exists ? vhost.publish({ ...publication, isAllowed, onTaken }) : NOBODY
+    return deadLetterStrategy === 'at-most-once' || (accepted && taken.size > 0)
   }
 
   /** Sends on what has died, and what dies of that. */
   function* send(): Generator<void> {
-    for (let death = deaths.shift(); death; death = deaths.shift()) {
-      death()
+    for (let next = dying.shift(); next; next = dying.shift()) {
+      isAtOne = true
+      try {
+        if (!sendOn(next)) wait(next)
+      } finally {
+        isAtOne = false
+      }
+      if (dying.length === CALM_COUNT) calm()
+      yield
+    }
+  }
+
+  function calm(): void {
+    const actions = onCalm
+    onCalm = []
+    for (const action of actions) action()
+  }
+
+  function wait(one: Dying): void {
+    const { queue, entry } = one
+    queue.retain(entry)
+    const others = waiting.get(queue)
+    if (others) return void others.push(one)
+    waiting.set(queue, [one])
+    later(retryMs, onFault, () => slices.run(queue, retry(queue)))
+  }
+
+  function* retry(queue: Queue): Generator<void> {
+    const all = waiting.get(queue) ?? []
+    waiting.delete(queue)
+    for (const one of all) {
+      queue.letGo(one.entry)
+      if (!sendOn(one)) wait(one)
       yield
     }
   }
 
   function start(): void {
-    while (!isHeld && !isSending && deaths.length > 0) {
+    if (isHeld || isAtOne || dying.length === 0) return
+    // Before the next step of what they died of, which may be the death of more.
+    if (slices.isRunning) return void slices.run(owner, send())
+    while (!isSending && dying.length > 0) {
       isSending = true
       isSending = !slices.run(owner, send(), () => {
         isSending = false
@@ -94,8 +147,13 @@ export function deadLettering(vhost: Vhost, slices: Slices): DeadLettering {
   return {
     deadLetter(queue, entry, reason) {
       if (queue.options.deadLetterExchange === undefined) return void queue.ack(entry)
-      deaths.push(() => sendOn(queue, entry, reason))
+      dying.push({ queue, entry, reason, taken: new Set() })
       start()
+    },
+
+    pressure: {
+      isBusy: () => dying.length >= BUSY_COUNT,
+      whenCalm: (action) => void onCalm.push(action),
     },
 
     hold(action) {
@@ -109,63 +167,4 @@ export function deadLettering(vhost: Vhost, slices: Slices): DeadLettering {
       }
     },
   }
-}
-
-/** The message as it goes on, and what it died of. */
-function letter(
-  { name, options }: Queue,
-  { message, deliveryCount }: Entry,
-  reason: DeadLetterReason,
-): { publication: Publication; deaths: Death[] } {
-  const { expiration, priority } = scanProperties(message.properties)
-  const found = decodeSomeHeaders(message.properties, OWN_HEADERS)
-  const hidden = message.onlyKey ? [] : keysIn(found.BCC)
-  const ownKeys = [message.routingKey, ...(message.onlyKey ? [] : keysIn(found.CC)), ...hidden]
-  const earlier = message.dead ? deathsOf(found) : []
-  const latest: NewDeath = {
-    reason,
-    queue: name,
-    time: Math.floor(Date.now() / 1000),
-    exchange: message.exchange,
-    routingKeys: without(ownKeys, hidden),
-    originalExpiration: expiration,
-  }
-  const deaths = recordDeath(earlier, latest)
-
-  const replaced = options.deadLetterRoutingKey
-  const routingKeys = replaced === undefined ? ownKeys : [replaced]
-  const notes = withDeaths({}, deaths, latest)
-  // As bytes: a sender may have written what nothing could encode again.
-  const properties = editHeaders(message.properties, notes, true)
-  return {
-    deaths,
-    publication: {
-      message: {
-        ...message,
-        dead: true,
-        failures: deliveryCount,
-        // The headers with further keys stay, to be read (RabbitMQ 4.3).
-        onlyKey: message.onlyKey === true || replaced !== undefined,
-        // Not the lane that its queue had for it.
-        priority: askedPriority(priority),
-        exchange: options.deadLetterExchange as string,
-        routingKey: routingKeys[0] as string,
-        properties,
-      },
-      routingKeys,
-      headers: () => decodeHeaders(properties),
-    },
-  }
-}
-
-/** The keys without the others, each of which takes one away: BCC keys are nobody's business. */
-function without(keys: readonly string[], others: readonly string[]): string[] {
-  const left = [...keys]
-  for (const key of others) if (left.includes(key)) left.splice(left.indexOf(key), 1)
-  return left
-}
-
-/** Further routing keys in a header. */
-function keysIn(value: FieldValue | undefined): string[] {
-  return Array.isArray(value) ? value.map(textOf).filter((key) => key !== undefined) : []
 }

@@ -11,6 +11,8 @@ export interface Publication {
   readonly expiration?: number | undefined
   /** Leaves queues out. */
   readonly isAllowed?: (queue: string) => boolean
+  /** Called for each queue that takes it. */
+  readonly onTaken?: ((queue: string) => void) | undefined
 }
 
 export interface Published {

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import type { Table } from '../../amqp/fields.ts'
 import { notFound, precondition, refused, VHOST } from '../errors.ts'
+import type { Pressure } from '../pressure.ts'
 import { parseQueueArguments, type QueueFlags, queueOptions } from '../queues/arguments.ts'
 import { rankOf } from '../queues/lanes.ts'
-import { createQueue, type Owner, type Queue, type QueueDefinition, type QueueTools } from '../queues/queue.ts'
+import { createQueue } from '../queues/message-queue.ts'
+import type { Owner, Queue, QueueDefinition, QueueTools } from '../queues/queue.ts'
 import { bindingKey } from '../routing/binding-key.ts'
-import { createExchange, type Exchange, type ExchangeFlags, PREDECLARED, route } from '../routing/exchanges.ts'
+import { createExchange, type Exchange, type ExchangeFlags, PREDECLARED } from '../routing/exchanges.ts'
 import type { Binding, Destination } from '../routing/matcher.ts'
 import type { QueueLog } from '../store/log.ts'
 import type { Store } from '../store/store.ts'
@@ -24,6 +26,7 @@ import {
 } from './checks.ts'
 import { deadLettering } from './dead-letter.ts'
 import { keyOf, saveBinding, saveExchange, saveQueue } from './definitions.ts'
+import { distribute } from './distribute.ts'
 import { createLinks } from './links.ts'
 import type { Publication, Published } from './publication.ts'
 import { queueTable } from './queue-table.ts'
@@ -38,6 +41,8 @@ export interface VhostTools extends QueueTools {
   readonly log: SettingAside['log']
   /** How many queues there may be. @default any number */
   readonly maxQueues?: number
+  /** Milliseconds that a dead letter waits that may not be lost and can go nowhere. @default 30 s */
+  readonly retryMs?: number | undefined
 }
 
 export interface Vhost {
@@ -63,6 +68,8 @@ export interface Vhost {
   cleared(): Promise<void> | undefined
   /** Those that somebody has asked for since the start: no others have consumers. */
   queues(): Iterable<Queue>
+  /** Busy while many dead letters are still to be sent on. */
+  readonly pressure: Pressure
   close(): void
 }
 
@@ -84,7 +91,7 @@ export function createVhost(store: VhostStore, tools: VhostTools): Vhost {
     target: () => queues.get(SET_ASIDE) ?? addQueue(SET_ASIDE, DURABLE, {}),
   })
   const exchangeExists = (name: string) => exchanges.has(name)
-  const deadLetters = deadLettering({ publish, exchangeExists, setAside }, tools.slices)
+  const deadLetters = deadLettering({ publish, exchangeExists, setAside }, tools)
   const events = { deadLetter: deadLetters.deadLetter, setAside, unused: removeQueue }
   const links = createLinks({ definitions: store.definitions, slices: tools.slices, onUnused })
   // What has expired meanwhile goes on once all queues are there.
@@ -195,6 +202,7 @@ export function createVhost(store: VhostStore, tools: VhostTools): Vhost {
     cleared: links.dropped,
 
     queues: () => queues.made(),
+    pressure: deadLetters.pressure,
 
     close() {
       for (const queue of queues.made()) queue.close()
@@ -225,33 +233,7 @@ export function createVhost(store: VhostStore, tools: VhostTools): Vhost {
   }
 
   function publish(publication: Publication, settled?: (accepted: boolean) => void): Published {
-    return deadLetters.hold(() => distribute(publication, settled))
-  }
-
-  function distribute(publication: Publication, settled?: (accepted: boolean) => void): Published {
-    const { message, routingKeys, headers, expiration, isAllowed } = publication
-    const target = { exchange: message.exchange, routingKeys, headers }
-    const names = route({ exchanges, hasQueue: (name) => queues.has(name) }, target)
-    let waiting = 1
-    let accepted = true
-    const done = settled && (() => void (--waiting === 0 && settled(accepted)))
-    if (isAllowed) for (const name of names) if (!isAllowed(name)) names.delete(name)
-    const kept = names.size > 1 ? store.share(message) : message
-    for (const name of names) {
-      const queue = queues.get(name)
-      // A delivery to one can have ended in the removal of another.
-      if (!queue) continue
-      const isQuorum = queue.options.type === 'quorum'
-      // Quorum queues keep every message, whatever its delivery mode.
-      const own = isQuorum && !kept.persistent ? { ...kept, persistent: true } : kept
-      const onSafe = own.persistent && queue.flags.durable ? done : undefined
-      if (onSafe) waiting++
-      if (queue.publish(own, expiration, onSafe)) continue
-      accepted = false
-      if (onSafe) waiting--
-    }
-    done?.()
-    return { reached: names.size, accepted }
+    return deadLetters.hold(() => distribute({ exchanges, queues, share: store.share }, publication, settled))
   }
 
   function removeQueue(queue: Queue): void {

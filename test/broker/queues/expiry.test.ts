@@ -4,10 +4,10 @@ import { startBroker } from '../../../supervisor/broker/start.ts'
 import { until } from '../../helpers/until.ts'
 import { consumer, mostInOneTurn, startVhost } from '../vhost/helpers.ts'
 
-const COUNT = Number(process.env.WARREN_SIZE ?? 20_000)
+const COUNT = Number(process.env.WARREN_SIZE ?? 4_000)
 
 t.test('messages that expire together are sent on in slices', async (t) => {
-  const { vhost, forward, declare, publish } = await startVhost(t)
+  const { vhost, forward, declare, publish } = await startVhost(t, { turnMs: 1 })
   declare('dead')
   declare('source', { 'x-message-ttl': 60_000, 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'dead' })
   await publish('', 'source', COUNT)
@@ -25,9 +25,9 @@ t.test('messages that expire together are sent on in slices', async (t) => {
 })
 
 t.test('a consumer gets what has not expired once the rest is out of its way', async (t) => {
-  const { vhost, forward, declare, publish } = await startVhost(t)
+  const { vhost, forward, declare, publish } = await startVhost(t, { turnMs: 1 })
   declare('source', { 'x-message-ttl': 60_000 })
-  await publish('', 'source', 30_000)
+  await publish('', 'source', 6_000)
   forward(61_000)
   await publish('', 'source', 1, 'fresh')
   const body = await new Promise<string>((resolve) => {

@@ -70,5 +70,5 @@ function vhostOf(store: Awaited<ReturnType<typeof open>>): Vhost {
   const onFault = (error: unknown) => void t.fail(String(error))
   const log = { error: (_details: object, message: string) => onFault(message) }
   const slices = createSlices({ onError: onFault })
-  return createVhost(store, { clock: steadyClock(), slices, log, onFault })
+  return createVhost(store, { clock: steadyClock(), slices, prompt: slices, log, onFault })
 }

@@ -14,8 +14,12 @@ export interface VhostUnderTest {
   readonly folder: string
   forward(ms: number): void
   declare(queue: string, args?: Record<string, string | number | boolean>): void
-  /** Publishes persistent messages, and resolves once they are on disk. */
-  publish(exchange: string, routingKey: string, count: number, body?: string): Promise<void>
+  /** Publishes persistent messages, and resolves once they are on disk, with which of them were accepted. */
+  publish(exchange: string, routingKey: string, count: number, body?: string): Promise<boolean[]>
+  /** Publishes one. @param routingKeys further ones come from headers, and are on the message alone */
+  send(exchange: string, queue: string, properties: Buffer, routingKeys?: readonly string[]): void
+  /** Resolves once something is so. */
+  settled(is: () => boolean): Promise<void>
   close(): Promise<void>
 }
 
@@ -29,6 +33,8 @@ interface Options {
   turnMs?: number
   /** Gets what is logged as an error. @default it fails the test */
   onError?: (details: object, message: string) => void
+  /** Milliseconds until a dead letter that could go nowhere is tried again. */
+  retryMs?: number
 }
 
 export async function startVhost(
@@ -43,7 +49,14 @@ export async function startVhost(
   const onFault = (error: unknown) => void t.fail(String(error))
   const log = { error: options.onError ?? ((_details: object, message: string) => onFault(message)) }
   const slices = createSlices({ turnMs, onError: onFault })
-  const vhost = createVhost(store, { clock: { now: () => steady.now() + ahead }, slices, log, onFault })
+  const vhost = createVhost(store, {
+    clock: { now: () => steady.now() + ahead },
+    slices,
+    prompt: slices,
+    log,
+    onFault,
+    retryMs: options.retryMs,
+  })
   let closed: Promise<void> | undefined
 
   async function close(): Promise<void> {
@@ -62,14 +75,20 @@ export async function startVhost(
       vhost.declareQueue(queue, { durable: true, exclusive: false, autoDelete: false }, args, OWNER)
     },
     publish(exchange, routingKey, count, body = 'x') {
-      return new Promise((resolve) => {
-        let waiting = count
-        for (let n = 0; n < count; n++) {
-          const own = message(body, { exchange, routingKey, properties: NO_PROPERTIES })
-          const settled = () => void (--waiting === 0 && resolve())
-          vhost.publish({ message: own, routingKeys: [routingKey], headers: () => undefined }, settled)
-        }
+      const published = Array.from({ length: count }, () => {
+        const own = message(body, { exchange, routingKey, properties: NO_PROPERTIES })
+        return new Promise<boolean>((resolve) => {
+          vhost.publish({ message: own, routingKeys: [routingKey], headers: () => undefined }, resolve)
+        })
       })
+      return Promise.all(published)
+    },
+    send(exchange, queue, properties, [key = queue] = []) {
+      const own = message('x', { exchange, routingKey: key, properties })
+      vhost.queue(queue, OWNER).publish(own)
+    },
+    async settled(is) {
+      while (!is()) await new Promise((resolve) => setTimeout(resolve, 1))
     },
     close: () => (closed ??= close()),
   }

@@ -1,0 +1,299 @@
+import type { Entry, Message, QueueLog } from '../store/log.ts'
+import { type Consumer, type ConsumerList, consumerList } from './consumers.ts'
+import { type ExpiryClock, expiryClock } from './expiry.ts'
+import { giveBack } from './give-back.ts'
+import { inLane } from './lanes.ts'
+import { isStuck, type LengthLimits, lengthLimits, type Retained } from './limits.ts'
+import type { Queue, QueueDefinition, QueueEvents, QueueTools } from './queue.ts'
+
+/** Up to so many messages are dealt with at once; more of them in slices. */
+const AT_ONCE = 500
+
+export function createQueue(definition: QueueDefinition, log: QueueLog, events: QueueEvents, tools: QueueTools): Queue {
+  return new MessageQueue(definition, log, events, tools)
+}
+
+// A class, with parts that are made when they are needed: there can be tens of thousands of queues, most of them idle.
+class MessageQueue implements Queue {
+  readonly id: Queue['id']
+  readonly name: Queue['name']
+  readonly flags: Queue['flags']
+  readonly args: Queue['args']
+  readonly options: Queue['options']
+  readonly owner: Queue['owner']
+  readonly #log: QueueLog
+  readonly #events: QueueEvents
+  readonly #tools: QueueTools
+  #consumers: ConsumerList | undefined
+  #headExpiry: ExpiryClock | undefined
+  #ownExpiry: ExpiryClock | undefined
+  #isClosed = false
+  /** Something that has expired is still at the head, and being sent on. */
+  #isExpiring = false
+  #onExpired: (() => void)[] | undefined
+  #isDropping = false
+  /** Dead letters that wait for their exchange. */
+  readonly #retained: Retained = { messages: 0, bytes: 0 }
+  /** Undefined if it may have any length. */
+  readonly #limits: LengthLimits | undefined
+
+  constructor(definition: QueueDefinition, log: QueueLog, events: QueueEvents, tools: QueueTools) {
+    this.id = definition.id
+    this.name = definition.name
+    this.flags = definition.flags
+    this.args = definition.args
+    this.options = definition.options
+    this.owner = definition.owner
+    this.#log = log
+    this.#events = events
+    this.#tools = tools
+    this.#limits = lengthLimits(definition.options, log, this.#retained)
+    this.touch()
+    this.#watchHead()
+  }
+
+  get messageCount(): number {
+    return this.#log.ready
+  }
+
+  get consumers(): ConsumerList {
+    const { singleActiveConsumer, type } = this.options
+    this.#consumers ??= consumerList({ singleActive: singleActiveConsumer, quorum: type === 'quorum' })
+    return this.#consumers
+  }
+
+  get consumerCount(): number {
+    return this.#consumers?.size ?? 0
+  }
+
+  publish(message: Message, expiration = Number.POSITIVE_INFINITY, onSafe?: () => void): boolean {
+    const { options } = this
+    if (this.#limits?.refuses(message)) {
+      if (options.overflow === 'reject-publish-dlx')
+        this.#events.deadLetter(this, this.#log.append(message, 0), 'maxlen')
+      return false
+    }
+    const ttl = Math.min(options.messageTtl ?? Number.POSITIVE_INFINITY, expiration)
+    const expiresAt = Number.isFinite(ttl) ? this.#tools.clock.now() + ttl : 0
+    const entry = this.#log.append(inLane(message, options), expiresAt, onSafe)
+    // A consumer that waits gets it even with no time to live at all.
+    this.#deliver(entry)
+    this.#dropHead()
+    this.#watchHead()
+    return true
+  }
+
+  get(settled: boolean): Entry | undefined {
+    this.touch()
+    this.#expireHead()
+    if (!this.#canHandOut()) return undefined
+    const entry = this.#log.take()
+    if (entry && settled) this.#log.remove(entry)
+    // What is behind it may have waited only for that. A quorum queue looks when something is settled.
+    if (this.options.type === 'quorum' && !settled) this.#watchHead()
+    else this.#expireHead()
+    return entry
+  }
+
+  ack(entry: Entry): void {
+    this.#log.remove(entry)
+  }
+
+  setAside(entry: Entry, reason: unknown): void {
+    this.#events.setAside(this, entry, reason)
+  }
+
+  requeue(entries: readonly Entry[], hasFailed: boolean): void {
+    const onLimit = (entry: Entry) => this.#events.deadLetter(this, entry, 'delivery_limit')
+    const steps = giveBack(this.#log, this.options, entries, hasFailed, onLimit)
+    if (entries.length <= AT_ONCE) {
+      for (const _ of steps);
+      this.#afterReturns()
+    } else if ((this.#tools.prompt ?? this.#tools.slices).run(this, steps, () => this.#afterReturns()))
+      this.#afterReturns()
+  }
+
+  reject(entry: Entry, hasFailed: boolean): void {
+    if (hasFailed) entry.deliveryCount++
+    this.#events.deadLetter(this, entry, 'rejected')
+  }
+
+  retain({ message }: Entry): void {
+    this.#retained.messages++
+    this.#retained.bytes += message.body.length
+  }
+
+  letGo({ message }: Entry): void {
+    const wasStuck = isStuck(this.#retained)
+    this.#retained.messages--
+    this.#retained.bytes -= message.body.length
+    if (wasStuck && !isStuck(this.#retained)) this.deliver()
+  }
+
+  addConsumer(consumer: Consumer): void {
+    this.consumers.add(consumer)
+    this.touch()
+    this.#deliver()
+  }
+
+  removeConsumer(consumer: Consumer): void {
+    this.consumers.remove(consumer)
+    this.touch()
+    if (this.consumerCount === 0 && this.flags.autoDelete) this.#events.unused(this)
+    else this.#deliver()
+  }
+
+  expire(): Promise<void> | undefined {
+    this.#expireHead()
+    if (!this.#isExpiring) return undefined
+    return new Promise((resolve) => {
+      this.#onExpired ??= []
+      this.#onExpired.push(resolve)
+    })
+  }
+
+  deliver(): void {
+    this.#deliver()
+  }
+
+  touch(): void {
+    const { expires } = this.options
+    if (expires === undefined || this.#isClosed) return
+    this.#ownExpiry ??= expiryClock(this.#tools.clock, this.#tools.onFault, () => this.#events.unused(this))
+    if (this.consumerCount === 0) this.#ownExpiry.setAt(this.#tools.clock.now() + expires)
+    else this.#ownExpiry.stop()
+  }
+
+  purge(): number {
+    return this.#log.purge()
+  }
+
+  isOpen(): boolean {
+    return !this.#isClosed
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#headExpiry?.stop()
+    this.#ownExpiry?.stop()
+    this.#endExpiry()
+  }
+
+  destroy(): void {
+    this.close()
+    for (const consumer of this.#consumers?.all() ?? []) {
+      this.#consumers?.remove(consumer)
+      consumer.cancel(this)
+    }
+    this.#log.destroy()
+  }
+
+  /** @param fresh what has just come, and has not expired yet */
+  #deliver(fresh?: Entry): void {
+    // A consumer's delivery can end in another one here, through a connection that it breaks.
+    while (!this.#isClosed && this.#log.ready > 0) {
+      const consumer = this.#consumers?.next()
+      if (!consumer) break
+      if (fresh === undefined || this.#log.peek() !== fresh) this.#expireHead()
+      if (!this.#canHandOut()) break
+      const entry = this.#log.take()
+      if (!entry) break
+      // A classic queue does not look at what it passes on.
+      if (entry === fresh && this.options.type === 'classic') entry.redelivered = false
+      try {
+        consumer.deliver(entry)
+        this.#consumers?.served(consumer)
+      } catch (error) {
+        this.setAside(entry, error)
+      }
+    }
+    this.#watchHead()
+  }
+
+  /** Nothing is handed out past what has expired, nor while too many dead letters wait: the consumers make them. */
+  #canHandOut(): boolean {
+    return !this.#isExpiring && !isStuck(this.#retained)
+  }
+
+  /** Messages expire only at the head, per-message TTLs too (RabbitMQ, "Time-To-Live and Expiration"). */
+  #expireHead(): void {
+    if (!this.#isExpiring && this.#hasExpired(this.#log.peek())) this.#expireAll()
+    else this.#watchHead()
+  }
+
+  /** In a quorum queue what is first in any of its lanes can expire, when the head does or at its time. */
+  #expireAll(): void {
+    if (this.#canHandOut()) {
+      this.#isExpiring = true
+      this.#isExpiring = !this.#tools.slices.run(this, this.#expired(), () => {
+        this.#endExpiry()
+        this.#deliver()
+      })
+    }
+    this.#watchHead()
+  }
+
+  /** Sends on what has expired, until nothing has. */
+  *#expired(): Generator<void> {
+    for (let head = this.#firstExpired(); head && !this.#isClosed; head = this.#firstExpired()) {
+      this.#log.take(head)
+      this.#events.deadLetter(this, head, 'expired')
+      yield
+    }
+  }
+
+  #firstExpired(): Entry | undefined {
+    return isStuck(this.#retained) ? undefined : this.#log.firstExpired(this.#tools.clock.now())
+  }
+
+  #endExpiry(): void {
+    this.#isExpiring = false
+    const actions = this.#onExpired ?? []
+    this.#onExpired = undefined
+    for (const action of actions) action()
+  }
+
+  #hasExpired(head: Entry | undefined): boolean {
+    return head !== undefined && head.expiresAt > 0 && head.expiresAt <= this.#tools.clock.now()
+  }
+
+  #watchHead(): void {
+    if (this.#isClosed || !this.#canHandOut()) return
+    const expiresAt = this.#log.headExpiresAt()
+    if (expiresAt) {
+      this.#headExpiry ??= expiryClock(this.#tools.clock, this.#tools.onFault, () => this.#expireAll())
+      this.#headExpiry.setAt(expiresAt)
+    } else this.#headExpiry?.stop()
+  }
+
+  #afterReturns(): void {
+    // A classic queue that is over its limit drops before it delivers, a quorum queue afterwards, and what has expired
+    // before all else (RabbitMQ 4.0.5).
+    if (this.options.type === 'classic') this.#dropHead()
+    else this.#expireHead()
+    this.#deliver()
+    this.#dropHead()
+    this.#watchHead()
+  }
+
+  #dropHead(): void {
+    if (!this.#limits || this.#isDropping) return
+    if (this.#drop() < AT_ONCE) return
+    this.#isDropping = true
+    this.#isDropping = !this.#tools.slices.run(this, this.#dropRest(), () => {
+      this.#isDropping = false
+      this.#watchHead()
+    })
+  }
+
+  *#dropRest(): Generator<void> {
+    while (!this.#isClosed && this.#drop() === AT_ONCE) yield
+  }
+
+  /** How many it has dropped. */
+  #drop(): number {
+    const dropped = this.#limits?.takeExcess(AT_ONCE) ?? []
+    for (const entry of dropped) this.#events.deadLetter(this, entry, 'maxlen')
+    return dropped.length
+  }
+}

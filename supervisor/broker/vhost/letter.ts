@@ -1,0 +1,104 @@
+import { type FieldValue, textOf } from '../../amqp/fields.ts'
+import { decodeHeaders, decodeSomeHeaders, dropExpiration, editHeaders, scanProperties } from '../../amqp/properties.ts'
+import { askedPriority } from '../queues/lanes.ts'
+import type { DeadLetterReason, Queue } from '../queues/queue.ts'
+import type { Entry } from '../store/log.ts'
+import { type Death, deathsOf, type NewDeath, recordDeath, withDeaths } from './deaths.ts'
+import type { Publication } from './publication.ts'
+
+/** The headers that dead-lettering reads; all others stay bytes. */
+const OWN_HEADERS = new Set(['CC', 'BCC', 'x-death'])
+
+// Their names are part of what Warren has on brokers, and never change.
+const DELAY_QUEUE = /^warren\.delay\.\d+$/
+const DELAY_EXCHANGE = /^warren\.(?:delay\.\d+|deliver)$/
+
+export interface Letter {
+  readonly publication: Publication
+  /** What it died of, the latest first. */
+  readonly deaths: readonly Death[]
+}
+
+/** The message as it goes on, and what it died of. */
+export function letterOf(queue: Queue, entry: Entry, reason: DeadLetterReason): Letter {
+  if (isDelay(queue)) return delayed(queue, entry)
+  const { name, options } = queue
+  const { message, deliveryCount } = entry
+  const { expiration, priority } = scanProperties(message.properties)
+  const found = decodeSomeHeaders(message.properties, OWN_HEADERS)
+  const hidden = message.onlyKey ? [] : keysIn(found.BCC)
+  const ownKeys = [message.routingKey, ...(message.onlyKey ? [] : keysIn(found.CC)), ...hidden]
+  const earlier = message.dead ? deathsOf(found) : []
+  const latest: NewDeath = {
+    reason,
+    queue: name,
+    time: Math.floor(Date.now() / 1000),
+    exchange: message.exchange,
+    routingKeys: without(ownKeys, hidden),
+    originalExpiration: expiration,
+  }
+  const deaths = recordDeath(earlier, latest)
+
+  const replaced = options.deadLetterRoutingKey
+  const routingKeys = replaced === undefined ? ownKeys : [replaced]
+  const notes = withDeaths({}, deaths, latest)
+  // As bytes: a sender may have written what nothing could encode again.
+  const properties = editHeaders(message.properties, notes, true)
+  return {
+    deaths,
+    publication: {
+      message: {
+        ...message,
+        dead: true,
+        failures: deliveryCount,
+        // The headers with further keys stay, to be read (RabbitMQ 4.3).
+        onlyKey: message.onlyKey === true || replaced !== undefined,
+        // Not the lane that its queue had for it.
+        priority: askedPriority(priority),
+        exchange: options.deadLetterExchange as string,
+        routingKey: routingKeys[0] as string,
+        properties,
+      },
+      routingKeys,
+      headers: () => decodeHeaders(properties),
+    },
+  }
+}
+
+/** A queue of the network in which Warren's messages wait: they pass dozens of them, and die of none. */
+function isDelay({ name, options: { deadLetterExchange = '' } }: Queue): boolean {
+  return DELAY_QUEUE.test(name) && DELAY_EXCHANGE.test(deadLetterExchange)
+}
+
+/** What has waited goes on as it is. */
+function delayed({ options }: Queue, { message, deliveryCount }: Entry): Letter {
+  const properties = dropExpiration(message.properties)
+  const found = properties.includes('CC') ? decodeSomeHeaders(properties, OWN_HEADERS) : {}
+  const furtherKeys = message.onlyKey ? [] : [...keysIn(found.CC), ...keysIn(found.BCC)]
+  return {
+    deaths: [],
+    publication: {
+      message: {
+        ...message,
+        failures: deliveryCount,
+        priority: askedPriority(scanProperties(properties).priority),
+        exchange: options.deadLetterExchange as string,
+        properties,
+      },
+      routingKeys: [message.routingKey, ...furtherKeys],
+      headers: () => decodeHeaders(properties),
+    },
+  }
+}
+
+/** The keys without the others, each of which takes one away: BCC keys are nobody's business. */
+function without(keys: readonly string[], others: readonly string[]): string[] {
+  const left = [...keys]
+  for (const key of others) if (left.includes(key)) left.splice(left.indexOf(key), 1)
+  return left
+}
+
+/** Further routing keys in a header. */
+function keysIn(value: FieldValue | undefined): string[] {
+  return Array.isArray(value) ? value.map(textOf).filter((key) => key !== undefined) : []
+}

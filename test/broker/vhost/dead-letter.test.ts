@@ -1,0 +1,90 @@
+import t from 'tap'
+import { decodeProperties, encodeProperties } from '../../../supervisor/amqp/properties.ts'
+import { bindingTo, OWNER, startVhost } from './helpers.ts'
+
+const AT_LEAST_ONCE = {
+  'x-queue-type': 'quorum',
+  'x-overflow': 'reject-publish',
+  'x-dead-letter-strategy': 'at-least-once',
+}
+
+t.test('each target gets a dead letter once, also while another one refuses it', async (t) => {
+  const { vhost, declare, publish, forward, settled } = await startVhost(t, { retryMs: 20 })
+  declare('takes')
+  declare('refuses', { 'x-max-length': 1, 'x-overflow': 'reject-publish' })
+  for (const queue of ['takes', 'refuses']) vhost.bind(bindingTo(queue, 'amq.fanout', ''), OWNER)
+  declare('source', { ...AT_LEAST_ONCE, 'x-message-ttl': 1_000, 'x-dead-letter-exchange': 'amq.fanout' })
+  await publish('', 'refuses', 1)
+  await publish('', 'source', 3)
+  forward(1_001)
+  const [source, takes, refuses] = ['source', 'takes', 'refuses'].map((name) => vhost.queue(name, OWNER))
+  if (!source || !takes || !refuses) throw new Error('There is no queue')
+  source.expire()
+  await settled(() => takes.messageCount === 3)
+  for (let left = 3; left > 0; left--) {
+    t.equal(takes.messageCount, 3)
+    t.equal(refuses.purge(), 1)
+    await settled(() => refuses.messageCount === 1)
+  }
+  t.equal(takes.messageCount, 3)
+  refuses.purge()
+  forward(1_000_000)
+  t.equal(refuses.messageCount, 0, 'nothing comes again')
+})
+
+t.test('dead letters that have to wait count towards the limits of their queue', async (t) => {
+  const { vhost, declare, publish, forward } = await startVhost(t)
+  const queue = (name: string) => vhost.queue(name, OWNER)
+  const nowhere = { ...AT_LEAST_ONCE, 'x-message-ttl': 1_000, 'x-dead-letter-exchange': 'nowhere' }
+
+  await t.test('its length', async (t) => {
+    declare('short', { ...nowhere, 'x-max-length': 100 })
+    const accepted: boolean[] = []
+    for (let round = 0; round < 20; round++) {
+      accepted.push(...(await publish('', 'short', 50)))
+      forward(1_001)
+      queue('short').expire()
+    }
+    const count = accepted.filter(Boolean).length
+    t.ok(count >= 100 && count <= 200, `${count} were accepted`)
+  })
+
+  await t.test('the memory that they may take', async (t) => {
+    declare('long', nowhere)
+    await publish('', 'long', 6_000)
+    forward(1_001)
+    while (queue('long').expire()) await new Promise((resolve) => setImmediate(resolve))
+    t.ok(queue('long').messageCount > 1_000, `${queue('long').messageCount} stay in the queue`)
+    t.equal(queue('long').get(true), undefined, 'nothing is handed out past them')
+  })
+})
+
+t.test("what passes the delay network's queues is not changed by them", async (t) => {
+  const { vhost, declare, forward, send } = await startVhost(t)
+  declare('work')
+  vhost.declareExchange('warren.deliver', { type: 'topic', durable: true, autoDelete: false, internal: false }, {})
+  vhost.bind(bindingTo('work', 'warren.deliver', '#.work'), OWNER)
+  declare('warren.delay.0', { ...AT_LEAST_ONCE, 'x-message-ttl': 100, 'x-dead-letter-exchange': 'warren.deliver' })
+  const properties = { headers: { a: 1 }, deliveryMode: 2, priority: 3, correlationId: 'c' }
+  send('', 'warren.delay.0', encodeProperties({ ...properties, expiration: '90000' }), ['1.work'])
+  forward(101)
+  vhost.queue('warren.delay.0', OWNER).expire()
+  const entry = vhost.queue('work', OWNER).get(true)
+  t.same(entry && decodeProperties(entry.message.properties), properties)
+})
+
+t.test('a chain of queues that keep nothing is gone through in slices', async (t) => {
+  const { vhost, declare, publish, settled } = await startVhost(t, { turnMs: 1 })
+  const LAST = 400
+  declare(`chain.${LAST}`)
+  for (let n = 0; n < LAST; n++) {
+    const next = { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': `chain.${n + 1}` }
+    declare(`chain.${n}`, { 'x-max-length': 0, ...next })
+  }
+  await publish('', 'chain.0', 1)
+  const last = vhost.queue(`chain.${LAST}`, OWNER)
+  t.equal(last.messageCount, 0, 'it is still on its way')
+  await settled(() => last.messageCount === 1)
+  const headers = decodeProperties(last.get(true)?.message.properties ?? Buffer.alloc(2)).headers
+  t.equal((headers?.['x-death'] as unknown[]).length, LAST)
+})
