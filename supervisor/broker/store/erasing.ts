@@ -16,9 +16,9 @@ interface Work {
   readonly ranges: [Buffer, Buffer][]
 }
 
-/** Keys that one commit removes, and logs that it looks for. */
+/** Keys that one commit removes, and for how long it looks for them, in ms. */
 const KEYS = 2_000
-const LOGS = 250
+const SLICE_MS = 8
 
 /** @param touch has the source collected from by the next commit */
 export function createEraser(database: Database, touch: (source: Source) => void): Eraser {
@@ -29,14 +29,13 @@ export function createEraser(database: Database, touch: (source: Source) => void
 
   function collect(batch: Batch) {
     let keys = 0
-    let logs = 0
-    while (next < works.length && keys < KEYS && logs < LOGS && !isStopped) {
+    const end = performance.now() + SLICE_MS
+    while (next < works.length && keys < KEYS && performance.now() < end && !isStopped) {
       const work = works[next] as Work
       keys += removeSome(work, KEYS - keys, batch)
       if (work.ranges.length > 0) break
       batch.afterwards(work.onErased)
       next++
-      logs++
     }
     if (next === works.length) {
       works = []

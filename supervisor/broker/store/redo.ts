@@ -10,7 +10,7 @@ import { SegmentFormatError } from './segment.ts'
 //   crc32 u32 of all behind it | count u32 | operations: key length u16 | value length + 1 u32, or 0 to remove | key | value
 
 /** Operations that one turn of the event loop hands to the database. */
-export const PIECE = 4_000
+export const PIECE = 2_000
 const HEADER = 8
 const OPERATION_HEADER = 6
 
