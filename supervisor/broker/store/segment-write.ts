@@ -40,7 +40,7 @@ function fit(entries: readonly StoredEntry[], start: number): { end: number; siz
 }
 
 function writeSegment(id: SegmentId, entries: readonly StoredEntry[], size: number, durable: boolean): Segment {
-  const raw = Buffer.allocUnsafeSlow(size)
+  const raw = Buffer.allocUnsafe(size)
   const first = (entries[0] as StoredEntry).position
   const last = (entries[entries.length - 1] as StoredEntry).position
   const segment: Segment = {
