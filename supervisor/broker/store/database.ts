@@ -1,4 +1,4 @@
-import { renameSync, statSync } from 'node:fs'
+import { readFileSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 
@@ -47,7 +47,9 @@ type Root = RootDatabase<Buffer, Buffer>
 export function openDatabase(folder: string, name = DATA_FILE): Database {
   const path = join(folder, name)
   let root: Root | undefined = openRoot(path)
+  /** At most so much; what is touched again counts again. */
   let touched = 0
+  let mappedBefore = mappedBytes()
   let onWritten: ((key: Buffer) => void) | undefined
   /** It can't be closed before that ends, which never fails. */
   let copying: Promise<void> | undefined
@@ -64,13 +66,17 @@ export function openDatabase(folder: string, name = DATA_FILE): Database {
     root = undefined
     await old?.close()
     opened()
+    mappedBefore = mappedBytes()
   }
 
   function trim(): Promise<void> | undefined {
     if (touched < TRIM_BYTES || copying) return undefined
     touched = 0
     // A small file is no more than itself, however often it is read.
-    return statSync(path).size < TRIM_BYTES ? undefined : reopen()
+    if (statSync(path).size < TRIM_BYTES) return undefined
+    // Opening takes ten milliseconds, in which nobody is answered: not for pages that are used again and again.
+    const mapped = mappedBytes()
+    return mapped !== undefined && mapped - (mappedBefore ?? 0) < TRIM_BYTES ? undefined : reopen()
   }
 
   async function write(operations: Iterable<Operation>) {
@@ -155,6 +161,16 @@ function openRoot(path: string): Root {
     eventTurnBatching: false,
     noMemInit: true,
   })
+}
+
+/** Bytes of files that count as this process's memory; undefined where the system does not tell. */
+function mappedBytes(): number | undefined {
+  try {
+    const kilobytes = /^RssFile:\s+(\d+)/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1]
+    return kilobytes === undefined ? undefined : Number(kilobytes) * 1024
+  } catch {
+    return undefined
+  }
 }
 
 /** lmdb says 'Commit failed' at once, and why a moment later. */

@@ -35,10 +35,11 @@ export async function measureSmall(operation: Operation, times: number): Promise
   return all.map(least) as [Cost, Cost]
 }
 
-/** One time on a broker of its own. */
+/** One time on a broker of its own, which has done a little of it before: its first turns are those of cold code. */
 export async function measureLarge(operation: Operation, n: number): Promise<Cost> {
   let cost: Cost | undefined
   await withDriver(async function measureIt(driver) {
+    await measureOnce(driver, operation, Math.min(operation.sizes[0], n), 'small')
     cost = await measureOnce(driver, operation, n, 'large')
   })
   return cost as Cost

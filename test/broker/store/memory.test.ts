@@ -33,6 +33,25 @@ t.test('what was read does not stay in memory', { skip: noProc }, async (t) => {
   )
 })
 
+t.test('pages that are written again and again are not given back, which takes time', { skip: noProc }, async (t) => {
+  const database = openDatabase(temporaryFolder(t))
+  t.teardown(() => database.close())
+  for (let start = 0; start < COUNT / 2; start += 100) {
+    await database.write(Array.from({ length: 100 }, (_, i) => ({ key: keyOf(start + i), value: VALUE })))
+  }
+  await database.trim()
+  const again = Array.from({ length: 100 }, (_, i) => ({ key: keyOf(i), value: Buffer.from('short') }))
+  let reopened = 0
+  // Enough for several times, if each record counted as pages of its own.
+  for (let i = 0; i < 60; i++) {
+    await database.write(again)
+    const trimmed = database.trim()
+    if (trimmed) reopened++
+    await trimmed
+  }
+  t.ok(reopened <= 1, `opened anew ${reopened} times`)
+})
+
 function keyOf(number: number): Buffer {
   const key = Buffer.alloc(4)
   key.writeUInt32BE(number)
