@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { brokerUrl, isSame, obtainCredentials } from '../base/broker-credentials.ts'
 import { createAdmission, type Door, defaultAdmission } from './admission.ts'
+import { createAlarms, watchMemory } from './alarms.ts'
 import { type Clock, steadyClock } from './clock.ts'
 import { later, type OnFault } from './guard.ts'
 import { type Clients, linger } from './linger.ts'
@@ -60,6 +61,7 @@ const LIMITS: Limits = {
   handshakeTimeout: 10_000,
   stallTimeout: 30_000,
   inFlightMax: 32 * 1024 * 1024,
+  memoryMax: 256 * 1024 * 1024,
   unreadMax: 128 * 1024 * 1024,
   unfinishedMax: 256 * 1024 * 1024,
 }
@@ -80,25 +82,21 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   const credentials = obtainCredentials(folder)
   const connections = new Set<Connection>()
   const sockets = new Set<Socket>()
-  let blocked: string | undefined
   let isUnreferenced = false
 
   const onFault: OnFault = (err) => log.error({ err }, 'a fault in the broker ended a piece of work')
+  const alarms = createAlarms((reason) => {
+    if (reason === undefined) log.info({}, 'publishers are no longer blocked')
+    else log.warn({ reason }, 'publishers are blocked')
+    for (const connection of connections) connection.onBlocked(reason)
+  })
   const store = await openStore({
     folder,
     log,
     onFault,
     ...(diskFreeLimit === undefined ? {} : { diskFreeLimit }),
-    onBlocked(reason) {
-      blocked = reason
-      log.warn({ reason }, 'publishers are blocked')
-      for (const connection of connections) connection.onBlocked(reason)
-    },
-    onUnblocked() {
-      blocked = undefined
-      log.info({}, 'publishers are no longer blocked')
-      for (const connection of connections) connection.onBlocked(undefined)
-    },
+    onBlocked: (reason) => alarms.set('disk', reason),
+    onUnblocked: () => alarms.set('disk', undefined),
     onBroken(error) {
       for (const socket of sockets) socket.destroy()
       for (const server of servers) server.close()
@@ -107,6 +105,9 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     },
   })
 
+  const unread = { bytes: 0 }
+  const held = () => store.heldBytes + unread.bytes
+  const memory = watchMemory({ limit: limits.memoryMax, held, alarms, onFault })
   const slices = createSlices({ onError: onFault, pressure: store })
   const prompt = createSlices({ onError: onFault })
   const vhost = createVhost(store, { clock, slices, prompt, log, onFault, maxQueues: limits.queues })
@@ -114,14 +115,17 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   const context: BrokerContext = {
     vhost,
     synced: () => store.synced(),
-    blockedReason: () => blocked,
+    blockedReason() {
+      memory.check()
+      return alarms.reason
+    },
     isExhausted: store.isExhausted,
     isBusy: pressure.isBusy,
     whenCalm: pressure.whenCalm,
     authenticate: (user, password) => isSame({ user, password }, credentials),
     replies: new Map(),
     transactions: { bytes: 0 },
-    unread: { bytes: 0 },
+    unread,
     unfinished: createUnfinished(limits.unfinishedMax),
     limits,
     log,
@@ -187,6 +191,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     vhost.close()
     slices.close()
     prompt.close()
+    memory.stop()
     forgetPlace(folder)
     await store.close()
     if (options.folder === undefined) rmSync(folder, { recursive: true, force: true })

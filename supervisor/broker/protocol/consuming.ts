@@ -32,6 +32,9 @@ export interface Consuming {
 /** How many messages of a quorum queue a consumer without a prefetch may have and not have settled (RabbitMQ). */
 const QUORUM_LIMIT = 2_000
 
+/** As many as a consumer of a classic queue can ask for: without a bound the places of a million would be held. */
+const CLASSIC_LIMIT = 65_535
+
 export function createConsuming(channel: number, wire: Wire, settling: Settling): Consuming {
   const { vhost, replies } = wire.context
   const consumers = new Map<string, { consumer: Consumer; queue: Queue }>()
@@ -45,7 +48,7 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
     const { noAck, exclusive, arguments: args } = method
     const { type } = queue.options
     checkConsumerArguments(queue.name, type, args)
-    const limit = prefetch || (type === 'quorum' ? QUORUM_LIMIT : Number.POSITIVE_INFINITY)
+    const limit = prefetch || (type === 'quorum' ? QUORUM_LIMIT : CLASSIC_LIMIT)
     const consumer: Consumer = {
       tag,
       priority: (args['x-priority'] as number | undefined) ?? 0,

@@ -49,6 +49,8 @@ export interface Limits {
   readonly stallTimeout: number
   /** Bytes of a connection's messages that are on their way to the disk. */
   readonly inFlightMax: number
+  /** Bytes of messages in memory, and of what waits for clients to read it, from which on publishers are blocked. */
+  readonly memoryMax: number
   /** Bytes that wait for clients to read them, of all connections, above which each gets less. */
   readonly unreadMax: number
   /** Bytes of messages that have come in part, of all connections. */

@@ -2,6 +2,8 @@
 export interface Deque<T> {
   readonly length: number
   push(item: T): void
+  /** Puts items in front, the first of them first. */
+  prepend(items: readonly T[]): void
   first(): T | undefined
   shift(): T | undefined
   /** The last `count` items, oldest first. */
@@ -33,6 +35,10 @@ export function createDeque<T>(items: T[] = []): Deque<T> {
       return list.length - start
     },
     push: (item) => void list.push(item),
+    prepend(items) {
+      list = [...items, ...list.slice(start)]
+      start = 0
+    },
     first: () => list[start],
     shift,
     last: (count) => list.slice(Math.max(start, list.length - count)) as T[],

@@ -1,10 +1,12 @@
 import type { Bodies } from './bodies.ts'
 import type { Batch } from './commit.ts'
+import type { Crowd } from './crowd.ts'
 import type { Deque } from './deque.ts'
 import { ENTRY_BYTES, type EntrySource, type Message, OUTSTANDING, type SharedBody, type StoredEntry } from './entry.ts'
 import { indexKey, segmentKey } from './keys.ts'
 import type { Mark } from './marks.ts'
-import { isRemoved, markRemoved, type Segment, setCounts } from './segment.ts'
+import type { Run } from './returns.ts'
+import { isRemoved, isWaiting, markRemoved, type Segment, setCounts } from './segment.ts'
 import { encodeIndex } from './segment-index.ts'
 import { readOne, readSegment, withSharedBody } from './segment-read.ts'
 import { writeSegments } from './segment-write.ts'
@@ -17,8 +19,8 @@ export interface RecordsContext {
   durable: boolean
   mark: Mark
   bodies: Bodies
-  /** Bytes that the entries of all lanes of the store take. */
-  memory: { bytes: number }
+  /** What the entries of all lanes of the store take. */
+  memory: Crowd
   /** A segment's record. @throws {SegmentFormatError} */
   load(segment: Segment): Buffer
   /** A segment can't be read. */
@@ -26,8 +28,10 @@ export interface RecordsContext {
 }
 
 export interface LaneRecords extends EntrySource {
-  /** The entries of a segment. @throws {SegmentFormatError} */
-  load(segment: Segment): StoredEntry[]
+  /** The entries of a segment that wait; undefined if it can't be read, which is reported. */
+  load(segment: Segment): StoredEntry[] | undefined
+  /** The entries of a run; none if it can't be read. */
+  expand(run: Run): StoredEntry[]
   /** An entry is in memory: what it takes counts. */
   keep(entry: StoredEntry): void
   /** Lets go of what an entry's message takes, if it can be read again. */
@@ -63,8 +67,18 @@ export function laneRecords(context: RecordsContext, recovered: readonly Segment
   for (const segment of recovered) for (const body of segment.shared ?? []) if (body) refer(body)
 
   const records: LaneRecords = {
-    load: (segment) =>
-      readSegment(segment, context.load(segment), { source: records, bodies, handedOut: mark.recovered }),
+    load: (segment) => read(segment, isWaiting),
+
+    expand({ segment, indexes, returned }) {
+      const order = new Map(indexes.map((index, place) => [index, place]))
+      const entries = read(segment, (_, index) => order.has(index)) ?? []
+      for (const entry of entries) {
+        entry.redelivered = true
+        entry.returned = returned + (order.get(entry.index) as number)
+        records.keep(entry)
+      }
+      return entries.sort((a, b) => a.returned - b.returned)
+    },
 
     reload(entry) {
       const { segment, index } = entry
@@ -120,13 +134,12 @@ export function laneRecords(context: RecordsContext, recovered: readonly Segment
     mergeSmall(batch, segments) {
       while (segments.length >= MERGE_COUNT) {
         const small = segments.last(MERGE_COUNT)
-        if (small.some((segment) => segment.size >= MERGE_BYTES)) return
-        let entries: StoredEntry[]
-        try {
-          entries = small.flatMap(records.load)
-        } catch (error) {
-          context.onBroken(error as Error)
-          return
+        if (small.some(({ size, waiting }) => size >= MERGE_BYTES || waiting)) return
+        const entries: StoredEntry[] = []
+        for (const segment of small) {
+          const loaded = records.load(segment)
+          if (!loaded) return
+          entries.push(...loaded)
         }
         segments.drop(MERGE_COUNT)
         for (const segment of small) erase(batch, segment)
@@ -153,7 +166,17 @@ export function laneRecords(context: RecordsContext, recovered: readonly Segment
       counted = 0
     },
   }
+  const reading = { source: records, bodies, handedOut: mark.recovered }
   return records
+
+  function read(segment: Segment, isWanted: (segment: Segment, index: number) => boolean): StoredEntry[] | undefined {
+    try {
+      return readSegment(segment, context.load(segment), isWanted, reading)
+    } catch (error) {
+      context.onBroken(error as Error)
+      return undefined
+    }
+  }
 
   function count(entry: StoredEntry, bytes: number) {
     const change = bytes - entry.counted

@@ -1,10 +1,11 @@
 import type { Batch } from './commit.ts'
+import type { Crowding } from './crowd.ts'
 import { createDeque } from './deque.ts'
 import { OUTSTANDING, PAGED, READY, REMOVED, type StoredEntry } from './entry.ts'
 import { earlier } from './expires.ts'
 import { type LaneRecords, laneRecords, type RecordsContext } from './lane-records.ts'
-import { queuedReturns, sortedReturns } from './returns.ts'
-import type { Segment } from './segment.ts'
+import { isRun, queuedReturns, sortedReturns } from './returns.ts'
+import { markWaiting, type Segment } from './segment.ts'
 import { createWindow, type Limits } from './window.ts'
 
 // The messages of one queue and one priority, in three parts, the oldest first:
@@ -22,7 +23,7 @@ export interface LaneContext extends RecordsContext {
   touch(bytes?: number): void
 }
 
-export interface Lane {
+export interface Lane extends Crowding {
   readonly priority: number
   readonly ready: number
   readonly readyBytes: number
@@ -52,7 +53,7 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
   const { durable, mark, limits, memory } = context
   const records = laneRecords(context, recovered)
   const window = createWindow(limits, memory)
-  const returns = context.returns === 'fifo' ? queuedReturns() : sortedReturns()
+  const returns = context.returns === 'fifo' ? queuedReturns(records.expand) : sortedReturns(records.expand)
   const segments = createDeque<Segment>(recovered)
   let tail: StoredEntry[] = []
   let pending: StoredEntry[] = []
@@ -66,6 +67,7 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
   }
 
   function append(entry: StoredEntry) {
+    lane.isUsed = true
     const isBehind = segments.length > 0 || tail.length > 0 || window.isFull
     const isPending = isBehind || entry.onSafe !== null || isKept(entry) || isCrowded()
     records.keep(entry)
@@ -92,17 +94,15 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
   function refill(): boolean {
     const segment = segments.first()
     if (segment) {
-      try {
-        for (const entry of records.load(segment)) {
-          records.keep(entry)
-          window.push(entry)
-        }
-      } catch (error) {
-        // The segment stays where it is: what is behind it must not overtake it.
-        context.onBroken(error as Error)
-        return false
+      const entries = records.load(segment)
+      // The segment stays where it is: what is behind it must not overtake it.
+      if (!entries) return false
+      for (const entry of entries) {
+        records.keep(entry)
+        window.push(entry)
       }
       segments.shift()
+      segment.waiting = null
       return true
     }
     if (tail.length === 0) return false
@@ -146,6 +146,7 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
   function take(entry: StoredEntry): void {
     if (entry === returns.first()) returns.shift()
     else window.shift()
+    lane.isUsed = true
     mark.handOut(entry.position)
     entry.state = OUTSTANDING
     countReady(-1, entry)
@@ -164,8 +165,11 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
     entry.state = READY
     entry.redelivered = true
     countReady(1, entry)
-    returns.add(entry)
     records.keepCounts(entry)
+    if (!entry.segment?.isOnDisk || (returns.held < limits.windowMessages && !isCrowded())) return returns.add(entry)
+    returns.park(entry)
+    entry.state = PAGED
+    records.drop(entry)
   }
 
   function remove(entry: StoredEntry) {
@@ -181,11 +185,38 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
 
   function purge() {
     if (pending.length > 0 || segments.length > 0) context.touch()
-    for (const entry of [...window.clear(), ...returns.clear(), ...tail]) remove(entry)
+    for (const entry of [...window.clear(), ...tail]) remove(entry)
     tail = []
-    for (const segment of segments.clear()) records.removeSegment(segment)
+    for (const item of returns.clear()) {
+      if (!isRun(item)) remove(item)
+      else if (item.indexes.length === item.segment.live) records.removeSegment(item.segment)
+      else for (const entry of records.expand(item)) remove(entry)
+    }
+    for (const segment of segments.clear()) {
+      if (segment.waiting) for (const entry of records.load(segment) ?? []) remove(entry)
+      else records.removeSegment(segment)
+    }
     ready = 0
     readyBytes = 0
+  }
+
+  function pageOut(): number {
+    const entries = window.clear()
+    const waiting = entries.filter(({ state }) => state === READY)
+    if (!waiting.every(({ segment }) => segment?.isOnDisk)) {
+      for (const entry of entries) window.push(entry)
+      return entries.length
+    }
+    const paged = new Set<Segment>()
+    for (const entry of waiting) {
+      const segment = entry.segment as Segment
+      paged.add(segment)
+      markWaiting(segment, entry.index)
+      entry.state = PAGED
+      records.drop(entry)
+    }
+    if (paged.size > 0) segments.prepend([...paged])
+    return entries.length
   }
 
   function countReady(count: 1 | -1, entry: StoredEntry) {
@@ -220,10 +251,12 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
   function discard(batch: Batch) {
     for (const entry of pending) if (entry.onSafe) batch.afterwards(entry.onSafe)
     pending = []
+    memory.leave(lane)
     records.discard(batch)
   }
 
-  return {
+  const lane: Lane = {
+    isUsed: false,
     priority: context.priority,
     source: records,
     get ready() {
@@ -242,8 +275,11 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
     remove,
     purge,
     collect,
+    pageOut,
     discard,
   }
+  memory.join(lane)
+  return lane
 }
 
 /** The first that waits; what was settled before is taken off. */

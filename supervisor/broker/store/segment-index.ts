@@ -127,6 +127,7 @@ export function decodeIndex(id: SegmentId, raw: Buffer, bodyOf: (id: number) => 
     expiresFrom: version === 1 ? 1 : flags & EXPIRES ? raw.readDoubleLE(bitmapEnd) : 0,
     counts: numbers ? readCounts(numbers, count) : readOldCounts(raw, countsAt, count),
     shared: numbers ? readShared(numbers, count, bodyOf) : null,
+    waiting: null,
     raw: null,
     isOnDisk: true,
     volatile: (flags & VOLATILE) !== 0,

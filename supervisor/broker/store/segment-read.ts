@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib'
 import { decodeText } from '../../amqp/text.ts'
 import type { Bodies } from './bodies.ts'
 import { type EntrySource, type Message, type SharedBody, StoredEntry } from './entry.ts'
-import { isRemoved, type Segment, SegmentFormatError } from './segment.ts'
+import { type Segment, SegmentFormatError } from './segment.ts'
 import { DEAD, EXPIRES, HEADER, MAGIC, ONLY_KEY, PERSISTENT, PLACE, SAME_ADDRESS, SHARED } from './segment-format.ts'
 
 /** What reading takes of the lane around it. */
@@ -20,16 +20,18 @@ interface Cursor {
   routingKey: string
 }
 
-/**
- * The entries of a segment's record that are not removed; properties, and bodies that are not shared, are views of it.
- * @throws {SegmentFormatError} if the record is not what was written
- */
-export function readSegment(segment: Segment, raw: Buffer, { source, bodies, handedOut }: ReadContext): StoredEntry[] {
+/** Entries of a segment's record; their properties, and bodies that are not shared, are views of it. */
+export function readSegment(
+  segment: Segment,
+  raw: Buffer,
+  isWanted: (segment: Segment, index: number) => boolean,
+  { source, bodies, handedOut }: ReadContext,
+): StoredEntry[] {
   const entries: StoredEntry[] = []
   const cursor: Cursor = { offset: HEADER, exchange: '', routingKey: '' }
   for (let index = 0; index < segment.count; index++) {
     const start = cursor.offset
-    if (isRemoved(segment, index)) {
+    if (!isWanted(segment, index)) {
       readMessage(segment, raw, cursor, undefined)
       continue
     }

@@ -59,6 +59,7 @@ function writeSegment(id: SegmentId, entries: readonly StoredEntry[], size: numb
     expiresFrom: 0,
     counts: null,
     shared: null,
+    waiting: null,
     raw,
     isOnDisk: false,
     volatile: !durable,

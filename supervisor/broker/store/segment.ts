@@ -31,6 +31,8 @@ export interface Segment extends SegmentId {
   counts: Uint32Array | null
   /** By number, the shared bodies of its messages that are not removed; null if there is none. */
   shared: (SharedBody | undefined)[] | null
+  /** One bit a message: it waits on disk alone, and the others are handed out. Null: all that are not removed wait. */
+  waiting: Uint8Array | null
   /** The record, while no commit has written it. */
   raw: Buffer | null
   /** A commit has written it. */
@@ -41,6 +43,19 @@ export interface Segment extends SegmentId {
 
 /** The record does not hold what was written. */
 export class SegmentFormatError extends Error {}
+
+/** Notes that a message of the segment waits on disk alone. */
+export function markWaiting(segment: Segment, index: number): void {
+  segment.waiting ??= new Uint8Array(segment.removed.length)
+  segment.waiting[index >> 3] = (segment.waiting[index >> 3] as number) | (1 << (index & 7))
+}
+
+/** Whether a message of the segment is on disk alone. */
+export function isWaiting({ removed, waiting }: Segment, index: number): boolean {
+  const bit = 1 << (index & 7)
+  if ((removed[index >> 3] as number) & bit) return false
+  return waiting === null || ((waiting[index >> 3] as number) & bit) !== 0
+}
 
 export function isRemoved(segment: Segment, index: number): boolean {
   return ((segment.removed[index >> 3] as number) & (1 << (index & 7))) !== 0

@@ -3,6 +3,7 @@ import { reasonOf } from '../../base/errors.ts'
 import type { OnFault } from '../guard.ts'
 import { createCommitter } from './commit.ts'
 import { removeCopy } from './compaction.ts'
+import { createCrowd } from './crowd.ts'
 import { checkFolder } from './damage.ts'
 import { type Database, openDatabase } from './database.ts'
 import { createDefinitions, type Definitions } from './definitions.ts'
@@ -57,6 +58,8 @@ export interface Store {
   readonly lastQueueId: number
   /** Removes the logs of all queues but these: those of queues that are gone. */
   removeOthers(known: ReadonlySet<number>): void
+  /** Bytes that messages take in memory. */
+  readonly heldBytes: number
   /** So much waits to be written that publishers should wait: whenCalm() tells until when. */
   isBusy(): boolean
   /** Of a store that is blocked: not even what a client moves from one queue to another has space. */
@@ -123,8 +126,8 @@ function startStore(
   const marks = openMarks(folder, isNew, (error) =>
     options.log?.warn({ err: error }, 'could not note what is handed out'),
   )
-  const memory = { bytes: 0 }
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
+  const memory = createCrowd(limits.totalBytes)
   const opened = new Set<number>()
   let isBroken = false
   let closing: Promise<void> | undefined
@@ -146,6 +149,7 @@ function startStore(
     onDiskFull: disk.full,
     onCommitted(bytes) {
       disk.committed(bytes)
+      memory.relieve()
       house.committed()
     },
     onBroken: options.onBroken,
@@ -241,6 +245,9 @@ function startStore(
     definitions: createDefinitions(definitions, outdated, committer.touch),
     lastQueueId,
     removeOthers,
+    get heldBytes() {
+      return memory.bytes
+    },
     isBusy: committer.isBusy,
     isExhausted: disk.isExhausted,
     whenCalm: committer.whenCalm,

@@ -207,6 +207,7 @@ async function run(program: Step[], durable: boolean, returns: 'position' | 'fif
   while (ready.length > 0) take()
   check(log.take(), undefined)
   for (const { entry } of out) log.remove(entry)
+  if (store.heldBytes !== 0) fail(`${store.heldBytes} bytes are counted for nothing`)
   await store.close()
   store = await open(folder, { limits })
   const left = store.openLog(queueId, { durable }).ready
