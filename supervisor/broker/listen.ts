@@ -86,7 +86,8 @@ function keepOthersOut(folder: string): void {
 function placeElsewhere(folder: string): string {
   const before = readPointer(folder)
   if (before !== undefined && isOwn(dirname(before))) return dirname(before)
-  return mkdtempSync(join(tmpdir(), ELSEWHERE))
+  const fits = isShortEnough(join(tmpdir(), `${ELSEWHERE}123456`, SOCKET_FILE))
+  return mkdtempSync(join(fits ? tmpdir() : '/tmp', ELSEWHERE))
 }
 
 function isOwn(folder: string): boolean {

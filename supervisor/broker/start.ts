@@ -151,7 +151,8 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
 
   try {
     await listenAtPort(atPort, port)
-    await listenAtSocket(atSocket, folder)
+    // Nobody knows of a temporary folder, nor looks for a socket in it.
+    if (options.folder !== undefined) await listenAtSocket(atSocket, folder)
   } catch (error) {
     for (const server of servers) server.close()
     await leave()

@@ -87,6 +87,25 @@ t.test('a folder with a long path has its socket elsewhere, in one of its userâ€
   t.notOk(readdirSync(folder).includes('socket.path'))
 })
 
+t.test('where the path to temporary files is long as well, it is in /tmp', async (t) => {
+  const long = join(temporaryFolder(t), 'long'.repeat(MAX_SOCKET_PATH / 4))
+  const folder = brokerFolder(long)
+  obtainCredentials(folder)
+  const { TMPDIR } = process.env
+  process.env.TMPDIR = long
+  t.teardown(() => {
+    if (TMPDIR === undefined) delete process.env.TMPDIR
+    else process.env.TMPDIR = TMPDIR
+  })
+  const broker = await startBroker({ folder })
+  t.match(socketPath(folder), /^\/tmp\/warren-socket-/)
+  await use(folder)
+  await broker.close()
+  const temporary = await startBroker()
+  t.teardown(() => temporary.close())
+  t.pass('and a broker in a temporary folder needs none')
+})
+
 t.test('a folder that others may write to is made right by its broker, and refused by clients', async (t) => {
   const folder = temporaryFolder(t)
   chmodSync(folder, 0o775)
