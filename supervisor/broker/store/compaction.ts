@@ -1,4 +1,5 @@
-import { closeSync, fsyncSync, openSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Database, type Operation, openDatabase } from './database.ts'
 
@@ -38,6 +39,8 @@ export async function compact(
   database.watch((key) => changed.set(key.toString('latin1'), key))
   try {
     await database.copyTo(path)
+    // Most of it, while nobody waits.
+    await syncFile(path)
     copy = openDatabase(folder, COPY_FILE)
     const target = copy
     for (let round = 0; changed.size > KEYS && round < ROUNDS; round++) await catchUp(target, [...taken(changed)])
@@ -45,9 +48,9 @@ export async function compact(
       await catchUp(target, [...taken(changed)])
       await target.close()
       copy = undefined
-      syncFile(path)
+      await syncFile(path)
       await database.replaceBy(path)
-      syncFile(folder)
+      await syncFile(folder)
     })
   } finally {
     database.watch(undefined)
@@ -78,11 +81,11 @@ function* taken(changed: Map<string, Buffer>): Generator<Buffer> {
   }
 }
 
-function syncFile(path: string) {
-  const file = openSync(path, 'r')
+async function syncFile(path: string) {
+  const file = await open(path, 'r')
   try {
-    fsyncSync(file)
+    await file.sync()
   } finally {
-    closeSync(file)
+    await file.close()
   }
 }

@@ -17,6 +17,9 @@ export interface Pressure {
   committed(): void
 }
 
+/** How long those that have waited keep the event loop, in ms: each may have much to say. */
+const SLICE_MS = 10
+
 /** @param bound bytes that may wait; a single change can exceed it */
 export function createPressure(bound: number, onFault: OnFault): Pressure {
   let waiting = 0
@@ -36,18 +39,18 @@ export function createPressure(bound: number, onFault: OnFault): Pressure {
 
   function run() {
     isScheduled = false
+    const end = performance.now() + SLICE_MS
     const due = actions
     actions = []
-    try {
-      for (let action = due.shift(); action; action = due.shift()) {
-        attempt(onFault, action)
-        if (isBusy()) return
-      }
-    } finally {
-      // In the order in which they came.
-      actions = [...due, ...actions]
-      wake()
+    let done = 0
+    for (const action of due) {
+      done++
+      attempt(onFault, action)
+      if (isBusy() || performance.now() > end) break
     }
+    // In the order in which they came.
+    actions = [...due.slice(done), ...actions]
+    wake()
   }
 
   return {
