@@ -34,6 +34,27 @@ export function editHeaders(raw: Buffer, changes: Table, dropExpiration = false)
   return rebuild(raw, places, { write, present: true, dropExpiration })
 }
 
+/**
+ * The same properties with more headers, behind those that are there, and without `expiration`. Throws as
+ * `replaceHeaders` does.
+ * @param fields fields of a table, with names that no header has yet
+ */
+export function addHeaders(raw: Buffer, fields: Buffer): Buffer {
+  const { flags, headersAt, headersEnd, expirationAt, expirationEnd } = findPlaces(raw)
+  const keptAt = Math.min(headersAt + 4, headersEnd)
+  const kept = headersEnd - keptAt + fields.length
+  const size = headersAt + 4 + kept + (expirationAt - headersEnd) + (raw.length - expirationEnd)
+  const added = Buffer.allocUnsafe(size)
+  raw.copy(added, 0, 0, headersAt)
+  added.writeUInt16BE((flags | FLAG.headers) & ~FLAG.expiration, 0)
+  let at = added.writeUInt32BE(kept, headersAt)
+  at += raw.copy(added, at, keptAt, headersEnd)
+  at += fields.copy(added, at)
+  at += raw.copy(added, at, headersEnd, expirationAt)
+  raw.copy(added, at, expirationEnd)
+  return added
+}
+
 /** The same properties without `expiration`: the very same bytes if there is none. Throws as `replaceHeaders` does. */
 export function dropExpiration(raw: Buffer): Buffer {
   if (!(raw.readUInt16BE(0) & FLAG.expiration)) return raw

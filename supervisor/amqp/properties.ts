@@ -1,4 +1,4 @@
-export { dropExpiration, editHeaders, replaceHeaders, replaceReplyTo } from './edit-properties.ts'
+export { addHeaders, dropExpiration, editHeaders, replaceHeaders, replaceReplyTo } from './edit-properties.ts'
 export { decodeHeaders, decodeSomeHeaders, type Essentials, scanProperties } from './scan-properties.ts'
 
 import type { Table } from './field-values.ts'

@@ -132,6 +132,7 @@ export function serveConnection(socket: Socket, context: BrokerContext, door: Do
 
   function onFrame(type: number, number: number, payload: Buffer): void {
     if (type === FRAME_HEARTBEAT) return
+    flow.onFrame()
     handled = undefined
     if (type === FRAME_METHOD) {
       const method = decodeMethod(payload)

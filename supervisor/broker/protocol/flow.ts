@@ -1,8 +1,15 @@
 import type { Socket } from 'node:net'
 import type { FrameReader } from '../../amqp/frames.ts'
+import { soon } from '../guard.ts'
 
-/** Why nothing is read from a connection: `answers` that wait for the disk, or `work` on a queue. */
-export type Hold = 'answers' | 'blocked' | 'busy' | 'disk' | 'output' | 'refused' | 'work'
+/**
+ * Milliseconds that one client's frames get in a turn of the event loop: a message for a thousand queues takes longer than
+ * its frames, of which one chunk of a socket holds hundreds.
+ */
+const TURN_MS = 10
+
+/** Why nothing is read from a connection: `answers` that wait for the disk, its `turn` is over, or `work` on a queue. */
+export type Hold = 'answers' | 'blocked' | 'busy' | 'disk' | 'output' | 'refused' | 'turn' | 'work'
 
 /** Whether a connection is read from: it is, unless something holds it. */
 export interface Flow {
@@ -12,6 +19,8 @@ export interface Flow {
   resume(why: Hold): void
   /** Reads on for good, whatever holds it: the connection is ending, and what is read is dropped. */
   release(): void
+  /** Called before each frame: once they have had their time, the rest comes in later turns. */
+  onFrame(): void
   /** Accounts for bytes that are not on disk yet, and stops reading while they are many. */
   addInFlight(bytes: number): void
 }
@@ -27,6 +36,13 @@ export function createFlow(socket: Socket, reader: FrameReader, { inFlightMax, f
   const holds = new Set<Hold>()
   let inFlight = 0
   let isReleased = false
+  /** When the frames of this turn have had their time; undefined before the first. */
+  let turnEnds: number | undefined
+
+  function endTurn(): void {
+    turnEnds = undefined
+    flow.resume('turn')
+  }
 
   const flow: Flow = {
     get isHeld() {
@@ -55,6 +71,14 @@ export function createFlow(socket: Socket, reader: FrameReader, { inFlightMax, f
     release() {
       isReleased = true
       for (const why of [...holds]) flow.resume(why)
+    },
+
+    onFrame() {
+      const now = performance.now()
+      if (turnEnds === undefined) {
+        turnEnds = now + TURN_MS
+        soon(fail, endTurn)
+      } else if (now >= turnEnds) flow.pause('turn')
     },
 
     addInFlight(bytes) {

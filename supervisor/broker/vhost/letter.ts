@@ -1,5 +1,12 @@
-import { type FieldValue, textOf } from '../../amqp/fields.ts'
-import { decodeHeaders, decodeSomeHeaders, dropExpiration, editHeaders, scanProperties } from '../../amqp/properties.ts'
+import { encodeTable, type FieldValue, textOf } from '../../amqp/fields.ts'
+import {
+  addHeaders,
+  decodeHeaders,
+  decodeSomeHeaders,
+  dropExpiration,
+  editHeaders,
+  scanProperties,
+} from '../../amqp/properties.ts'
 import { askedPriority } from '../queues/lanes.ts'
 import type { DeadLetterReason, Queue } from '../queues/queue.ts'
 import type { Entry } from '../store/log.ts'
@@ -13,6 +20,9 @@ const OWN_HEADERS = new Set(['CC', 'BCC', 'x-death'])
 const DELAY_QUEUE = /^warren\.delay\.\d+$/
 const DELAY_EXCHANGE = /^warren\.(?:delay\.\d+|deliver)$/
 
+/** What the last first death in a queue was noted as. */
+const lastNotes = new WeakMap<Queue, { death: NewDeath; fields: Buffer }>()
+
 export interface Letter {
   readonly publication: Publication
   /** What it died of, the latest first. */
@@ -25,7 +35,8 @@ export function letterOf(queue: Queue, entry: Entry, reason: DeadLetterReason): 
   const { name, options } = queue
   const { message, deliveryCount } = entry
   const { expiration, priority } = scanProperties(message.properties)
-  const found = decodeSomeHeaders(message.properties, OWN_HEADERS)
+  const hasOwn = message.dead || message.properties.includes('CC')
+  const found = hasOwn ? decodeSomeHeaders(message.properties, OWN_HEADERS) : {}
   const hidden = message.onlyKey ? [] : keysIn(found.BCC)
   const ownKeys = [message.routingKey, ...(message.onlyKey ? [] : keysIn(found.CC)), ...hidden]
   const earlier = message.dead ? deathsOf(found) : []
@@ -41,9 +52,11 @@ export function letterOf(queue: Queue, entry: Entry, reason: DeadLetterReason): 
 
   const replaced = options.deadLetterRoutingKey
   const routingKeys = replaced === undefined ? ownKeys : [replaced]
-  const notes = withDeaths({}, deaths, latest)
   // As bytes: a sender may have written what nothing could encode again.
-  const properties = editHeaders(message.properties, notes, true)
+  const isFirst = earlier.length === 0 && !message.properties.includes('-death')
+  const properties = isFirst
+    ? addHeaders(message.properties, firstNotes(queue, latest))
+    : editHeaders(message.properties, withDeaths({}, deaths, latest), true)
   return {
     deaths,
     publication: {
@@ -63,6 +76,26 @@ export function letterOf(queue: Queue, entry: Entry, reason: DeadLetterReason): 
       headers: () => decodeHeaders(properties),
     },
   }
+}
+
+/** What a message gets that has not died before: mostly the same bytes as the one before it. */
+function firstNotes(queue: Queue, death: NewDeath): Buffer {
+  const last = lastNotes.get(queue)
+  if (last && isSameDeath(last.death, death)) return last.fields
+  const fields = encodeTable(withDeaths({}, recordDeath([], death), death)).subarray(4)
+  lastNotes.set(queue, { death, fields })
+  return fields
+}
+
+function isSameDeath(one: NewDeath, other: NewDeath): boolean {
+  return (
+    one.time === other.time &&
+    one.reason === other.reason &&
+    one.exchange === other.exchange &&
+    one.originalExpiration === other.originalExpiration &&
+    one.routingKeys.length === other.routingKeys.length &&
+    one.routingKeys.every((key, index) => key === other.routingKeys[index])
+  )
 }
 
 /** A queue of the network in which Warren's messages wait: they pass dozens of them, and die of none. */

@@ -88,3 +88,36 @@ t.test('a chain of queues that keep nothing is gone through in slices', async (t
   const headers = decodeProperties(last.get(true)?.message.properties ?? Buffer.alloc(2)).headers
   t.equal((headers?.['x-death'] as unknown[]).length, LAST)
 })
+
+t.test('a death is noted behind the headers of the sender, and nothing else is changed', async (t) => {
+  const { vhost, declare, send } = await startVhost(t)
+  declare('dead')
+  declare('source', { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'dead' })
+  const [source, dead] = [vhost.queue('source', OWNER), vhost.queue('dead', OWNER)]
+  const rest = { deliveryMode: 2, correlationId: 'c', replyTo: 'r', messageId: 'm', timestamp: 1, appId: 'a' }
+  const cases = [
+    {},
+    rest,
+    { headers: {} },
+    { ...rest, headers: { a: 1, b: 'c' }, expiration: '90000' },
+    { ...rest, headers: { 'x-death': 'mine', 'x-first-death-queue': 'mine', b: true } },
+  ]
+  for (const properties of cases) {
+    send('', 'source', encodeProperties(properties))
+    const entry = source.get(false)
+    if (entry) source.reject(entry, false)
+    const { expiration, headers: own, ...others } = properties as { expiration?: string; headers?: object }
+    const found = decodeProperties(dead.get(true)?.message.properties ?? Buffer.alloc(2))
+    const { headers: { 'x-death': deaths, ...headers } = {}, ...left } = found
+    t.same(left, others)
+    const named = (which: string) => ({
+      [`x-${which}-death-exchange`]: '',
+      [`x-${which}-death-queue`]: 'source',
+      [`x-${which}-death-reason`]: 'rejected',
+    })
+    const { 'x-death': _, ...kept } = (own ?? {}) as Record<string, unknown>
+    t.same(headers, { ...kept, ...named('first'), ...named('last') })
+    const original = expiration === undefined ? {} : { 'original-expiration': expiration }
+    t.match(deaths, [{ count: 1, reason: 'rejected', queue: 'source', 'routing-keys': ['source'], ...original }])
+  }
+})
