@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { CodecError, encodeMethod, METHOD_IDS, type MethodName } from '../../amqp/methods.ts'
 import { AmqpError, type ReplyCode } from '../errors.ts'
 import { later } from '../guard.ts'
+import type { Outbox } from './outbox.ts'
 import type { Output } from './output.ts'
 
 /** How long a client gets to answer `connection.close`, or to end the connection once it has its own answer. */
@@ -36,11 +37,26 @@ export function sendClose(socket: Socket, output: Output, reason: CloseReason): 
   limitPatience(socket)
 }
 
+/** Answers `connection.close` behind the answers that wait for the disk, or without them if the disk takes nothing. */
+export function answerClose(socket: Socket, output: Output, outbox: Outbox): void {
+  let isAnswered = false
+  const impatience = later(CLOSE_TIMEOUT_MS, () => void socket.destroy(), answer)
+  outbox.whenEmpty(answer)
+
+  function answer(): void {
+    clearTimeout(impatience)
+    if (isAnswered) return
+    isAnswered = true
+    outbox.close()
+    hangUp(socket, output)
+  }
+}
+
 /**
  * Answers `connection.close`, and leaves the end of the stream to the client, as RabbitMQ does. Cut while more of what the
  * client sends is on its way, the answer might never be read; and some clients take an end of the broker's for a failure.
  */
-export function hangUp(socket: Socket, output: Output): void {
+function hangUp(socket: Socket, output: Output): void {
   output.write(encodeMethod(0, { name: 'connection.close-ok' }))
   output.finish()
   limitPatience(socket)

@@ -6,7 +6,7 @@ import { AmqpError } from '../errors.ts'
 import { attempt, guarded, later } from '../guard.ts'
 import { createBlocking } from './blocking.ts'
 import { type Channels, createChannels } from './channels.ts'
-import { type CloseReason, closeReason, connectionCloseReason, hangUp, sendClose } from './closing.ts'
+import { answerClose, type CloseReason, closeReason, connectionCloseReason, sendClose } from './closing.ts'
 import type { BrokerContext, Wire } from './context.ts'
 import { createFlow } from './flow.ts'
 import { type Greeting, PROTOCOL_HEADER, readGreeting } from './greeting.ts'
@@ -182,7 +182,7 @@ export function serveConnection(socket: Socket, context: BrokerContext, door: Do
     isClosing = true
     flow.release()
     releaseAll()
-    outbox.whenEmpty(() => hangUp(socket, output))
+    answerClose(socket, output, outbox)
   }
 
   /** Ends the connection for what its client sent, or for a fault of ours, which costs nobody else. */
