@@ -8,6 +8,25 @@ import { removeFolder } from '../helpers/tmp.ts'
 
 const QUORUM = { 'x-queue-type': 'quorum' }
 
+t.test('a dead letter outlives a restart as its message asked for, whatever its first queue has kept', async (t) => {
+  const folder = temporary(t)
+  await session(t, folder, async (channel) => {
+    const deadLetters = { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'classic' }
+    await channel.assertQueue('quorum', { durable: true, arguments: { ...QUORUM, ...deadLetters } })
+    await channel.assertQueue('classic', { durable: true })
+    for (const persistent of [true, false]) channel.sendToQueue('quorum', Buffer.from(`${persistent}`), { persistent })
+    await channel.waitForConfirms()
+    for (let n = 0; n < 2; n++) channel.reject(await get(channel, 'quorum'), false)
+    t.equal((await channel.checkQueue('classic')).messageCount, 2)
+  })
+  await session(t, folder, async (channel) => {
+    t.same(
+      (await drained(channel, 'classic')).map(({ content }) => String(content)),
+      ['true'],
+    )
+  })
+})
+
 t.test('what is durable is there after a restart, and the rest is not', async (t) => {
   const folder = temporary(t)
   await session(t, folder, async (channel) => {

@@ -47,7 +47,6 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
   function createConsumer(tag: string, queue: Queue, method: Method<'basic.consume'>): Consumer {
     const { noAck, exclusive, arguments: args } = method
     const { type } = queue.options
-    checkConsumerArguments(queue.name, type, args)
     const limit = prefetch || (type === 'quorum' ? QUORUM_LIMIT : CLASSIC_LIMIT)
     const consumer: Consumer = {
       tag,
@@ -155,6 +154,7 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
       if (consumers.size >= most) throw new AmqpError(530, `reached maximum (${most}) of consumers per channel`)
       if (queueName === REPLY_TO) return consumeReplies(method)
       const queue = vhost.queue(queueName, wire.owner)
+      checkConsumerArguments(queueName, queue.options.type, method.arguments)
       if (isRefused(queue, exclusive)) {
         throw refused(`queue '${queueName}' in vhost '${VHOST}' in exclusive use`)
       }

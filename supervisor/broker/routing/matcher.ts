@@ -33,6 +33,7 @@ const MATCHERS = {
   fanout: fanoutMatcher,
   topic: topicMatcher,
   headers: headersMatcher,
+  'x-local-random': randomMatcher,
 } as const satisfies Record<string, () => Matcher>
 
 export type ExchangeType = keyof typeof MATCHERS
@@ -73,5 +74,29 @@ function fanoutMatcher(): Matcher {
     add: (binding) => void bindings.add(binding),
     remove: (binding) => void bindings.delete(binding),
     match: () => bindings,
+  }
+}
+
+/** One of the bindings by chance (RabbitMQ, "Local Random Exchange"): its queues are all on this machine. */
+function randomMatcher(): Matcher {
+  const bindings: Binding[] = []
+  const places = new Map<Binding, number>()
+  return {
+    add(binding) {
+      places.set(binding, bindings.push(binding) - 1)
+    },
+    remove(binding) {
+      const place = places.get(binding)
+      const last = bindings.at(-1)
+      if (place === undefined || last === undefined) return
+      bindings[place] = last
+      places.set(last, place)
+      bindings.pop()
+      places.delete(binding)
+    },
+    match() {
+      const chosen = bindings[Math.floor(Math.random() * bindings.length)]
+      return chosen ? [chosen] : []
+    },
   }
 }

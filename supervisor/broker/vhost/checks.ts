@@ -68,9 +68,22 @@ export function checkAlternate(name: string, args: Table): void {
   throw precondition(`invalid type '${found}' for arg 'alternate-exchange' in exchange '${name}' in vhost '${VHOST}'`)
 }
 
-export function checkBinding({ flags }: Exchange, binding: Binding): void {
-  const problem = flags.type === 'headers' && headersBindingProblem(binding.arguments)
+/** @param queue that it leads to, if it does not lead to an exchange */
+export function checkBinding({ flags }: Exchange, binding: Binding, queue: Queue | undefined): void {
+  const problem =
+    flags.type === 'headers'
+      ? headersBindingProblem(binding.arguments)
+      : flags.type === 'x-local-random'
+        ? randomBindingProblem(binding, queue)
+        : undefined
   if (problem) throw precondition(problem)
+}
+
+function randomBindingProblem({ routingKey }: Binding, queue: Queue | undefined): string | undefined {
+  if (routingKey !== '') return `Non empty binding '${routingKey}' key not permitted`
+  if (!queue) return 'Destination not found'
+  const { type } = queue.options
+  return type === 'classic' ? undefined : `Queue type rabbit_${type}_queue not valid for this exchange type`
 }
 
 export function checkDeletion(queue: Queue, ifUnused: boolean, ifEmpty: boolean): void {

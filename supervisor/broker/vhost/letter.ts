@@ -34,7 +34,7 @@ export function letterOf(queue: Queue, entry: Entry, reason: DeadLetterReason): 
   if (isDelay(queue)) return delayed(queue, entry)
   const { name, options } = queue
   const { message, deliveryCount } = entry
-  const { expiration, priority } = scanProperties(message.properties)
+  const { expiration, priority, deliveryMode } = scanProperties(message.properties)
   const hasOwn = message.dead || message.properties.includes('CC')
   const found = hasOwn ? decodeSomeHeaders(message.properties, OWN_HEADERS) : {}
   const hidden = message.onlyKey ? [] : keysIn(found.BCC)
@@ -63,6 +63,8 @@ export function letterOf(queue: Queue, entry: Entry, reason: DeadLetterReason): 
       message: {
         ...message,
         dead: true,
+        // A quorum queue has kept it all the same, which is no business of the next one.
+        persistent: deliveryMode === 2,
         failures: deliveryCount,
         // The headers with further keys stay, to be read (RabbitMQ 4.3).
         onlyKey: message.onlyKey === true || replaced !== undefined,
@@ -106,6 +108,7 @@ function isDelay({ name, options: { deadLetterExchange = '' } }: Queue): boolean
 /** What has waited goes on as it is. */
 function delayed({ options }: Queue, { message, deliveryCount }: Entry): Letter {
   const properties = dropExpiration(message.properties)
+  const { priority, deliveryMode } = scanProperties(properties)
   const found = properties.includes('CC') ? decodeSomeHeaders(properties, OWN_HEADERS) : {}
   const furtherKeys = message.onlyKey ? [] : [...keysIn(found.CC), ...keysIn(found.BCC)]
   return {
@@ -113,8 +116,9 @@ function delayed({ options }: Queue, { message, deliveryCount }: Entry): Letter 
     publication: {
       message: {
         ...message,
+        persistent: deliveryMode === 2,
         failures: deliveryCount,
-        priority: askedPriority(scanProperties(properties).priority),
+        priority: askedPriority(priority),
         exchange: options.deadLetterExchange as string,
         properties,
       },

@@ -176,7 +176,7 @@ export function createVhost(store: VhostStore, tools: VhostTools): Vhost {
       const queue = destination.kind === 'queue' ? queues.get(destination.name) : undefined
       if (destination.kind === 'exchange') vhost.exchange(destination.name)
       else if (!queue) throw notFound('queue', destination.name)
-      checkBinding(exchange, binding)
+      checkBinding(exchange, binding, queue)
       if (queue) checkOwner(queue, owner)
       if (exchange.bindings.has(bindingKey(binding))) return
       links.add(exchange, binding)
