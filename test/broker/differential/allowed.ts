@@ -13,6 +13,10 @@ export const allowed: readonly Allowed[] = [
       'they have messages. The embedded broker counts those that consume.',
     map: (_who, what) => what.replace(/"consumerCount":\d+,?/, ''),
   },
+  {
+    reason: "RabbitMQ's text of an error names a type of queue as Erlang writes it.",
+    map: (_who, what) => what.replace('<<\\"quorum\\">>', 'quorum'),
+  },
 ]
 
 /** An observation without what may differ. */

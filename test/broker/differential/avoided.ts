@@ -9,24 +9,6 @@ interface Avoided {
 export const avoided: readonly Avoided[] = [
   {
     reason:
-      'A priority above 4 makes quorum queues of RabbitMQ 4.0.5 serve two such messages for each other one, which the ' +
-      'embedded broker does not; and with priorities a message without any time to live outlives others in it.',
-    rewrite: (program) => (hasArgument(program, 'x-max-priority') ? program.map(withoutTtl) : program),
-  },
-  {
-    reason:
-      'The single active consumer of a quorum queue that was to give way to one of a higher priority gets nothing any more ' +
-      'in RabbitMQ 4.0.5 when that one has gone before. In the embedded broker it goes on.',
-    rewrite: (program) => (hasArgument(program, 'x-single-active-consumer') ? program.map(withoutRank) : program),
-  },
-  {
-    reason:
-      'Without a delivery limit RabbitMQ 4.0.5 puts what is returned to a quorum queue behind everything else, and the ' +
-      'embedded broker before it, as with a limit.',
-    rewrite: (program) => program.map(limited),
-  },
-  {
-    reason:
       'A message that is on its way to two queues can die in the first before it reaches the second, and be sent on to ' +
       'there. RabbitMQ promises no order then: a channel that publishes to a quorum queue for the first time registers ' +
       'with it before, and is overtaken.',
@@ -46,20 +28,6 @@ export function comparable(program: Program): Program {
 
 function hasArgument(program: Program, name: string): boolean {
   return program.some((step) => step.op === 'queue' && name in step.args)
-}
-
-function withoutTtl(step: Step): Step {
-  if (step.op === 'queue') return { ...step, args: without(step.args, 'x-message-ttl') }
-  return step.op === 'publish' ? { ...step, properties: without(step.properties, 'expiration') } : step
-}
-
-function withoutRank(step: Step): Step {
-  return step.op === 'consume' ? { ...step, args: without(step.args, 'x-priority') } : step
-}
-
-function limited(step: Step): Step {
-  const isUnlimited = step.op === 'queue' && step.args['x-delivery-limit'] === -1
-  return isUnlimited ? { ...step, args: without(step.args, 'x-delivery-limit') } : step
 }
 
 function isOvertaking(program: Program): boolean {
@@ -91,9 +59,4 @@ function brokenAlone(program: Program): Program {
     used.add(key)
     return step
   })
-}
-
-function without(table: Args, name: string): Args {
-  const { [name]: _, ...rest } = table
-  return rest
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { noPrivateNode } from '../../helpers/broker.ts'
-import { rabbitmq40 } from '../../helpers/other-rabbitmq.ts'
+import { rabbitmq43 } from '../../helpers/other-rabbitmq.ts'
 import { startRabbitmq } from '../../helpers/rabbitmq.ts'
 import { programs } from './program.ts'
 import { openParty, type Party, runOnBoth } from './run.ts'
@@ -18,11 +18,11 @@ const LANES = 8
 // What the slowest machine takes for a program, and what may go into making a failing one smaller, in milliseconds.
 const LIMIT = size * 500 + 240_000
 
-const { skip } = rabbitmq40
+const { skip } = rabbitmq43
 
 t.setTimeout(LIMIT + 60_000)
 t.test('random programs show the same on both brokers', { skip, timeout: LIMIT + 60_000 }, async (t) => {
-  const reference = await rabbitmq40.start(t)
+  const reference = await rabbitmq43.start(t)
   const other = await startUnderTest(t)
   const parties = [await openParty(reference.url), await openParty(other.url)] as const
   t.teardown(() => Promise.all(parties.map((party) => party.close())))
@@ -41,7 +41,7 @@ t.test('random programs show the same on both brokers', { skip, timeout: LIMIT +
 })
 
 t.test('a difference is found, and made small', { skip: skip || noPrivateNode }, async (t) => {
-  const [newer, older] = await Promise.all([rabbitmq40.start(t), startRabbitmq(t)])
+  const [newer, older] = await Promise.all([rabbitmq43.start(t), startRabbitmq(t)])
   const parties = [await openParty(newer.url), await openParty(older.url)] as const
   t.teardown(() => Promise.all(parties.map((party) => party.close())))
   // An unknown type is a channel's error since RabbitMQ 4, and was the connection's before.

@@ -1,10 +1,11 @@
 import fc from 'fast-check'
 import { comparable } from './avoided.ts'
 import { type Args, type ChannelIndex, type Program, SOON, type Step } from './step.ts'
+import { WILD } from './wild-bytes.ts'
 
 const TAGS = ['t0', 't1', 't2']
-const KEYS = ['q0', 'q0', 'q0', 'q1', 'q1', 'a', 'a', 'a.b', 'b', 'q2', '']
-const BINDING_KEYS = ['a', 'a', 'a.b', 'b', '#', '#', '*', 'a.*', 'a.#', '#.b', '']
+const KEYS = ['q0', 'q0', 'q0', 'q1', 'q1', 'a', 'a', 'a.b', 'b', 'q2', '', 'a.é']
+const BINDING_KEYS = ['a', 'a', 'a.b', 'b', '#', '#', '*', 'a.*', 'a.#', '#.b', '', 'a.é']
 const TYPES = ['direct', 'fanout', 'topic', 'headers']
 
 const NEVER = 600_000
@@ -82,6 +83,11 @@ const oddArgs = few(
     'x-dead-letter-strategy': one('odd', 'at-least-once'),
     'x-single-active-consumer': one('yes'),
     'x-queue-mode': one('lazy', 'odd'),
+    'x-queue-version': one(1, 2, 9),
+    'x-consumer-timeout': one(1_000_000, 'a'),
+    'x-delayed-retry-type': one('all'),
+    'x-max-age': one('1D'),
+    'x-queue-leader-locator': one('balanced', 'odd'),
     'x-unknown': one(1),
   },
   3,
@@ -132,8 +138,9 @@ function exchangeDeclaration(exchange: fc.Arbitrary<string>): fc.Arbitrary<Step>
 }
 
 const headers = some({
-  h: one(1, 2, 'x'),
+  h: one(1, 2, 'x', `x${WILD}`),
   i: one(1, 'x'),
+  [`n${WILD}`]: one(1),
   'x-h': one(1),
   CC: one(['q1'], ['a', 'q2']),
   BCC: one(['q0']),
@@ -151,15 +158,18 @@ const publish = fc.record({
   mandatory: fc.boolean(),
   properties: some({
     deliveryMode: one(1, 2, 2),
-    priority: one(0, 1, 2, 4),
+    priority: one(0, 1, 2, 4, 9, 40),
     expiration: fc.oneof(
       { weight: 20, arbitrary: one('0', '1', String(SOON), String(NEVER), String(NEVER)) },
       { weight: 1, arbitrary: one('odd', '-1') },
     ),
     headers,
-    messageId: one('id'),
+    messageId: one('id', `${WILD}é`, 'm'.repeat(255)),
+    correlationId: one(WILD, '\u0000'),
     timestamp: one(1_700_000_000),
   }),
+  // Mostly small, some of several frames.
+  size: fc.oneof({ weight: 12, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: one(0, 140_000, 300_000) }),
 })
 
 const bindingArgs = fc.oneof(
@@ -177,7 +187,7 @@ const consume = fc.record({
   tag: one(...TAGS),
   noAck: rarely,
   exclusive: rarely,
-  args: some({ 'x-priority': one(1, -1, 10) }),
+  args: few({ 'x-priority': one(1, -1, 10), 'x-stream-offset': one('first'), 'x-consumer-timeout': one(1_000_000) }, 1),
 })
 
 const anyStep: fc.Arbitrary<Step> = fc.oneof(

@@ -55,21 +55,30 @@ export async function runOnBoth(
   parties: readonly [Party, Party],
   { table, unstable }: { table?: readonly Allowed[]; unstable?: (difference: string) => void } = {},
 ): Promise<string | undefined> {
-  const first = await runOnce(program, parties, table)
+  const first = await runOnce(program, parties, { table })
   if (first === undefined) return undefined
   for (let again = 0; again < 2; again++) {
-    if ((await runOnce(program, parties, table)) !== undefined) continue
+    if ((await runOnce(program, parties, { table })) !== undefined) continue
     unstable?.(first)
     return undefined
   }
   return first
 }
 
-/** Runs a program on two brokers in lockstep. */
-async function runOnce(
+interface RunOptions {
+  readonly table?: readonly Allowed[] | undefined
+  /** What is done to the brokers when the program's connections are closed, and what is left has not been looked at. */
+  readonly interlude?: () => Promise<void>
+}
+
+/**
+ * Runs a program on two brokers in lockstep.
+ * @returns what they disagree about, with all that was done and seen; undefined when they agree
+ */
+export async function runOnce(
   program: Program,
   [a, b]: readonly [Party, Party],
-  table?: readonly Allowed[],
+  { table, interlude }: RunOptions = {},
 ): Promise<string | undefined> {
   const prefix = `d${randomUUID().slice(0, 8)}-`
   const sides = await Promise.all([openSide(a.url, prefix, a.barrier), openSide(b.url, prefix, b.barrier)])
@@ -119,6 +128,7 @@ async function runOnce(
       await both((side) => side.leave())
       await agreed()
       if (clock.isRunning()) await clock.ranOut()
+      await interlude?.()
       await both((side) => side.drain(QUEUES))
       different = differences(sides[0].observed, sides[1].observed, table)
     }

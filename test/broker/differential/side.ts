@@ -1,4 +1,5 @@
 import type { Fields } from './amqplib-codec.ts'
+import { bodyOf, bodyText } from './bodies.ts'
 import { name, normalise } from './names.ts'
 import { GOODBYE, messageOf, requestOf } from './request.ts'
 import type { ChannelIndex, Step } from './step.ts'
@@ -67,8 +68,9 @@ export async function openSide(url: string, prefix: string, barrier: Barrier): P
   function deliver(on: ChannelIndex, { fields, properties, body }: Arrival, tag: string, noAck: boolean): void {
     const channel = channelOf(on)
     const { deliveryTag, consumerTag: _, ...rest } = fields
-    note(`channel ${on} ${tag}`, normalise(prefix, { ...rest, properties, body: String(body) }))
-    const same = `${tag} ${body}`
+    const shown = bodyText(body)
+    note(`channel ${on} ${tag}`, normalise(prefix, { ...rest, properties, body: shown }))
+    const same = `${tag} ${shown}`
     const occurrence = (channel.seen.get(same) ?? 0) + 1
     channel.seen.set(same, occurrence)
     if (!noAck) channel.outstanding.push({ key: `${same} ${occurrence}`, tag: Number(deliveryTag) })
@@ -97,9 +99,10 @@ export async function openSide(url: string, prefix: string, barrier: Barrier): P
       } else if (what === 'BasicGetOk') deliver(on, arrival, 'replies', channel.getsNoAck)
       else if (what === 'BasicAck' || what === 'BasicNack') confirm(on, what, fields)
       else if (what === 'BasicReturn') {
-        channel.returned.add(String(arrival.body))
-        const { properties, body } = arrival
-        note(`channel ${on} returns`, normalise(prefix, { ...fields, properties, body: String(body) }))
+        const { properties } = arrival
+        const body = bodyText(arrival.body)
+        channel.returned.add(body)
+        note(`channel ${on} returns`, normalise(prefix, { ...fields, properties, body }))
       } else if (what === 'ChannelClose') {
         channels[on] = newChannel()
         note(`channel ${on} replies`, `${what} ${normalise(prefix, fields)}`)
@@ -114,6 +117,12 @@ export async function openSide(url: string, prefix: string, barrier: Barrier): P
 
   function forget(connection: number): void {
     for (const on of connection === 1 ? [2] : [0, 1]) channels[on] = newChannel()
+  }
+
+  /** The connection to look at what is left with, also when the broker has been away. */
+  async function looking(): Promise<Wire> {
+    if (wires[2]?.closed) wires[2] = await openWire(url)
+    return wires[2] as Wire
   }
 
   async function ready(on: ChannelIndex): Promise<Channel> {
@@ -133,9 +142,9 @@ export async function openSide(url: string, prefix: string, barrier: Barrier): P
   }
 
   function publish(on: ChannelIndex, channel: Channel, step: Step & { op: 'publish' }): void {
-    const body = `m${messages++}`
-    if (channel.confirms) channel.unconfirmed.set(++channel.published, body)
-    wireOf(on).publish(numberOf(on), ...messageOf(prefix, step), Buffer.from(body))
+    const body = bodyOf(messages++, step.size)
+    if (channel.confirms) channel.unconfirmed.set(++channel.published, bodyText(body))
+    wireOf(on).publish(numberOf(on), ...messageOf(prefix, step), body)
   }
 
   function settleDelivery(
@@ -207,7 +216,7 @@ export async function openSide(url: string, prefix: string, barrier: Barrier): P
     },
 
     async drain(queues) {
-      const look = wires[2] as Wire
+      const look = await looking()
       for (const queue of queues) {
         await look.request('ChannelOpen', 1)
         let got: Arrival
@@ -215,17 +224,14 @@ export async function openSide(url: string, prefix: string, barrier: Barrier): P
           got = await look.request('BasicGet', 1, { queue: name(prefix, queue), noAck: true })
           const { deliveryTag: _, ...fields } = got.fields
           const { properties, body } = got
-          note(
-            `left in ${queue}`,
-            `${got.name} ${normalise(prefix, { ...fields, properties, body: body?.toString() })}`,
-          )
+          note(`left in ${queue}`, `${got.name} ${normalise(prefix, { ...fields, properties, body: bodyText(body) })}`)
         } while (got.name === 'BasicGetOk')
         if (got.name === 'BasicGetEmpty') await look.request('ChannelClose', 1, GOODBYE)
       }
     },
 
     async close(queues, exchanges) {
-      const look = wires[2] as Wire
+      const look = await looking()
       await look.request('ChannelOpen', 2)
       for (const queue of queues) await look.request('QueueDelete', 2, { queue: name(prefix, queue) })
       for (const exchange of exchanges) await look.request('ExchangeDelete', 2, { exchange: name(prefix, exchange) })

@@ -20,7 +20,8 @@ export type Step = { on: ChannelIndex } & (
   | { op: 'deleteQueue'; queue: string; ifUnused: boolean; ifEmpty: boolean }
   | { op: 'deleteExchange'; exchange: string; ifUnused: boolean }
   | { op: 'purge' | 'check'; queue: string }
-  | { op: 'publish'; exchange: string; key: string; mandatory: boolean; properties: Args }
+  /** @param size of its body, where that is not just what tells it from the others */
+  | { op: 'publish'; exchange: string; key: string; mandatory: boolean; properties: Args; size?: number | undefined }
   | { op: 'get'; queue: string; noAck: boolean }
   | { op: 'qos'; count: number }
   | { op: 'consume'; queue: string; tag: string; noAck: boolean; exclusive: boolean; args: Args }

@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import { decodeHeader, decodeMethod, encodeContent, encodeMethod, type Fields, frame } from './amqplib-codec.ts'
+import { fromWild, toWild } from './wild-bytes.ts'
 
 /** What the broker sent on a channel, in one piece: a method, with its content if it has one. */
 export interface Arrival {
@@ -117,7 +118,8 @@ export async function openWire(url: string, options: WireOptions = {}): Promise<
         continue
       }
       if (unread.length < size + 8) return
-      take(unread.readUInt8(0), unread.readUInt16BE(1), unread.subarray(7, 7 + size))
+      const [type, payload] = [unread.readUInt8(0), unread.subarray(7, 7 + size)]
+      take(type, unread.readUInt16BE(1), type === 3 ? payload : fromWild(payload))
       unread = unread.subarray(8 + size)
     }
   })
@@ -135,11 +137,11 @@ export async function openWire(url: string, options: WireOptions = {}): Promise<
       return closed
     },
     raw: (bytes) => void (closed || socket.write(bytes)),
-    send: (name, channel = 0, fields = {}) => wire.raw(encodeMethod(name, channel, fields)),
+    send: (name, channel = 0, fields = {}) => wire.raw(toWild(encodeMethod(name, channel, fields))),
 
     publish(channel, fields, properties = {}, body = Buffer.alloc(0)) {
       const content = encodeContent(channel, properties, body, frameMax)
-      wire.raw(Buffer.concat([encodeMethod('BasicPublish', channel, fields), content]))
+      wire.raw(toWild(Buffer.concat([encodeMethod('BasicPublish', channel, fields), content])))
     },
 
     request(name, channel = 0, fields = {}) {
