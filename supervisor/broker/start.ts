@@ -3,6 +3,7 @@ import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { brokerUrl, isSame, obtainCredentials } from '../base/broker-credentials.ts'
+import { reasonOf } from '../base/errors.ts'
 import { createAdmission, type Door, defaultAdmission } from './admission.ts'
 import { createAlarms, watchMemory } from './alarms.ts'
 import { type Clock, steadyClock } from './clock.ts'
@@ -14,6 +15,7 @@ import { type Connection, serveConnection } from './protocol/connection.ts'
 import type { BrokerContext, BrokerLog, Limits } from './protocol/context.ts'
 import { createUnfinished } from './protocol/unfinished.ts'
 import { createSlices } from './slices.ts'
+import { StoreDamagedError } from './store/errors.ts'
 import { openStore } from './store/store.ts'
 import { createVhost } from './vhost/vhost.ts'
 
@@ -83,6 +85,9 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   const connections = new Set<Connection>()
   const sockets = new Set<Socket>()
   let isUnreferenced = false
+  /** Found damaged: before it serves anybody, that is the start's to tell. */
+  let broken: Error | undefined
+  let isServing = false
 
   const onFault: OnFault = (err) => log.error({ err }, 'a fault in the broker ended a piece of work')
   const alarms = createAlarms((reason) => {
@@ -98,6 +103,8 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     onBlocked: (reason) => alarms.set('disk', reason),
     onUnblocked: () => alarms.set('disk', undefined),
     onBroken(error) {
+      broken ??= error
+      if (!isServing) return
       for (const socket of sockets) socket.destroy()
       for (const server of servers) server.close()
       if (!options.onBroken) throw error
@@ -110,7 +117,8 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   const memory = watchMemory({ limit: limits.memoryMax, held, alarms, onFault })
   const slices = createSlices({ onError: onFault, pressure: store })
   const prompt = createSlices({ onError: onFault })
-  const vhost = createVhost(store, { clock, slices, prompt, log, onFault, maxQueues: limits.queues })
+  const tools = { clock, slices, prompt, log, onFault, maxQueues: limits.queues }
+  const vhost = await restored(() => createVhost(store, tools))
   const pressure = anyPressure(store, vhost.pressure)
   const context: BrokerContext = {
     vhost,
@@ -150,9 +158,12 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   }
 
   try {
+    checkWhole()
     await listenAtPort(atPort, port)
     // Nobody knows of a temporary folder, nor looks for a socket in it.
     if (options.folder !== undefined) await listenAtSocket(atSocket, folder)
+    checkWhole()
+    isServing = true
   } catch (error) {
     for (const server of servers) server.close()
     await leave()
@@ -186,6 +197,20 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     await ended
     clearTimeout(impatient)
     await leave()
+  }
+
+  function checkWhole(): void {
+    if (broken) throw broken
+  }
+
+  /** What the store holds can't be brought back: it is not what was written. */
+  async function restored<T>(restore: () => T): Promise<T> {
+    try {
+      return restore()
+    } catch (error) {
+      await store.close()
+      throw new StoreDamagedError(folder, reasonOf(error), { cause: error })
+    }
   }
 
   async function leave(): Promise<void> {

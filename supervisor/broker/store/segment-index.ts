@@ -1,18 +1,18 @@
 import { crc32 } from 'node:zlib'
 import type { SharedBody } from './entry.ts'
-import type { SegmentId } from './keys.ts'
+import { indexKey, type SegmentId } from './keys.ts'
 import { isRemoved, type Segment, SegmentFormatError } from './segment.ts'
 import { VARINT_BYTES, type VarintReader, varintReader, writeVarint } from './varint.ts'
 
 // Beside each segment lies a small index record, so that a start needs no bodies, and an ack rewrites a hundred bytes:
-//   crc32 u32 of all behind it | version u8 | flags u8 | count u32 | size u32 | last position - first u32 | live u32 |
-//   live bytes f64 | bitmap of removed | the earliest expiry f64? | counts | shared bodies
+//   crc32 u32 of its key and all behind it | version u8 | flags u8 | count u32 | size u32 | last position - first u32 |
+//   live u32 | live bytes f64 | bitmap of removed | the earliest expiry f64? | counts | shared bodies
 // counts: how many messages have any varint, for each of them
 //   its number - the number behind the one before varint | delivery count varint | acquired count varint
 // shared bodies: how many messages have one varint, for each of them
 //   its number - the number behind the one before varint | the body's id varint
 // It says what is true after a restart: messages that are not persistent are written as removed.
-// Version 1 ended in delivery counts (number u32, count u32) alone.
+// Version 1 ended in delivery counts (number u32, count u32) alone, and its checksum was not of the key.
 
 const VERSION = 2
 const VOLATILE = 1
@@ -37,7 +37,7 @@ export function encodeIndex(segment: Segment): Buffer {
   if (segment.expiresFrom) at = raw.writeDoubleLE(segment.expiresFrom, at)
   at = writeCounts(raw, at, segment, counted)
   const end = writeShared(raw, at, segment, sharing)
-  raw.writeUInt32LE(crc32(raw.subarray(4, end)), 0)
+  raw.writeUInt32LE(crc32(raw.subarray(4, end), crc32(indexKey(segment))), 0)
   return Buffer.from(raw.subarray(0, end))
 }
 
@@ -95,10 +95,11 @@ function writeShared(raw: Buffer, start: number, { shared }: Segment, sharing: n
  * @throws {SegmentFormatError} if the record is not what was written
  */
 export function decodeIndex(id: SegmentId, raw: Buffer, bodyOf: (id: number) => SharedBody): Segment {
-  if (raw.length < HEADER || raw.readUInt32LE(0) !== crc32(raw.subarray(4))) {
+  const version = raw[4]
+  const keySum = version === 1 ? 0 : crc32(indexKey(id))
+  if (raw.length < HEADER || raw.readUInt32LE(0) !== crc32(raw.subarray(4), keySum)) {
     throw new SegmentFormatError('the checksum of its index record is wrong')
   }
-  const version = raw[4]
   if (version !== 1 && version !== VERSION) {
     throw new SegmentFormatError(`its index record has version ${version} instead of ${VERSION}`)
   }

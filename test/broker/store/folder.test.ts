@@ -123,7 +123,7 @@ t.test('damage is an error that names the folder, and never an empty store', asy
   await t.test('bytes of the data file are others', async (t) => {
     const pages = statSync(join(whole, 'data.mdb')).size / 4_096
     let found = 0
-    for (let page = 0; page < pages; page++) {
+    for (let page = 0; page < pages; page += 3) {
       const { folder, data } = copy()
       const raw = readFileSync(data)
       // From its header on, and in its middle; zeros and noise.
@@ -134,7 +134,7 @@ t.test('damage is an error that names the folder, and never an empty store', asy
       else if (outcome !== 3_001) t.fail(`page ${page}: ${outcome}`)
       rmSync(folder, { recursive: true })
     }
-    t.ok(found > pages / 4, `${found} of ${pages} pages were in use`)
+    t.ok(found > pages / 12, `${found} of ${pages} pages were in use`)
   })
 
   await t.test('the marks are gone', async (t) => {
