@@ -17,6 +17,10 @@ const KEYS = 500
 const BYTES = 2 ** 20
 const ROUNDS = 8
 
+// No kind of record begins with either.
+const FIRST = Buffer.of(0)
+const BEHIND = Buffer.of(0xff)
+
 /** Removes what an earlier process did not finish. Before the database is opened. */
 export function removeCopy(folder: string): void {
   for (const name of [COPY_FILE, COPY_FILE + LOCK_SUFFIX]) rmSync(join(folder, name), { force: true })
@@ -38,11 +42,9 @@ export async function compact(
   removeCopy(folder)
   database.watch((key) => changed.set(key.toString('latin1'), key))
   try {
-    await database.copyTo(path)
-    // Most of it, while nobody waits.
-    await syncFile(path)
     copy = openDatabase(folder, COPY_FILE)
     const target = copy
+    await copyAll(target)
     for (let round = 0; changed.size > KEYS && round < ROUNDS; round++) await catchUp(target, [...taken(changed)])
     await exclusively(async () => {
       await catchUp(target, [...taken(changed)])
@@ -56,6 +58,21 @@ export async function compact(
     database.watch(undefined)
     await copy?.close()
     removeCopy(folder)
+  }
+
+  /**
+   * A piece at a time, each as it is at its moment. lmdb's own copy would hold one snapshot for all of it, and what a writer
+   * does meanwhile with the pages that it frees has ended the process (`mdb_page_alloc: key.mv_size > 0`, lmdb 3.5.6).
+   */
+  async function copyAll(target: Database) {
+    let from = FIRST
+    for (;;) {
+      const keys = [...database.keys(from, BEHIND, KEYS)]
+      const last = keys.at(-1)
+      if (!last) return
+      await catchUp(target, keys)
+      from = Buffer.concat([last, Buffer.of(0)])
+    }
   }
 
   async function catchUp(target: Database, keys: readonly Buffer[]) {

@@ -26,8 +26,6 @@ export interface Database {
   trim(): Promise<void> | undefined
   /** Tells of each key that was written, until it is called with nothing. */
   watch(onWritten: ((key: Buffer) => void) | undefined): void
-  /** Writes what is in use into a new file, as it is at some moment of the call. */
-  copyTo(path: string): Promise<void>
   /** Goes on with the file at that path, which has all that this one has, and gets its name. Only while no write is under way. */
   replaceBy(path: string): Promise<void>
   /** Starts afresh after a failed write, which may leave lmdb refusing any more. Only while no write is under way. */
@@ -51,8 +49,6 @@ export function openDatabase(folder: string, name = DATA_FILE): Database {
   let touched = 0
   let mappedBefore = mappedBytes()
   let onWritten: ((key: Buffer) => void) | undefined
-  /** It can't be closed before that ends, which never fails. */
-  let copying: Promise<void> | undefined
 
   function opened(): Root {
     // In the midst of reopen(), for a few microtasks: lmdb has both use the same map, which stays until the next time.
@@ -61,7 +57,6 @@ export function openDatabase(folder: string, name = DATA_FILE): Database {
   }
 
   async function reopen() {
-    await copying
     const old = root
     root = undefined
     await old?.close()
@@ -70,7 +65,7 @@ export function openDatabase(folder: string, name = DATA_FILE): Database {
   }
 
   function trim(): Promise<void> | undefined {
-    if (touched < TRIM_BYTES || copying) return undefined
+    if (touched < TRIM_BYTES) return undefined
     touched = 0
     // A small file is no more than itself, however often it is read.
     if (statSync(path).size < TRIM_BYTES) return undefined
@@ -95,17 +90,6 @@ export function openDatabase(folder: string, name = DATA_FILE): Database {
     } catch (error) {
       throw await causeOf(error)
     }
-  }
-
-  async function copyTo(target: string) {
-    const copied = opened().backup(target, true)
-    const ended = copied
-      .catch(() => {})
-      .then(() => {
-        copying = undefined
-      })
-    copying = ended
-    await copied
   }
 
   async function replaceBy(source: string) {
@@ -136,13 +120,9 @@ export function openDatabase(folder: string, name = DATA_FILE): Database {
     watch(listener) {
       onWritten = listener
     },
-    copyTo,
     replaceBy,
     reopen,
-    async close() {
-      await copying
-      await opened().close()
-    },
+    close: () => opened().close(),
   }
 }
 

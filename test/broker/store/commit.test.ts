@@ -30,7 +30,6 @@ function fakeDatabase(before: (operations: readonly Operation[]) => void = () =>
     space: () => ({ size: 0, unused: 0 }),
     trim: () => undefined,
     watch() {},
-    copyTo: nothing,
     replaceBy: nothing,
     reopen: nothing,
     close: nothing,
