@@ -24,7 +24,11 @@ export const keyOf = {
   binding: (binding: Binding) => `3 ${binding.source} ${bindingKey(binding)}`,
 }
 
-type Stored = { args: string } & Record<string, unknown>
+type Stored = { args: string } & (
+  | { kind: 'exchange'; name: string; flags: ExchangeFlags }
+  | { kind: 'queue'; name: string; id: number; flags: QueueFlags }
+  | ({ kind: 'binding' } & Omit<Binding, 'arguments'>)
+)
 
 export function saveExchange(store: DefinitionStore, { name, flags, args }: Exchange): void {
   store.put(keyOf.exchange(name), { kind: 'exchange', name, flags, args: text(args) })
@@ -46,11 +50,16 @@ export function saveBinding(store: DefinitionStore, binding: Binding): void {
 /** Everything that was saved, in an order in which it can be made again. */
 export function savedDefinitions(store: DefinitionStore): Definition[] {
   const sorted = [...store.all()].sort((a, b) => (a.key < b.key ? -1 : 1))
-  return sorted.map(({ value }) => {
-    const { args, ...rest } = value as Stored
-    const table = decodeTable(Buffer.from(args, 'base64'), 0).table
-    return { ...rest, [rest.kind === 'binding' ? 'arguments' : 'args']: table } as unknown as Definition
-  })
+  return sorted.map(({ value }) => read(value as Stored))
+}
+
+// Field by field: an object that is spread from another and added to takes ten times the memory, which thousands show.
+function read(stored: Stored): Definition {
+  const args = decodeTable(Buffer.from(stored.args, 'base64'), 0).table
+  if (stored.kind === 'exchange') return { kind: 'exchange', name: stored.name, flags: stored.flags, args }
+  if (stored.kind === 'queue') return { kind: 'queue', name: stored.name, id: stored.id, flags: stored.flags, args }
+  const { source, destination, routingKey } = stored
+  return { kind: 'binding', source, destination, routingKey, arguments: args }
 }
 
 // A field table's own bytes: JSON would lose the types of its values.

@@ -29,8 +29,9 @@ export function restore({ store, exchanges, queues, links }: Restored): Set<numb
       // What its timers wait for must not wait until somebody comes.
       if (options.expires !== undefined || store.mayExpire(id)) queues.get(name)
     } else {
-      const { kind, ...binding } = definition
-      const source = exchanges.get(binding.source)
+      const { source: from, destination, routingKey, arguments: args } = definition
+      const binding = { source: from, destination, routingKey, arguments: args }
+      const source = exchanges.get(from)
       const { kind: to, name } = binding.destination
       // What was deleted may have left some, if the process ended then.
       if (source && (to === 'queue' ? queues : exchanges).has(name)) links.add(source, binding)
