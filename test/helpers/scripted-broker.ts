@@ -19,6 +19,10 @@ export interface ScriptedBroker {
   readonly answers: number
   /** How many connections there have been. */
   readonly connections: number
+  /** The names of the methods that have come, in order. */
+  readonly asked: readonly string[]
+  /** A method that is not answered. */
+  unanswered: string | undefined
   /** What goes out in one piece with an answer, right behind it; undefined: nothing. */
   behind: ((answered: Answered) => Buffer | undefined) | undefined
 }
@@ -47,6 +51,8 @@ export async function startScriptedBroker(t: Teardown): Promise<ScriptedBroker> 
   const broker = {
     url: '',
     behind: undefined as ScriptedBroker['behind'],
+    asked: [] as string[],
+    unanswered: undefined as string | undefined,
     get answers() {
       return answers
     },
@@ -64,8 +70,9 @@ export async function startScriptedBroker(t: Teardown): Promise<ScriptedBroker> 
     const reader = readFrames(0, (type, channel, payload) => {
       if (type !== 1) return
       const asked = decodeMethod(payload)
+      broker.asked.push(asked.name)
       const answer = ANSWERS[asked.name]?.(asked)
-      if (!answer) return
+      if (!answer || asked.name === broker.unanswered) return
       const method = answer.name
       const behind = broker.behind?.({ number: ++answers, method, channel, write: (bytes) => socket.write(bytes) })
       const bytes = encodeMethod(channel, answer)

@@ -1,25 +1,23 @@
 import t from 'tap'
-import { declare, declareOn } from '../../supervisor/messaging/declare.ts'
+import { declare } from '../../supervisor/messaging/declare.ts'
 import { openLink } from '../../supervisor/messaging/link.ts'
 import type { Declaration } from '../../supervisor/messaging/topology.ts'
 import { testBroker } from '../helpers/broker.ts'
-import { startEmbedded } from '../helpers/embedded.ts'
 import { unique } from '../helpers/messaging.ts'
+import { startScriptedBroker } from '../helpers/scripted-broker.ts'
+import { until } from '../helpers/until.ts'
 
 const durable = { durable: true }
 
-t.test('declarations are sent without waiting for each other, and share a commit of the broker', async (t) => {
-  const broker = await startEmbedded(t)
+t.test('declarations are sent without waiting for the answers to those before', async (t) => {
+  const broker = await startScriptedBroker(t)
+  broker.unanswered = 'queue.declare'
   const link = await openLink({ url: broker.url, name: 'test' })
-  const queues = (): Declaration[] =>
-    Array.from({ length: 40 }, () => ({ kind: 'queue', name: unique('q'), options: durable }))
-  const channel = await link.channel()
-  const oneByOne = await timed(async () => {
-    for (const declaration of queues()) await declareOn(channel, [declaration])
-  })
-  const together = await timed(() => declare(link, queues()))
-  t.ok(together < oneByOne / 3, `together ${together.toFixed(0)} ms, one by one ${oneByOne.toFixed(0)} ms`)
-  await link.close()
+  const queues = ['a', 'b', 'c'].map((name): Declaration => ({ kind: 'queue', name, options: durable }))
+  const declaring = declare(link, queues)
+  await until(() => broker.asked.filter((name) => name === 'queue.declare').length === 3, { what: 'all three' })
+  link.fail(new Error('over'))
+  await t.rejects(declaring, { message: 'over' })
 })
 
 t.test('the first that is refused is the reason, and what is behind it is not declared', async (t) => {
@@ -40,9 +38,3 @@ t.test('the first that is refused is the reason, and what is behind it is not de
   for (const name of [first, second]) await link.withChannel((channel) => channel.deleteQueue(name))
   await link.close()
 })
-
-async function timed(action: () => Promise<void>): Promise<number> {
-  const start = performance.now()
-  await action()
-  return performance.now() - start
-}
