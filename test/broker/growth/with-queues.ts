@@ -73,6 +73,17 @@ export const withQueues: readonly Operation[] = [
     },
   },
   {
+    name: 'n messages of 100 bytes to a fan-out of 100 queues, many in one write',
+    sizes: [100, 2_000],
+    // The first ones stay in memory, and cost less.
+    growth: 3.6,
+    async prepare(driver, n, id) {
+      const link = await boundQueues(driver, 100, id, 'fanout', 1)
+      const frames = message({ exchange: id })
+      return () => link.publish(n, () => frames)
+    },
+  },
+  {
     name: `delete n queues with ${BINDINGS} bindings each`,
     sizes: [150, 20_000],
     async prepare(driver, n, id) {
