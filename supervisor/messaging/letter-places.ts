@@ -1,9 +1,11 @@
 import type { WorkerPlace } from '../base/dead-letters.ts'
 import { DeadLetterError } from '../base/errors.ts'
+import { SET_ASIDE } from '../base/set-aside.ts'
 import { didYouMean } from '../base/suggest.ts'
 import { findPlaces } from './find-orphans.ts'
 import type { Link } from './link.ts'
 import { deadLettersOf, workQueue } from './topology.ts'
+import { look } from './visit.ts'
 
 /** Where dead letters are: a worker's, or an orphan's. */
 export interface LetterPlace {
@@ -27,6 +29,15 @@ export interface LetterPlaces {
   home(name: string): Promise<Home>
 }
 
+const ASIDE: LetterPlace = {
+  name: SET_ASIDE,
+  deadLetters: SET_ASIDE,
+  home: undefined,
+  homeless:
+    'Expected a worker to send it to: the broker could not deliver it or send it on, and its log says from which queue ' +
+    'and why. Name one: --to WORKER, over HTTP ?to=WORKER.',
+}
+
 /** @param hasOrphans whether the project's registry is looked at */
 export function createLetterPlaces(workers: () => Promise<readonly WorkerPlace[]>, hasOrphans: boolean): LetterPlaces {
   async function orphans(link: Link): Promise<LetterPlace[]> {
@@ -35,6 +46,12 @@ export function createLetterPlaces(workers: () => Promise<readonly WorkerPlace[]
     return places.flatMap(({ name, deadLetters }) =>
       deadLetters === null ? [] : [{ name, deadLetters, home: undefined, homeless: orphaned(name) }],
     )
+  }
+
+  /** What the embedded broker could not deliver, while there is some of it. */
+  async function setAside(link: Link): Promise<LetterPlace[]> {
+    const { messages } = hasOrphans ? await look(link, SET_ASIDE) : { messages: 0 }
+    return messages > 0 ? [ASIDE] : []
   }
 
   async function ofWorkers(): Promise<LetterPlace[]> {
@@ -49,13 +66,14 @@ export function createLetterPlaces(workers: () => Promise<readonly WorkerPlace[]
 
   return {
     async all(link) {
-      const places = [...(await ofWorkers()), ...(await orphans(link))]
+      const places = [...(await ofWorkers()), ...(await orphans(link)), ...(await setAside(link))]
       return places.sort((a, b) => (a.name < b.name ? -1 : 1))
     },
 
     async one(link, name) {
       const own = await ofWorkers()
-      const place = own.find((one) => one.name === name) ?? (await orphans(link)).find((one) => one.name === name)
+      const others = async () => (name === SET_ASIDE ? [ASIDE] : orphans(link))
+      const place = own.find((one) => one.name === name) ?? (await others()).find((one) => one.name === name)
       if (place) return place
       throw unknown(
         name,

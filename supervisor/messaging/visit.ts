@@ -127,7 +127,7 @@ async function poll(ms: number, condition: () => Promise<boolean>): Promise<bool
 }
 
 /** Messages that are ready, and consumers. A queue that is not there has none. */
-async function look(link: Link, queue: string): Promise<{ messages: number; consumers: number }> {
+export async function look(link: Link, queue: string): Promise<{ messages: number; consumers: number }> {
   try {
     const found = await link.withChannel((channel) => channel.checkQueue(queue))
     return { messages: found.messageCount, consumers: found.consumerCount }

@@ -2,6 +2,7 @@
 import t, { type Test } from 'tap'
 import type { Table } from '../../supervisor/amqp/fields.ts'
 import { type Broker, startBroker } from '../../supervisor/broker/start.ts'
+import { randomFrom } from '../helpers/random.ts'
 import { connectRaw, frame, type RawArrival, type RawClient, shortstr, shortstrAt } from '../helpers/raw-client.ts'
 import { temporaryFolder } from '../helpers/tmp.ts'
 
@@ -214,3 +215,33 @@ function long(bytes: Buffer): Buffer {
   size.writeUInt32BE(bytes.length)
   return Buffer.concat([size, bytes])
 }
+
+t.test('random bytes pass through publishing, dead-lettering, a restart and delivery', async (t) => {
+  const { client, restart } = await startOn(t)
+  await declare(client, 'source', { 'x-dead-letter-exchange': 'amq.fanout', 'x-message-ttl': 1 })
+  await declare(client, 'dead')
+  await client.request({ name: 'queue.bind', queue: 'dead', exchange: 'amq.fanout' })
+  const numbers = randomFrom(Number(process.env.WARREN_SEED ?? 16))
+  const bytes = (most: number) => Buffer.from(Array.from({ length: numbers() * most }, () => numbers() * 256))
+  await client.request({ name: 'exchange.declare', exchange: 'all', type: 'fanout', durable: true })
+  await client.request({ name: 'queue.bind', queue: 'source', exchange: 'all' })
+  const sent = Array.from({ length: Number(process.env.WARREN_MESSAGES ?? 50) }, (_, number) => {
+    const fields = [...'SxSx'].map((type, at) =>
+      field(Buffer.concat([Buffer.of(at), bytes(200)]), type, long(bytes(400))),
+    )
+    const texts = Array.from({ length: 5 }, () => shortstr(bytes(250)))
+    return { number, key: bytes(255), fields: Buffer.concat(fields), texts: Buffer.concat(texts), body: bytes(2_000) }
+  })
+  for (const { key, fields, texts, body } of sent) {
+    // Correlation id, message id, type, application and cluster: all that nobody looks at.
+    const flags = HEADERS | PERSISTENT | CORRELATION_ID | 0x0080 | 0x0020 | 0x0008 | 0x0004
+    const properties = propertiesOf(flags, table(fields), Buffer.of(2), texts)
+    await confirmed(client, { exchange: 'all', routingKey: key, properties, body })
+  }
+  const second = await restart()
+  for (const { number, key, fields, texts, body } of sent) {
+    const letter = await arrived(second, 'dead')
+    const isSame = letter.body.equals(body) && keyOf(letter).equals(key)
+    t.ok(isSame && letter.properties.includes(fields) && letter.properties.includes(texts), `message ${number}`)
+  }
+})

@@ -2,15 +2,17 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import { connect } from 'amqplib'
+import { connect, type GetMessage } from 'amqplib'
 import t from 'tap'
+import { SET_ASIDE } from '../../supervisor/base/set-aside.ts'
 import { type Broker, startBroker } from '../../supervisor/broker/start.ts'
 import type { Entry } from '../../supervisor/broker/store/log.ts'
+import { openDeadLetters } from '../../supervisor/messaging/dead-letters.ts'
 import { temporaryFolder } from '../helpers/tmp.ts'
 import { until } from '../helpers/until.ts'
 import { OWNER, startVhost } from './vhost/helpers.ts'
 
-const SET_ASIDE = 'warren.set-aside'
+const nothing = async () => {}
 
 t.test('a start gets past a message that can not be sent on', async (t) => {
   // The broker of format 1 took a dead letter routing key of 300 bytes, and then ended, start after start.
@@ -33,6 +35,17 @@ t.test('a start gets past a message that can not be sent on', async (t) => {
     const message = await channel.get(SET_ASIDE)
     t.match(message, { content: Buffer.from('long key'), fields: { exchange: '', routingKey: 'long key' } })
     t.equal(errors.length, 1, 'told once')
+    channel.nack(message as GetMessage)
+    const dead = openDeadLetters({
+      urls: [broker.url],
+      name: 't',
+      project: 'p',
+      workers: async () => [],
+      redrive: nothing,
+    })
+    const { deadLetters } = await dead.list({ limit: 10 })
+    t.match(deadLetters, [{ worker: SET_ASIDE }], 'listed among the dead letters')
+    t.equal((await dead.list({ worker: SET_ASIDE, limit: 10 })).deadLetters.length, 1)
     await connection.close()
     await broker.close()
     if (start === 1) {

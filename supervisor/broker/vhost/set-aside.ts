@@ -1,9 +1,7 @@
+import { SET_ASIDE } from '../../base/set-aside.ts'
 import type { OnFault } from '../guard.ts'
 import type { Queue } from '../queues/queue.ts'
 import type { Entry } from '../store/log.ts'
-
-/** Where messages wait for somebody to look at them that their own queue can't deliver or send on. */
-export const SET_ASIDE = 'warren.set-aside'
 
 /** Moves a message there that has made something throw: its queue goes on, now and after a restart. */
 export type SetAside = (queue: Queue, entry: Entry, reason: unknown) => void

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Table } from '../../amqp/fields.ts'
+import { SET_ASIDE } from '../../base/set-aside.ts'
 import { notFound, precondition, refused, VHOST } from '../errors.ts'
 import type { Pressure } from '../pressure.ts'
 import { parseQueueArguments, type QueueFlags, queueOptions } from '../queues/arguments.ts'
@@ -31,7 +32,7 @@ import { createLinks } from './links.ts'
 import type { Publication, Published } from './publication.ts'
 import { queueTable } from './queue-table.ts'
 import { restore } from './restore.ts'
-import { SET_ASIDE, type SettingAside, settingAside } from './set-aside.ts'
+import { type SettingAside, settingAside } from './set-aside.ts'
 
 /** What the virtual host needs of the store. */
 export type VhostStore = Pick<Store, 'definitions' | 'openLog' | 'share' | 'lastQueueId' | 'removeOthers' | 'mayExpire'>
