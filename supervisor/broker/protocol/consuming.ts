@@ -74,7 +74,8 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
         })
       },
       cancel() {
-        consumers.delete(tag)
+        // Its channel may have closed since the queue was deleted, and takes no more then.
+        if (!consumers.delete(tag)) return
         if (wire.can('consumer_cancel_notify')) {
           wire.write(encodeMethod(channel, { name: 'basic.cancel', consumerTag: tag, noWait: true }))
         }

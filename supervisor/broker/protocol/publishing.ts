@@ -114,13 +114,25 @@ export function createPublishing(channel: number, wire: Wire, ownReplyToken: () 
 
         wire.addInFlight(size)
         const publication = { message, routingKeys, headers: decodeHeaders, expiration: ttl }
-        const { reached, accepted } = vhost.publish(publication, function settled(isAccepted) {
-          wire.addInFlight(-size)
-          if (number !== undefined) confirms?.settle(number, isAccepted)
-        })
+        const { reached, accepted } = tried(() =>
+          vhost.publish(publication, function settled(isAccepted) {
+            wire.addInFlight(-size)
+            if (number !== undefined) confirms?.settle(number, isAccepted)
+          }),
+        )
         // A return comes before its confirm: confirms go out at the end of the turn at the earliest.
         if (reached === 0 && mandatory) giveBack(method, properties, body)
         return accepted
+      }
+
+      /** What is not routed is not on its way to the disk. */
+      function tried<T>(action: () => T): T {
+        try {
+          return action()
+        } catch (error) {
+          wire.addInFlight(-size)
+          throw error
+        }
       }
     },
 

@@ -1,10 +1,14 @@
+import { isOver } from '../store/expires.ts'
 import type { Entry, Message, QueueLog } from '../store/log.ts'
 import { type Consumer, type ConsumerList, consumerList } from './consumers.ts'
+import { Defined } from './defined.ts'
 import { type ExpiryClock, expiryClock } from './expiry.ts'
 import { giveBack } from './give-back.ts'
 import { inLane } from './lanes.ts'
 import { isStuck, type LengthLimits, lengthLimits, type Retained } from './limits.ts'
 import type { Queue, QueueDefinition, QueueEvents, QueueTools } from './queue.ts'
+import { NOWHERE, refused } from './refused.ts'
+import { Waiters } from './waiters.ts'
 
 /** Up to so many messages are dealt with at once; more of them in slices. */
 const AT_ONCE = 500
@@ -14,13 +18,7 @@ export function createQueue(definition: QueueDefinition, log: QueueLog, events: 
 }
 
 // A class, with parts that are made when they are needed: there can be tens of thousands of queues, most of them idle.
-class MessageQueue implements Queue {
-  readonly id: Queue['id']
-  readonly name: Queue['name']
-  readonly flags: Queue['flags']
-  readonly args: Queue['args']
-  readonly options: Queue['options']
-  readonly owner: Queue['owner']
+class MessageQueue extends Defined implements Queue {
   readonly #log: QueueLog
   readonly #events: QueueEvents
   readonly #tools: QueueTools
@@ -28,9 +26,13 @@ class MessageQueue implements Queue {
   #headExpiry: ExpiryClock | undefined
   #ownExpiry: ExpiryClock | undefined
   #isClosed = false
+  #isGone = false
   /** Something that has expired is still at the head, and being sent on. */
   #isExpiring = false
-  #onExpired: (() => void)[] | undefined
+  /** For the end of either. */
+  #waiters: Waiters | undefined
+  /** How often many messages are being put back: what is behind them must not overtake them. */
+  #returning = 0
   #isDropping = false
   /** Dead letters that wait for their exchange. */
   readonly #retained: Retained = { messages: 0, bytes: 0 }
@@ -38,12 +40,7 @@ class MessageQueue implements Queue {
   readonly #limits: LengthLimits | undefined
 
   constructor(definition: QueueDefinition, log: QueueLog, events: QueueEvents, tools: QueueTools) {
-    this.id = definition.id
-    this.name = definition.name
-    this.flags = definition.flags
-    this.args = definition.args
-    this.options = definition.options
-    this.owner = definition.owner
+    super(definition)
     this.#log = log
     this.#events = events
     this.#tools = tools
@@ -69,8 +66,7 @@ class MessageQueue implements Queue {
   publish(message: Message, expiration = Number.POSITIVE_INFINITY, onSafe?: () => void): boolean {
     const { options } = this
     if (this.#limits?.refuses(message)) {
-      if (options.overflow === 'reject-publish-dlx')
-        this.#events.deadLetter(this, this.#log.append(message, 0), 'maxlen')
+      if (options.overflow === 'reject-publish-dlx') this.#events.deadLetter(this, refused(message), 'maxlen')
       return false
     }
     const ttl = Math.min(options.messageTtl ?? Number.POSITIVE_INFINITY, expiration)
@@ -96,7 +92,7 @@ class MessageQueue implements Queue {
   }
 
   ack(entry: Entry): void {
-    this.#log.remove(entry)
+    if (entry.position !== NOWHERE) this.#log.remove(entry)
   }
 
   setAside(entry: Entry, reason: unknown): void {
@@ -109,8 +105,15 @@ class MessageQueue implements Queue {
     if (entries.length <= AT_ONCE) {
       for (const _ of steps);
       this.#afterReturns()
-    } else if ((this.#tools.prompt ?? this.#tools.slices).run(this, steps, () => this.#afterReturns()))
+      return
+    }
+    this.#returning++
+    const finished = () => {
+      this.#returning--
+      this.#waiters?.letGo()
       this.#afterReturns()
+    }
+    if ((this.#tools.prompt ?? this.#tools.slices).run(this, steps, finished)) finished()
   }
 
   reject(entry: Entry, hasFailed: boolean): void {
@@ -145,11 +148,9 @@ class MessageQueue implements Queue {
 
   expire(): Promise<void> | undefined {
     this.#expireHead()
-    if (!this.#isExpiring) return undefined
-    return new Promise((resolve) => {
-      this.#onExpired ??= []
-      this.#onExpired.push(resolve)
-    })
+    if (this.#isClosed || (!this.#isExpiring && this.#returning === 0)) return undefined
+    this.#waiters ??= new Waiters()
+    return this.#waiters.wait()
   }
 
   deliver(): void {
@@ -172,6 +173,10 @@ class MessageQueue implements Queue {
     return !this.#isClosed
   }
 
+  isGone(): boolean {
+    return this.#isGone
+  }
+
   close(): void {
     this.#isClosed = true
     this.#headExpiry?.stop()
@@ -185,6 +190,7 @@ class MessageQueue implements Queue {
       this.#consumers?.remove(consumer)
       consumer.cancel(this)
     }
+    this.#isGone = true
     this.#log.destroy()
   }
 
@@ -210,14 +216,14 @@ class MessageQueue implements Queue {
     this.#watchHead()
   }
 
-  /** Nothing is handed out past what has expired, nor while too many dead letters wait: the consumers make them. */
+  /** Nothing is handed out past what expires or comes back, nor while too many dead letters wait: consumers make them. */
   #canHandOut(): boolean {
-    return !this.#isExpiring && !isStuck(this.#retained)
+    return !this.#isExpiring && this.#returning === 0 && !isStuck(this.#retained)
   }
 
   /** Messages expire only at the head, per-message TTLs too (RabbitMQ, "Time-To-Live and Expiration"). */
   #expireHead(): void {
-    if (!this.#isExpiring && this.#hasExpired(this.#log.peek())) this.#expireAll()
+    if (!this.#isExpiring && isOver(this.#log.peek(), this.#tools.clock.now())) this.#expireAll()
     else this.#watchHead()
   }
 
@@ -248,13 +254,7 @@ class MessageQueue implements Queue {
 
   #endExpiry(): void {
     this.#isExpiring = false
-    const actions = this.#onExpired ?? []
-    this.#onExpired = undefined
-    for (const action of actions) action()
-  }
-
-  #hasExpired(head: Entry | undefined): boolean {
-    return head !== undefined && head.expiresAt > 0 && head.expiresAt <= this.#tools.clock.now()
+    this.#waiters?.letGo()
   }
 
   #watchHead(): void {

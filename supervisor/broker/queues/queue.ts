@@ -60,7 +60,7 @@ export interface Queue extends QueueDefinition {
   addConsumer(consumer: Consumer): void
   removeConsumer(consumer: Consumer): void
   /**
-   * Sends on what has expired and is in the way, as far as there is time for it.
+   * Sends on what has expired and is in the way, and puts back what is coming back, as far as there is time for it.
    * @returns undefined if nothing is in the way any more; otherwise it resolves then
    */
   expire(): Promise<void> | undefined
@@ -71,6 +71,8 @@ export interface Queue extends QueueDefinition {
   purge(): number
   /** Whether it still takes part: neither closed nor destroyed. */
   isOpen(): boolean
+  /** Whether its messages are gone: destroyed. */
+  isGone(): boolean
   /** Ends its timers; the messages stay. */
   close(): void
   /** Removes it with its messages, and tells its consumers. */

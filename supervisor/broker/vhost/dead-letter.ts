@@ -1,4 +1,4 @@
-import { later, type OnFault } from '../guard.ts'
+import { attempt, later, type OnFault } from '../guard.ts'
 import type { Pressure } from '../pressure.ts'
 import type { DeadLetterReason, Queue } from '../queues/queue.ts'
 import type { Slices } from '../slices.ts'
@@ -41,6 +41,8 @@ export interface DeadLettering {
    * get what it has driven out of another.
    */
   hold<T>(action: () => T): T
+  /** Does something once all that has died before is sent on: at once where there is none. */
+  afterwards(action: () => void): void
   /** Busy while many are still to be sent on. */
   readonly pressure: Pressure
 }
@@ -57,7 +59,7 @@ interface Options {
  */
 export function deadLettering(vhost: Vhost, { slices, onFault, retryMs = RETRY_MS }: Options): DeadLettering {
   const owner = {}
-  const dying = createDeque<Dying>()
+  const dying = createDeque<Dying | (() => void)>()
   /** What has to wait for its exchange or a queue that refuses it, by the queue that it is in. */
   const waiting = new Map<Queue, Dying[]>()
   let isHeld = false
@@ -70,7 +72,7 @@ export function deadLettering(vhost: Vhost, { slices, onFault, retryMs = RETRY_M
   /** Whether its queue is through with it. */
   function sendOn(one: Dying): boolean {
     const { queue, entry } = one
-    if (!queue.isOpen()) return true
+    if (queue.isGone()) return true
     try {
       const isDone = publishOn(one)
       if (isDone) queue.ack(entry)
@@ -97,7 +99,8 @@ export function deadLettering(vhost: Vhost, { slices, onFault, retryMs = RETRY_M
     for (let next = dying.shift(); next; next = dying.shift()) {
       isAtOne = true
       try {
-        if (!sendOn(next)) wait(next)
+        if (typeof next === 'function') attempt(onFault, next)
+        else if (!sendOn(next)) wait(next)
       } finally {
         isAtOne = false
       }
@@ -125,6 +128,8 @@ export function deadLettering(vhost: Vhost, { slices, onFault, retryMs = RETRY_M
     const all = waiting.get(queue) ?? []
     waiting.delete(queue)
     for (const one of all) {
+      // Nor is there anything to be read of them.
+      if (queue.isGone()) return
       queue.letGo(one.entry)
       if (!sendOn(one)) wait(one)
       yield
@@ -148,6 +153,12 @@ export function deadLettering(vhost: Vhost, { slices, onFault, retryMs = RETRY_M
     deadLetter(queue, entry, reason) {
       if (queue.options.deadLetterExchange === undefined) return void queue.ack(entry)
       dying.push({ queue, entry, reason, taken: new Set() })
+      start()
+    },
+
+    afterwards(action) {
+      if (dying.length === 0 && !isAtOne) return action()
+      dying.push(action)
       start()
     },
 

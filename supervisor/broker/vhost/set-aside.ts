@@ -22,7 +22,7 @@ export function settingAside({ target, log }: SettingAside): SetAside {
         `a message could not be moved to ${SET_ASIDE}: it stays where it is until the next start`,
       )
     try {
-      if (!queue.isOpen()) return
+      if (queue.isGone()) return
       if (queue.name === SET_ASIDE) return report(reason)
       const { message } = entry
       // It goes nowhere from there, whatever limits it had.

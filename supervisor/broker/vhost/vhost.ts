@@ -245,14 +245,16 @@ export function createVhost(store: VhostStore, tools: VhostTools): Vhost {
     if (others?.delete(queue) && others.size === 0) owned.delete(owner as Owner)
     if (flags.durable) {
       store.definitions.remove(keyOf.queue(name))
-      // Both are part of one commit: messages of a queue that is no more would go to another one with its number.
-      queue.destroy()
-    } else queue.close()
+      // Both are part of one commit, unless something of it is still to be sent on: messages of a queue that is no more would
+      // go to another one with its number.
+      deadLetters.afterwards(() => queue.destroy())
+    }
+    queue.close()
     links.drop(queue, clear(queue, links.unbind({ kind: 'queue', name })))
   }
 
   function* clear(queue: Queue, bindings: Generator<void>): Generator<void> {
-    queue.destroy()
+    deadLetters.afterwards(() => queue.destroy())
     yield
     yield* bindings
   }

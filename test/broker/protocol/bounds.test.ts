@@ -188,3 +188,17 @@ async function channelOf(t: Test, broker: Broker): Promise<Wire> {
   await wire.request('ChannelOpen', 1)
   return wire
 }
+
+t.test('messages that take too much routing do not count as on their way to the disk', async (t) => {
+  const wire = await channelOf(t, await started(t, { limits: { inFlightMax: 1_000_000 } }))
+  await wire.request('QueueDeclare', 1, { queue: 'q' })
+  await wire.request('QueueBind', 1, { queue: 'q', exchange: 'amq.topic', routingKey: `#.a${'.*'.repeat(100)}` })
+  const key = 'a.'.repeat(115)
+  const CC = Array.from({ length: 200 }, (_, place) => `${key}${place}`)
+  for (let round = 0; round < 3; round++) {
+    wire.publish(1, { exchange: 'amq.topic', routingKey: key }, { headers: { CC } }, Buffer.alloc(600_000))
+    await wire.arrival(({ name }) => name === 'ChannelClose')
+    wire.arrivals.length = 0
+    await wire.request('ChannelOpen', 1)
+  }
+})

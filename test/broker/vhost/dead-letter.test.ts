@@ -121,3 +121,50 @@ t.test('a death is noted behind the headers of the sender, and nothing else is c
     t.match(deaths, [{ count: 1, reason: 'rejected', queue: 'source', 'routing-keys': ['source'], ...original }])
   }
 })
+
+t.test('what has died is sent on, also when its queue is deleted before that', async (t) => {
+  const { vhost, declare, publish, settled } = await startVhost(t, { turnMs: 1 })
+  declare('dead')
+  declare('source', { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'dead' })
+  await publish('', 'source', 3_000)
+  const source = vhost.queue('source', OWNER)
+  const taken = Array.from({ length: 2_000 }, () => source.get(false))
+  for (const entry of taken) if (entry) source.reject(entry, false)
+  vhost.deleteQueue('source', { ifUnused: false, ifEmpty: false }, OWNER)
+  const dead = vhost.queue('dead', OWNER)
+  t.ok(dead.messageCount < 2_000, 'not all of it was sent on at once')
+  await settled(() => source.isGone())
+  t.equal(dead.messageCount, 2_000, 'what was ready is deleted')
+})
+
+t.test('a queue that is deleted while dead letters wait in it is asked for nothing', async (t) => {
+  const { vhost, store, declare, publish } = await startVhost(t, { retryMs: 100 })
+  declare('source', { ...AT_LEAST_ONCE, 'x-dead-letter-exchange': 'nowhere' })
+  await publish('', 'source', 3)
+  const source = vhost.queue('source', OWNER)
+  const taken = Array.from({ length: 3 }, () => source.get(false))
+  for (const entry of taken) if (entry) source.reject(entry, false)
+  vhost.deleteQueue('source', { ifUnused: false, ifEmpty: false }, OWNER)
+  await store.synced()
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  await publish('', 'source', 1)
+})
+
+t.test('what a full queue refuses and sends on is never ready in it', async (t) => {
+  const { vhost, declare, publish, settled } = await startVhost(t, { turnMs: 1 })
+  declare('dead')
+  declare('full', {
+    'x-max-length': 1,
+    'x-overflow': 'reject-publish-dlx',
+    'x-dead-letter-exchange': '',
+    'x-dead-letter-routing-key': 'dead',
+  })
+  const publishing = publish('', 'full', 2_000)
+  const [full, dead] = ['full', 'dead'].map((name) => vhost.queue(name, OWNER))
+  t.ok((dead?.messageCount ?? 0) < 1_999, 'not all of it was sent on at once')
+  t.equal(full?.messageCount, 1)
+  t.ok(full?.get(true))
+  t.equal(full?.get(true), undefined)
+  t.equal((await publishing).filter(Boolean).length, 1)
+  await settled(() => dead?.messageCount === 1_999)
+})

@@ -1,0 +1,23 @@
+import t from 'tap'
+import { consumer, OWNER, startVhost } from '../vhost/helpers.ts'
+
+for (const type of ['classic', 'quorum']) {
+  t.test(`what comes back to a ${type} queue is not overtaken, however much it is`, async (t) => {
+    const { vhost, declare, publish, settled } = await startVhost(t, { turnMs: 0.01 })
+    declare('queue', { 'x-queue-type': type })
+    await publish('', 'queue', 2_000)
+    const queue = vhost.queue('queue', OWNER)
+    const taken = Array.from({ length: 1_000 }, () => queue.get(false)).filter((entry) => entry !== undefined)
+    queue.requeue(taken, false)
+    t.ok(queue.messageCount < 2_000, 'it comes back in slices')
+    t.ok(queue.expire(), 'who fetches one waits for that')
+    const positions: number[] = []
+    queue.addConsumer(consumer(({ position }) => positions.push(position)))
+    await settled(() => positions.length === 2_000)
+    t.same(
+      positions,
+      positions.toSorted((a, b) => a - b),
+    )
+    t.equal(queue.expire(), undefined)
+  })
+}
