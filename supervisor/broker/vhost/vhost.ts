@@ -247,16 +247,22 @@ export function createVhost(store: VhostStore, tools: VhostTools): Vhost {
       store.definitions.remove(keyOf.queue(name))
       // Both are part of one commit, unless something of it is still to be sent on: messages of a queue that is no more would
       // go to another one with its number.
-      deadLetters.afterwards(() => queue.destroy())
+      destroy(queue)
     }
     queue.close()
     links.drop(queue, clear(queue, links.unbind({ kind: 'queue', name })))
   }
 
   function* clear(queue: Queue, bindings: Generator<void>): Generator<void> {
-    deadLetters.afterwards(() => queue.destroy())
+    destroy(queue)
     yield
     yield* bindings
+  }
+
+  function destroy(queue: Queue): void {
+    // At once: on a full disk it may be the space that everything else waits for.
+    queue.purge()
+    deadLetters.afterwards(() => queue.destroy())
   }
 
   function removeExchange(exchange: Exchange): void {

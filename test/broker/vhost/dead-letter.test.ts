@@ -131,6 +131,7 @@ t.test('what has died is sent on, also when its queue is deleted before that', a
   const taken = Array.from({ length: 2_000 }, () => source.get(false))
   for (const entry of taken) if (entry) source.reject(entry, false)
   vhost.deleteQueue('source', { ifUnused: false, ifEmpty: false }, OWNER)
+  t.equal(source.messageCount, 0, 'what is ready goes at once')
   const dead = vhost.queue('dead', OWNER)
   t.ok(dead.messageCount < 2_000, 'not all of it was sent on at once')
   await settled(() => source.isGone())
