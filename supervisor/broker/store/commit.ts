@@ -165,7 +165,8 @@ export function createCommitter(options: CommitterOptions): Committer {
   async function commit() {
     toCollect = sources
     sources = new Set()
-    currentActions.push(...actions)
+    // Not by spreading: there may be more than a call takes.
+    currentActions = currentActions.concat(actions)
     actions = []
     pressure.taken()
     await collectAll()

@@ -64,6 +64,7 @@ export function laneRecords(context: RecordsContext, recovered: readonly Segment
   let references: Map<SharedBody, number> | undefined
   let released: SharedBody[] = []
   let counted = 0
+  let isDiscarded = false
   for (const segment of recovered) for (const body of segment.shared ?? []) if (body) refer(body)
 
   const records: LaneRecords = {
@@ -86,7 +87,8 @@ export function laneRecords(context: RecordsContext, recovered: readonly Segment
       try {
         return readOne(segment, context.load(segment), index, bodies)
       } catch (error) {
-        context.onBroken(error as Error)
+        // A deleted log has no records.
+        if (!isDiscarded) context.onBroken(error as Error)
         throw error
       }
     },
@@ -163,7 +165,7 @@ export function laneRecords(context: RecordsContext, recovered: readonly Segment
       references = undefined
       released = []
       memory.bytes -= counted
-      counted = 0
+      isDiscarded = true
     },
   }
   const reading = { source: records, bodies, handedOut: mark.recovered }
@@ -179,6 +181,8 @@ export function laneRecords(context: RecordsContext, recovered: readonly Segment
   }
 
   function count(entry: StoredEntry, bytes: number) {
+    // An action of an earlier commit that has failed may still come to it.
+    if (isDiscarded) return
     const change = bytes - entry.counted
     entry.counted = bytes
     counted += change

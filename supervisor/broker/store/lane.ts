@@ -31,8 +31,10 @@ export interface Lane extends Crowding {
   readonly source: LaneRecords
   append(entry: StoredEntry): void
   first(): StoredEntry | undefined
-  /** As QueueLog's. */
+  /** As QueueLog's, where what comes back has its old place. */
   headExpiresAt(): number
+  /** The same of those that did not come back. */
+  waitingExpiresAt(): number
   /** The first of those that came back, where these go first; undefined where they have their old places. */
   firstReturned(): StoredEntry | undefined
   /** The first of the others. */
@@ -133,9 +135,7 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
   }
 
   function headExpiresAt(): number {
-    const returned = firstReady(returns)
-    if (returned && context.returns === 'position') return first()?.expiresAt ?? 0
-    return earlier(returned?.expiresAt ?? 0, waitingExpiresAt())
+    return firstReady(returns) ? (first()?.expiresAt ?? 0) : waitingExpiresAt()
   }
 
   function waitingExpiresAt(): number {
@@ -181,10 +181,12 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
     if (entry.state === READY) countReady(-1, entry)
     entry.state = REMOVED
     records.remove(entry)
+    // A queue that nothing more comes to would keep its last message.
+    if (entry === lastTaken) lastTaken = undefined
   }
 
   function purge() {
-    if (pending.length > 0 || segments.length > 0) context.touch()
+    if (pending.length > 0 || ready > 0) context.touch()
     for (const entry of [...window.clear(), ...tail]) remove(entry)
     tail = []
     for (const item of returns.clear()) {
@@ -268,6 +270,7 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
     append,
     first,
     headExpiresAt,
+    waitingExpiresAt,
     firstReturned: () => (context.returns === 'fifo' ? firstReady(returns) : undefined),
     firstWaiting,
     take,

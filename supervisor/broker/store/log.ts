@@ -151,7 +151,9 @@ export function createLog(context: LogContext, recovered: ReadonlyMap<number, Se
     for (const segments of unopened.values()) next = earlier(next, segments[0]?.expiresFrom ?? 0)
     if (unopened.size > 0) return next
     if (context.returns !== 'fifo') return firstLane()?.headExpiresAt() ?? 0
-    for (const lane of lanes) next = earlier(next, lane.headExpiresAt())
+    // Of what came back only the first is looked at.
+    next = firstReturned()?.expiresAt ?? 0
+    for (const lane of lanes) next = earlier(next, lane.waitingExpiresAt())
     return next
   }
 

@@ -7,7 +7,7 @@ export interface Operations {
   /** Bytes of keys and values. */
   readonly bytes: number
   push(operation: Operation): void
-  /** Takes out what was to be written of logs. */
+  /** Takes out what was to be put of logs. */
   dropLogs(queueIds: ReadonlySet<number>): void
   all(): readonly Operation[]
   clear(): void
@@ -41,11 +41,12 @@ export function createOperations(): Operations {
       bytes += sizeOf(operation)
     },
     dropLogs(queueIds) {
-      const isKept = (key: Buffer) => {
-        const id = logIdOf(key)
+      // What is removed of them may have been found in the database, which is looked through once.
+      const isKept = ({ key, value }: Operation) => {
+        const id = value && logIdOf(key)
         return id === undefined || !queueIds.has(id)
       }
-      if (queueIds.size > 0) replace(list.filter(({ key }) => isKept(key)))
+      if (queueIds.size > 0) replace(list.filter(isKept))
     },
     all: () => list,
     clear() {

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { reasonOf } from '../../base/errors.ts'
-import type { OnFault } from '../guard.ts'
+import { every, type OnFault } from '../guard.ts'
 import { createCommitter } from './commit.ts'
 import { removeCopy } from './compaction.ts'
 import { createCrowd } from './crowd.ts'
@@ -81,6 +81,7 @@ export interface Store {
 const itself = (priority: number) => priority
 const NO_MARK: Mark = { recovered: 0, handOut() {} }
 const DISK_FREE_LIMIT = 50_000_000
+const RELIEF_MS = 250
 
 /** Opens a store, or creates it if the folder has none. */
 export async function openStore(options: StoreOptions): Promise<Store> {
@@ -166,6 +167,8 @@ function startStore(
     limits: options.compaction ?? COMPACTION_LIMITS,
   })
   const lastQueueId = Math.max(marks.lastQueueId, maxOf(logs.keys()), maxOf(leftovers.map(({ queueId }) => queueId)))
+  // Those who wait until less is held make no commits.
+  const relief = every(RELIEF_MS, onFault, memory.relieve)
   const records = recordCache(database.get)
   const shared = sharing({
     bodies,
@@ -231,6 +234,7 @@ function startStore(
 
   async function close() {
     disk.close()
+    clearInterval(relief)
     try {
       await house.close()
       await committer.close()

@@ -253,3 +253,24 @@ t.test('what waits to be written has a bound, and who waits goes on in turn', as
   await committer.close()
   t.notOk(committer.isBusy())
 })
+
+t.test('a log that is deleted while another one is being erased is erased too', async (t) => {
+  const { database, records } = fakeDatabase()
+  const committer = committerOf(database)
+  const ids = [1, 2]
+  const keys = ids.map((queueId) => segmentKey({ queueId, priority: 0, first: 0 }))
+  await database.write(keys.map((key) => ({ key, value: key })))
+  const erased: number[] = []
+  const [first, second] = ids.map(
+    (id): Source => ({
+      collect: (batch) => batch.removeLog(id, () => erased.push(id)),
+    }),
+  ) as [Source, Source]
+  // The second is asked for before the next commit knows that there is something to erase.
+  committer.touch({ collect: () => committer.touch(second) })
+  committer.touch(first)
+  for (let i = 0; i < 5; i++) await safe(committer)
+  t.same(erased, ids)
+  t.equal(records.size, 0)
+  await committer.close()
+})
