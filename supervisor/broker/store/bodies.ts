@@ -20,7 +20,7 @@ export interface BodyPlace {
 
 export interface Bodies {
   share(body: Buffer): SharedBody
-  /** The body that an index record refers to; the same for all that are held. */
+  /** The body that an index record refers to: one object for each id. */
   find(id: number): SharedBody
   /** The same, from a segment. */
   at(place: BodyPlace): SharedBody
@@ -38,21 +38,27 @@ export interface Bodies {
  * @param stored the ids of the records that there are
  */
 export function createBodies(load: (key: Buffer) => Buffer | undefined, stored: Iterable<number>): Bodies {
-  const held = new Map<number, SharedBody>()
+  /** Those that something refers to; while a start reads, all that it has come upon. */
+  const known = new Map<number, SharedBody>()
   let next = 1
   for (const id of stored) next = Math.max(next, id + 1)
 
-  function find(id: number): SharedBody {
+  function bodyOf(id: number): SharedBody {
     next = Math.max(next, id + 1)
     // Whoever refers to it from the disk was written together with it.
-    return held.get(id) ?? { id, length: -1, crc: -1, refs: 0, isStored: true, recent: undefined }
+    return known.get(id) ?? { id, length: -1, crc: -1, refs: 0, isStored: true, recent: undefined }
   }
 
   return {
-    find,
+    find(id) {
+      const body = bodyOf(id)
+      // One segment can refer to it several times before anything holds it: all of them count on the same.
+      known.set(id, body)
+      return body
+    },
 
     at({ id, length, crc }) {
-      const body = find(id)
+      const body = bodyOf(id)
       body.length = length
       body.crc = crc
       return body
@@ -75,15 +81,15 @@ export function createBodies(load: (key: Buffer) => Buffer | undefined, stored: 
       return bytes
     },
 
-    isHeld: (id) => held.has(id),
+    isHeld: (id) => (known.get(id)?.refs ?? 0) > 0,
 
     hold(body) {
-      if (body.refs++ === 0) held.set(body.id, body)
+      if (body.refs++ === 0) known.set(body.id, body)
     },
 
     release(body, batch) {
       if (--body.refs > 0) return
-      held.delete(body.id)
+      known.delete(body.id)
       if (body.isStored) batch.remove(bodyKey(body.id))
       body.isStored = false
     },

@@ -29,13 +29,16 @@ export function removeCopy(folder: string): void {
 /**
  * Makes the database's file as small as what is in it.
  * @param exclusively runs an action while nothing is written to the database
+ * @param isStopped whether to give up, between two pieces
+ * @returns whether it is done
  * @throws what the system says, with the database as it was
  */
 export async function compact(
   folder: string,
   database: Database,
   exclusively: (action: () => Promise<void>) => Promise<void>,
-): Promise<void> {
+  isStopped: () => boolean,
+): Promise<boolean> {
   const path = join(folder, COPY_FILE)
   const changed = new Map<string, Buffer>()
   let copy: Database | undefined
@@ -45,6 +48,7 @@ export async function compact(
     copy = openDatabase(folder, COPY_FILE)
     const target = copy
     await copyAll(target)
+    if (isStopped()) return false
     for (let round = 0; changed.size > KEYS && round < ROUNDS; round++) await catchUp(target, [...taken(changed)])
     await exclusively(async () => {
       await catchUp(target, [...taken(changed)])
@@ -54,6 +58,7 @@ export async function compact(
       await database.replaceBy(path)
       await syncFile(folder)
     })
+    return true
   } finally {
     database.watch(undefined)
     await copy?.close()
@@ -66,7 +71,7 @@ export async function compact(
    */
   async function copyAll(target: Database) {
     let from = FIRST
-    for (;;) {
+    while (!isStopped()) {
       const keys = [...database.keys(from, BEHIND, KEYS)]
       const last = keys.at(-1)
       if (!last) return

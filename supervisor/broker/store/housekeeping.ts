@@ -57,7 +57,7 @@ export function keepHouse({ folder, database, disk, exclusively, ...options }: H
     try {
       if (!(await isWorthIt())) return
       const before = database.space().size
-      await compact(folder, database, exclusively)
+      if (!(await compact(folder, database, exclusively, () => isClosed))) return
       onCompacted(before - database.space().size)
       disk.look()
     } catch (error) {

@@ -22,6 +22,27 @@ async function closed(store: Store, folder: string): Promise<number> {
   return bodiesIn(folder)
 }
 
+t.test('a body that one queue has twice is there after a restart until both are gone', async (t) => {
+  const folder = temporaryFolder(t)
+  let store = await open(folder)
+  let [log] = openLogs(store, [1]) as [QueueLog]
+  const shared = store.share(message(LARGE))
+  for (let i = 0; i < 3; i++) log.append(shared, 0)
+  t.equal(await closed(store, folder), 1)
+
+  for (let left = 3; left > 0; left--) {
+    store = await open(folder)
+    ;[log] = openLogs(store, [1]) as [QueueLog]
+    t.equal(log.ready, left)
+    const entry = must(log.take())
+    t.same(entry.message.body, LARGE)
+    log.remove(entry)
+    await store.synced()
+    t.same(log.peek()?.message.body, left > 1 ? LARGE : undefined)
+    t.equal(await closed(store, folder), left > 1 ? 1 : 0)
+  }
+})
+
 t.test('a large body for several queues is stored once, and goes with its last reference', async (t) => {
   const folder = temporaryFolder(t)
   let store = await open(folder)
