@@ -74,6 +74,8 @@ async function inspect(url: string, books: Books, crash: number, random: () => n
 async function readAll(channel: ConfirmChannel, queue: QueueName): Promise<readonly ConsumeMessage[]> {
   const { messageCount } = await channel.checkQueue(queue)
   const messages = collect<ConsumeMessage>(`messages in ${queue}`)
+  // All of them, before any is settled: without a prefetch a quorum queue hands out 2,000.
+  await channel.prefetch(65_535)
   const { consumerTag } = await channel.consume(queue, (message) => message && messages.push(message))
   await messages.reach(messageCount)
   await channel.cancel(consumerTag)

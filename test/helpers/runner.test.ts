@@ -111,6 +111,6 @@ t.test('a suite has its files, and a name those that contain it', async (t) => {
     ['e2e/embedded.test.ts'],
   )
   t.ok(!all.some((name) => name.startsWith('fixtures/')))
-  t.same(names('embedded', ['broker/differential']), ['broker/differential/differential.test.ts'])
+  t.same(names('embedded', ['broker/differential/diff']), ['broker/differential/differential.test.ts'])
   t.throws(() => names('all', ['no such file']), /expected test files named 'no such file', found none/)
 })

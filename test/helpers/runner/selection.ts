@@ -22,7 +22,7 @@ export interface TestFile {
 }
 
 /** Left out unless asked for by name: it has a script of its own. */
-const ONLY_BY_NAME = /^(broker\/differential\/|clients\/|e2e\/cluster)/
+const ONLY_BY_NAME = /^(broker\/(differential|growth)\/|clients\/|e2e\/cluster)/
 /** What tests the tests. */
 const OF_THE_TESTS = /^helpers\/|^bench\//
 /** The end-to-end path that other versions of Node are tried on. */
