@@ -193,6 +193,8 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     const ended = Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
     // A client that is stopped or hangs must not hold up the rest.
     const impatient = later(CLOSE_MS, onFault, () => sockets.forEach((socket) => void socket.destroy()))
+    // Of an unreferenced broker nothing else keeps the process until it has closed.
+    impatient.ref()
     await Promise.all([...connections].map((connection) => connection.close()))
     await ended
     clearTimeout(impatient)
