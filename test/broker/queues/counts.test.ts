@@ -1,10 +1,10 @@
 // What counts as a failed delivery of a message, as RabbitMQ 4.3.6 does it (measured).
 import t, { type Test } from 'tap'
-import { startBroker } from '../../../supervisor/broker/start.ts'
 import { temporaryFolder } from '../../helpers/tmp.ts'
 import { until } from '../../helpers/until.ts'
 import type { Fields } from '../differential/amqplib-codec.ts'
 import { openWire, type Wire } from '../differential/wire.ts'
+import { openSession } from '../session.ts'
 
 type How = 'ack' | 'nack' | 'reject' | 'recover'
 
@@ -72,15 +72,8 @@ t.test('both counts are kept through a restart', async (t) => {
 })
 
 /** A broker with a message in a quorum queue and one in a classic queue, whose dead letters go the same way. */
-async function session(t: Test, args: Fields = {}, folder = temporaryFolder(t)) {
-  const broker = await startBroker({ folder })
-  const wire = await openWire(broker.url)
-  const end = async () => {
-    await wire.close()
-    await broker.close()
-  }
-  t.teardown(end)
-  await wire.request('ChannelOpen', 1)
+async function session(t: Test, args: Fields = {}, folder?: string) {
+  const { broker, wire, end } = await openSession(t, folder)
   const declare = (queue: string, own: Fields) =>
     wire.request('QueueDeclare', 1, { queue, durable: true, arguments: own })
   const { fields } = await declare('quorum', { 'x-queue-type': 'quorum', ...args })

@@ -1,11 +1,10 @@
 // Priorities of quorum queues as in RabbitMQ 4.3.6, measured: 32 strict ones without an argument.
 import t, { type Test } from 'tap'
-import { startBroker } from '../../../supervisor/broker/start.ts'
 import { temporaryFolder } from '../../helpers/tmp.ts'
 import { until } from '../../helpers/until.ts'
 import type { Fields } from '../differential/amqplib-codec.ts'
 import type { Arrival } from '../differential/wire.ts'
-import { openWire } from '../differential/wire.ts'
+import { openSession } from '../session.ts'
 
 t.test('the highest priority first, 4 where there is none, 31 at most, equal ones in their order', async (t) => {
   const { publish, drain } = await session(t)
@@ -57,15 +56,8 @@ t.test('a classic queue has no priorities unless it asks for some, and then 0 is
 const PASSIVE = { queue: 'dead', passive: true }
 
 /** A broker with a queue `q`, whose dead letters go to `dead`. */
-async function session(t: Test, args: Fields = {}, folder = temporaryFolder(t)) {
-  const broker = await startBroker({ folder })
-  const wire = await openWire(broker.url)
-  const end = async () => {
-    await wire.close()
-    await broker.close()
-  }
-  t.teardown(end)
-  await wire.request('ChannelOpen', 1)
+async function session(t: Test, args: Fields = {}, folder?: string) {
+  const { wire, end } = await openSession(t, folder)
   const quorum = { 'x-queue-type': 'quorum' }
   await wire.request('QueueDeclare', 1, { queue: 'dead', durable: true, arguments: quorum })
   const deadLetters = { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'dead' }
