@@ -35,8 +35,11 @@ export function encodeIndex(segment: Segment): Buffer {
   raw.set(bitmap, HEADER)
   let at = HEADER + bitmap.length
   if (segment.expiresFrom) at = raw.writeDoubleLE(segment.expiresFrom, at)
-  at = writeCounts(raw, at, segment, counted)
-  const end = writeShared(raw, at, segment, sharing)
+  const { counts, shared } = segment
+  at = writeNumbered(raw, at, counted, (place, index) =>
+    writeVarint(raw, counts?.[2 * index + 1] ?? 0, writeVarint(raw, counts?.[2 * index] ?? 0, place)),
+  )
+  const end = writeNumbered(raw, at, sharing, (place, index) => writeVarint(raw, shared?.[index]?.id ?? 0, place))
   raw.writeUInt32LE(crc32(raw.subarray(4, end), crc32(indexKey(segment))), 0)
   return Buffer.from(raw.subarray(0, end))
 }
@@ -57,13 +60,17 @@ function countedOf(segment: Segment): number[] {
   return counted
 }
 
-function writeCounts(raw: Buffer, start: number, { counts }: Segment, counted: number[]): number {
-  let at = writeVarint(raw, counted.length, start)
+/** How many there are, then each one's distance to the one before it and what `write` puts behind that. */
+function writeNumbered(
+  raw: Buffer,
+  start: number,
+  numbers: readonly number[],
+  write: (at: number, index: number) => number,
+): number {
+  let at = writeVarint(raw, numbers.length, start)
   let next = 0
-  for (const index of counted) {
-    at = writeVarint(raw, index - next, at)
-    at = writeVarint(raw, counts?.[2 * index] ?? 0, at)
-    at = writeVarint(raw, counts?.[2 * index + 1] ?? 0, at)
+  for (const index of numbers) {
+    at = write(writeVarint(raw, index - next, at), index)
     next = index + 1
   }
   return at
@@ -77,17 +84,6 @@ function sharingOf({ shared, count }: Segment, removed: Uint8Array): number[] {
     if (shared[index] && !((removed[index >> 3] as number) & (1 << (index & 7)))) sharing.push(index)
   }
   return sharing
-}
-
-function writeShared(raw: Buffer, start: number, { shared }: Segment, sharing: number[]): number {
-  let at = writeVarint(raw, sharing.length, start)
-  let next = 0
-  for (const index of sharing) {
-    at = writeVarint(raw, index - next, at)
-    at = writeVarint(raw, shared?.[index]?.id ?? 0, at)
-    next = index + 1
-  }
-  return at
 }
 
 /**
@@ -136,30 +132,34 @@ export function decodeIndex(id: SegmentId, raw: Buffer, bodyOf: (id: number) => 
 }
 
 function readCounts(numbers: VarintReader, count: number): Uint32Array | null {
-  const counted = numbers.next()
-  if (counted === 0) return null
-  const counts = new Uint32Array(2 * count)
-  let next = 0
-  for (let i = 0; i < counted; i++) {
-    const index = next + numbers.next()
+  // Most segments have none, and a start reads them all.
+  let counts: Uint32Array | null = null
+  readNumbered(numbers, (index) => {
+    counts ??= new Uint32Array(2 * count)
     counts[2 * index] = numbers.next()
     counts[2 * index + 1] = numbers.next()
-    next = index + 1
-  }
+  })
   return counts
 }
 
 function readShared(numbers: VarintReader, count: number, bodyOf: (id: number) => SharedBody): Segment['shared'] {
-  const sharing = numbers.next()
-  if (sharing === 0) return null
-  const shared: SharedBody[] = new Array(count)
-  let next = 0
-  for (let i = 0; i < sharing; i++) {
-    const index = next + numbers.next()
+  let shared: SharedBody[] | null = null
+  readNumbered(numbers, (index) => {
+    shared ??= new Array<SharedBody>(count)
     shared[index] = bodyOf(numbers.next())
+  })
+  return shared
+}
+
+/** Reads what `writeNumbered` has written. */
+function readNumbered(numbers: VarintReader, read: (index: number) => void): void {
+  const length = numbers.next()
+  let next = 0
+  for (let i = 0; i < length; i++) {
+    const index = next + numbers.next()
+    read(index)
     next = index + 1
   }
-  return shared
 }
 
 function readOldCounts(raw: Buffer, start: number, count: number): Uint32Array | null {
