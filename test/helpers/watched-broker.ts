@@ -18,6 +18,10 @@ export interface WatchReport {
   readonly rss: number
   readonly peak: number
   readonly heap: number
+  /** Bytes of what is resident that are pages of files: of the program, and of the store that it has mapped. */
+  readonly files: number
+  /** Milliseconds from the process's beginning until it took connections: of its main thread's processor time, and in all. */
+  readonly started: { readonly cpu: number; readonly wall: number }
 }
 
 /** The embedded broker in a process of its own that watches itself. */

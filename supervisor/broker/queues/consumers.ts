@@ -41,39 +41,11 @@ export interface ConsumerRules {
   readonly quorum: boolean
 }
 
-export function consumerList({ singleActive, quorum }: ConsumerRules): ConsumerList {
-  const members = new Set<Consumer>()
-  /** Those who wait for their turn: the highest priority first, in each who waits longest. */
-  const line: Consumer[] = []
-  const turns = singleActive ? (quorum ? handedOver() : oneAtATime(line)) : inTurn(line, quorum)
-
-  return {
-    get size() {
-      return members.size
-    },
-    get hasExclusive() {
-      return [...members].some(({ exclusive }) => exclusive)
-    },
-    all: () => [...members],
-
-    add(consumer) {
-      members.add(consumer)
-      enter(line, consumer)
-      turns.joined(consumer)
-    },
-
-    remove(consumer) {
-      members.delete(consumer)
-      leave(line, consumer)
-      turns.forget(consumer)
-    },
-
-    next: turns.next,
-    served: turns.served,
-    resume: turns.resume,
-  }
+export function consumerList(rules: ConsumerRules): ConsumerList {
+  return new Consumers(rules)
 }
 
+/** What decides whose turn it is. */
 interface Turns {
   joined(consumer: Consumer): void
   next(): Consumer | undefined
@@ -82,48 +54,126 @@ interface Turns {
   forget(consumer: Consumer): void
 }
 
+// Classes, as are their turns: each queue that somebody consumes from has one.
+class Consumers implements ConsumerList {
+  readonly #members = new Set<Consumer>()
+  /** Those who wait for their turn: the highest priority first, in each who waits longest. */
+  readonly #line: Consumer[] = []
+  readonly #turns: Turns
+
+  constructor({ singleActive, quorum }: ConsumerRules) {
+    if (!singleActive) this.#turns = new InTurn(this.#line, quorum)
+    else this.#turns = quorum ? new HandedOver() : new OneAtATime(this.#line)
+  }
+
+  get size(): number {
+    return this.#members.size
+  }
+
+  get hasExclusive(): boolean {
+    for (const { exclusive } of this.#members) if (exclusive) return true
+    return false
+  }
+
+  all(): Consumer[] {
+    return [...this.#members]
+  }
+
+  add(consumer: Consumer): void {
+    this.#members.add(consumer)
+    enter(this.#line, consumer)
+    this.#turns.joined(consumer)
+  }
+
+  remove(consumer: Consumer): void {
+    this.#members.delete(consumer)
+    leave(this.#line, consumer)
+    this.#turns.forget(consumer)
+  }
+
+  next(): Consumer | undefined {
+    return this.#turns.next()
+  }
+
+  served(consumer: Consumer): void {
+    this.#turns.served(consumer)
+  }
+
+  resume(consumer: Consumer): void {
+    this.#turns.resume(consumer)
+  }
+}
+
 /**
  * Round robin. Who can take no more leaves the line, and enters it again at its end: those of a quorum queue with the
  * delivery that took the last of their credit, those of a classic one when it would be their turn.
  */
-function inTurn(line: Consumer[], quorum: boolean): Turns {
-  const full = new Set<Consumer>()
-  return {
-    joined: () => undefined,
-    next() {
-      for (let [first] = line; first; [first] = line) {
-        if (first.canTake()) return first
-        line.shift()
-        full.add(first)
-      }
-      return undefined
-    },
-    served(consumer) {
-      // A delivery can have broken its connection, and ended it.
-      if (!leave(line, consumer)) return
-      if (quorum && !consumer.canTake()) full.add(consumer)
-      else enter(line, consumer)
-    },
-    resume(consumer) {
-      if (full.delete(consumer)) enter(line, consumer)
-    },
-    forget: (consumer) => void full.delete(consumer),
+class InTurn implements Turns {
+  readonly #line: Consumer[]
+  readonly #quorum: boolean
+  #full: Set<Consumer> | undefined
+
+  constructor(line: Consumer[], quorum: boolean) {
+    this.#line = line
+    this.#quorum = quorum
+  }
+
+  joined(): void {}
+
+  next(): Consumer | undefined {
+    const line = this.#line
+    for (let [first] = line; first; [first] = line) {
+      if (first.canTake()) return first
+      line.shift()
+      this.#leave(first)
+    }
+    return undefined
+  }
+
+  served(consumer: Consumer): void {
+    // A delivery can have broken its connection, and ended it.
+    if (!leave(this.#line, consumer)) return
+    if (this.#quorum && !consumer.canTake()) this.#leave(consumer)
+    else enter(this.#line, consumer)
+  }
+
+  resume(consumer: Consumer): void {
+    if (this.#full?.delete(consumer)) enter(this.#line, consumer)
+  }
+
+  forget(consumer: Consumer): void {
+    this.#full?.delete(consumer)
+  }
+
+  #leave(consumer: Consumer): void {
+    this.#full ??= new Set()
+    this.#full.add(consumer)
   }
 }
 
 /** A classic queue's active consumer stays until it goes. */
-function oneAtATime(line: Consumer[]): Turns {
-  let active: Consumer | undefined
-  return {
-    joined(consumer) {
-      active ??= consumer
-    },
-    next: () => (active?.canTake() ? active : undefined),
-    served: () => undefined,
-    resume: () => undefined,
-    forget(consumer) {
-      if (active === consumer) active = line[0]
-    },
+class OneAtATime implements Turns {
+  readonly #line: readonly Consumer[]
+  #active: Consumer | undefined
+
+  constructor(line: readonly Consumer[]) {
+    this.#line = line
+  }
+
+  joined(consumer: Consumer): void {
+    this.#active ??= consumer
+  }
+
+  next(): Consumer | undefined {
+    return this.#active?.canTake() ? this.#active : undefined
+  }
+
+  served(): void {}
+
+  resume(): void {}
+
+  forget(consumer: Consumer): void {
+    if (this.#active === consumer) this.#active = this.#line[0]
   }
 }
 
@@ -131,52 +181,59 @@ function oneAtATime(line: Consumer[]): Turns {
  * A quorum queue's active consumer gives way to one of a higher priority: it gets nothing more, and once it has settled
  * what it has, it waits again and the first of those who wait becomes active, so that the two never overlap.
  */
-function handedOver(): Turns {
+class HandedOver implements Turns {
   /** The highest priority first, then who may have the most messages, then who came first. */
-  const waiting: Consumer[] = []
-  const arrivals = new Map<Consumer, number>()
-  let lastArrival = 0
-  let active: Consumer | undefined
-  let isGivingWay = false
+  readonly #waiting: Consumer[] = []
+  readonly #arrivals = new Map<Consumer, number>()
+  #lastArrival = 0
+  #active: Consumer | undefined
+  #isGivingWay = false
 
-  function wait(consumer: Consumer): void {
-    const at = waiting.findIndex((other) => isBefore(consumer, other))
-    waiting.splice(at === -1 ? waiting.length : at, 0, consumer)
+  joined(consumer: Consumer): void {
+    this.#arrivals.set(consumer, ++this.#lastArrival)
+    this.#wait(consumer)
+    this.#handOver()
   }
 
-  function isBefore(one: Consumer, other: Consumer): boolean {
+  next(): Consumer | undefined {
+    return !this.#isGivingWay && this.#active?.canTake() ? this.#active : undefined
+  }
+
+  served(): void {}
+
+  resume(): void {
+    this.#handOver()
+  }
+
+  forget(consumer: Consumer): void {
+    this.#arrivals.delete(consumer)
+    leave(this.#waiting, consumer)
+    if (this.#active === consumer) this.#active = undefined
+    this.#handOver()
+  }
+
+  #wait(consumer: Consumer): void {
+    const at = this.#waiting.findIndex((other) => this.#isBefore(consumer, other))
+    this.#waiting.splice(at === -1 ? this.#waiting.length : at, 0, consumer)
+  }
+
+  #isBefore(one: Consumer, other: Consumer): boolean {
     if (one.priority !== other.priority) return one.priority > other.priority
     if (one.limit !== other.limit) return one.limit > other.limit
-    return (arrivals.get(one) ?? 0) < (arrivals.get(other) ?? 0)
+    return (this.#arrivals.get(one) ?? 0) < (this.#arrivals.get(other) ?? 0)
   }
 
-  function handOver(): void {
-    const [next] = waiting
-    if (active && next && next.priority > active.priority) isGivingWay = true
-    if (active && isGivingWay && active.unacked === 0) {
-      wait(active)
-      active = undefined
+  #handOver(): void {
+    const active = this.#active
+    const [next] = this.#waiting
+    if (active && next && next.priority > active.priority) this.#isGivingWay = true
+    if (active && this.#isGivingWay && active.unacked === 0) {
+      this.#wait(active)
+      this.#active = undefined
     }
-    if (active) return
-    isGivingWay = false
-    active = waiting.shift()
-  }
-
-  return {
-    joined(consumer) {
-      arrivals.set(consumer, ++lastArrival)
-      wait(consumer)
-      handOver()
-    },
-    next: () => (!isGivingWay && active?.canTake() ? active : undefined),
-    served: () => undefined,
-    resume: handOver,
-    forget(consumer) {
-      arrivals.delete(consumer)
-      leave(waiting, consumer)
-      if (active === consumer) active = undefined
-      handOver()
-    },
+    if (this.#active) return
+    this.#isGivingWay = false
+    this.#active = this.#waiting.shift()
   }
 }
 

@@ -12,37 +12,54 @@ export interface ExpiryClock {
 }
 
 export function expiryClock(clock: Clock, onFault: OnFault, action: () => void): ExpiryClock {
-  let at: number | undefined
-  let timer: NodeJS.Timeout | undefined
-  let timerAt = Number.POSITIVE_INFINITY
+  return new Expiry(clock, onFault, action)
+}
 
-  function fire(): void {
-    timer = undefined
-    timerAt = Number.POSITIVE_INFINITY
+// A class: there are tens of thousands of queues that expire, or whose messages do.
+class Expiry implements ExpiryClock {
+  readonly #clock: Clock
+  readonly #onFault: OnFault
+  readonly #action: () => void
+  #at: number | undefined
+  #timer: NodeJS.Timeout | undefined
+  #timerAt = Number.POSITIVE_INFINITY
+
+  constructor(clock: Clock, onFault: OnFault, action: () => void) {
+    this.#clock = clock
+    this.#onFault = onFault
+    this.#action = action
+  }
+
+  setAt(moment: number): void {
+    this.#at = moment
+    // A timer that fires too early looks again; one that would fire too late has to be replaced.
+    if (moment < this.#timerAt) this.#arm(moment)
+  }
+
+  stop(): void {
+    this.#at = undefined
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#timerAt = Number.POSITIVE_INFINITY
+  }
+
+  #fire(): void {
+    this.#timer = undefined
+    this.#timerAt = Number.POSITIVE_INFINITY
+    const at = this.#at
     if (at === undefined) return
-    if (at > clock.now()) return void arm(at)
-    at = undefined
-    action()
+    if (at > this.#clock.now()) {
+      this.#arm(at)
+      return
+    }
+    this.#at = undefined
+    this.#action()
   }
 
-  function arm(moment: number): void {
-    clearTimeout(timer)
-    timerAt = moment
-    const delay = Math.ceil(Math.max(moment - clock.now(), 0))
-    timer = later(Math.min(delay, MAX_DELAY_MS), onFault, fire)
-  }
-
-  return {
-    setAt(moment) {
-      at = moment
-      // A timer that fires too early looks again; one that would fire too late has to be replaced.
-      if (moment < timerAt) arm(moment)
-    },
-    stop() {
-      at = undefined
-      clearTimeout(timer)
-      timer = undefined
-      timerAt = Number.POSITIVE_INFINITY
-    },
+  #arm(moment: number): void {
+    clearTimeout(this.#timer)
+    this.#timerAt = moment
+    const delay = Math.ceil(Math.max(moment - this.#clock.now(), 0))
+    this.#timer = later(Math.min(delay, MAX_DELAY_MS), this.#onFault, () => this.#fire())
   }
 }

@@ -26,8 +26,8 @@ export function inLane(message: Message, options: QueueOptions): Message {
   return message.priority === priority ? message : { ...message, priority }
 }
 
-/** What lanes are served by: the highest first. */
-export function rankOf(type: QueueOptions['type'], lane: number): number {
-  if (type === 'classic') return lane
-  return lane === 0 ? DEFAULT : lane - 1
+/** What lanes are served by, the highest first. */
+export const RANKS: Record<QueueOptions['type'], (lane: number) => number> = {
+  classic: (lane) => lane,
+  quorum: (lane) => (lane === 0 ? DEFAULT : lane - 1),
 }

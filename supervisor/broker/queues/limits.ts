@@ -32,38 +32,52 @@ const SOFT_LIMIT = 0.8
  * @param retained counts as well when messages are refused, as RabbitMQ does it
  */
 export function lengthLimits(options: QueueOptions, log: QueueLog, retained: Retained): LengthLimits | undefined {
-  const { type, overflow, maxLength = Number.POSITIVE_INFINITY, maxLengthBytes = Number.POSITIVE_INFINITY } = options
   if (options.maxLength === undefined && options.maxLengthBytes === undefined) return undefined
+  return new Limits(options, log, retained)
+}
+
+class Limits implements LengthLimits {
+  readonly #options: QueueOptions
+  readonly #log: QueueLog
+  readonly #retained: Retained
   /** It was over its limit, and not yet below its soft limit since. */
-  let isRefusing = false
+  #isRefusing = false
 
-  function isOver(more: number, moreBytes: number): boolean {
-    return log.ready + more > maxLength || log.readyBytes + moreBytes > maxLengthBytes
+  constructor(options: QueueOptions, log: QueueLog, retained: Retained) {
+    this.#options = options
+    this.#log = log
+    this.#retained = retained
   }
 
-  function isBelow(share: number): boolean {
-    const [messages, bytes] = [log.ready + retained.messages, log.readyBytes + retained.bytes]
+  refuses({ body }: Message): boolean {
+    const { type, overflow } = this.#options
+    if (overflow === 'drop-head') return false
+    if (type === 'classic') return this.#isOver(1, body.length)
+    // A quorum queue notices only when it is over its limit.
+    if (this.#isOver(this.#retained.messages, this.#retained.bytes)) this.#isRefusing = true
+    else if (this.#isRefusing && this.#isBelow(SOFT_LIMIT)) this.#isRefusing = false
+    return this.#isRefusing
+  }
+
+  takeExcess(atMost: number): Entry[] {
+    const taken: Entry[] = []
+    while (this.#options.overflow === 'drop-head' && taken.length < atMost && this.#isOver(0, 0)) {
+      const entry = this.#log.take()
+      if (!entry) break
+      taken.push(entry)
+    }
+    return taken
+  }
+
+  #isOver(more: number, moreBytes: number): boolean {
+    const { maxLength = Number.POSITIVE_INFINITY, maxLengthBytes = Number.POSITIVE_INFINITY } = this.#options
+    return this.#log.ready + more > maxLength || this.#log.readyBytes + moreBytes > maxLengthBytes
+  }
+
+  #isBelow(share: number): boolean {
+    const { maxLength = Number.POSITIVE_INFINITY, maxLengthBytes = Number.POSITIVE_INFINITY } = this.#options
+    const messages = this.#log.ready + this.#retained.messages
+    const bytes = this.#log.readyBytes + this.#retained.bytes
     return messages <= Math.trunc(maxLength * share) && bytes <= Math.trunc(maxLengthBytes * share)
-  }
-
-  return {
-    refuses({ body }) {
-      if (overflow === 'drop-head') return false
-      if (type === 'classic') return isOver(1, body.length)
-      // A quorum queue notices only when it is over its limit.
-      if (isOver(retained.messages, retained.bytes)) isRefusing = true
-      else if (isRefusing && isBelow(SOFT_LIMIT)) isRefusing = false
-      return isRefusing
-    },
-
-    takeExcess(atMost) {
-      const taken: Entry[] = []
-      while (overflow === 'drop-head' && taken.length < atMost && isOver(0, 0)) {
-        const entry = log.take()
-        if (!entry) break
-        taken.push(entry)
-      }
-      return taken
-    },
   }
 }

@@ -1,10 +1,12 @@
-import type { Source } from './commit.ts'
+import type { Batch, Source } from './commit.ts'
 import { definitionKey, encodeDefinition, oldDefinitionKey } from './definition-records.ts'
 
 /** Small JSON records by name, of any length: exchanges, queues, bindings. Changes are part of the next commit. */
 export interface Definitions {
-  all(): Iterable<{ key: string; value: unknown }>
+  /** What a start has found, by name. Given up: they are not in memory twice. */
+  takeFound(): ReadonlyMap<string, unknown>
   put(key: string, value: unknown): void
+  /** Removes one that was found or put. */
   remove(key: string): void
 }
 
@@ -14,50 +16,56 @@ export interface Definitions {
  * @param touch has a source collected from by the next commit; called before the source changes
  */
 export function createDefinitions(
-  found: Map<string, unknown>,
+  found: ReadonlyMap<string, unknown>,
   outdated: readonly string[],
   touch: (source: Source) => void,
 ): Definitions {
-  const changed = new Map<string, Source>()
-  for (const name of outdated) touch(migration(name))
-
-  function change(name: string) {
-    const source = changed.get(name) ?? sourceOf(name)
-    changed.set(name, source)
-    touch(source)
+  const changes = new Map<string, Change>()
+  let left = found
+  for (const name of outdated) {
+    touch({ collect: (batch) => batch.remove(oldDefinitionKey(name)) })
+    change(name, found.get(name))
   }
 
-  function sourceOf(name: string): Source {
-    return {
-      collect(batch) {
-        changed.delete(name)
-        const key = definitionKey(name)
-        const value = found.get(name)
-        if (value === undefined) batch.remove(key)
-        else batch.put(key, encodeDefinition(key, name, value))
-      },
-    }
+  function change(name: string, value: unknown) {
+    const change = changes.get(name) ?? new Change(name, collected)
+    touch(change)
+    // Behind that, which may have it collected as it was.
+    changes.set(name, change)
+    change.value = value
   }
 
-  function migration(name: string): Source {
-    return {
-      collect(batch) {
-        batch.remove(oldDefinitionKey(name))
-        sourceOf(name).collect(batch)
-      },
-    }
+  function collected(name: string) {
+    changes.delete(name)
   }
 
   return {
-    all: () => [...found].map(([key, value]) => ({ key, value })),
-    put(key, value) {
-      change(key)
-      found.set(key, value)
+    takeFound() {
+      const all = left
+      left = new Map()
+      return all
     },
-    remove(key) {
-      if (!found.has(key)) return
-      change(key)
-      found.delete(key)
-    },
+    put: change,
+    remove: (key) => change(key, undefined),
+  }
+}
+
+/** What the next commit does to a definition. */
+class Change implements Source {
+  readonly #name: string
+  readonly #onCollected: (name: string) => void
+  /** Undefined: it is removed. */
+  value: unknown
+
+  constructor(name: string, onCollected: (name: string) => void) {
+    this.#name = name
+    this.#onCollected = onCollected
+  }
+
+  collect(batch: Batch): void {
+    this.#onCollected(this.#name)
+    const key = definitionKey(this.#name)
+    if (this.value === undefined) batch.remove(key)
+    else batch.put(key, encodeDefinition(key, this.#name, this.value))
   }
 }

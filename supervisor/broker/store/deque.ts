@@ -13,41 +13,68 @@ export interface Deque<T> {
   clear(): T[]
 }
 
+/** @param items which the list takes over */
 export function createDeque<T>(items: T[] = []): Deque<T> {
-  let list: (T | undefined)[] = items
-  let start = 0
+  return new ArrayDeque(items)
+}
 
-  function shift() {
-    const item = list[start]
-    if (start < list.length) list[start++] = undefined
-    if (start > 1_024 && start * 2 > list.length) {
-      list = list.slice(start)
-      start = 0
-    } else if (start === list.length) {
-      list = []
-      start = 0
+/** How many places at the start may be empty, whatever the length. */
+const MAX_EMPTY = 1_024
+
+// A class, as each lane of each queue has some: closures would take ten times the memory.
+class ArrayDeque<T> implements Deque<T> {
+  #list: (T | undefined)[]
+  #start = 0
+
+  constructor(items: T[]) {
+    this.#list = items
+  }
+
+  get length(): number {
+    return this.#list.length - this.#start
+  }
+
+  push(item: T): void {
+    this.#list.push(item)
+  }
+
+  prepend(items: readonly T[]): void {
+    this.#list = [...items, ...this.#list.slice(this.#start)]
+    this.#start = 0
+  }
+
+  first(): T | undefined {
+    return this.#list[this.#start]
+  }
+
+  shift(): T | undefined {
+    const list = this.#list
+    const item = list[this.#start]
+    if (this.#start < list.length) list[this.#start++] = undefined
+    if (this.#start === list.length) {
+      this.#list = []
+      this.#start = 0
+    } else if (this.#start > MAX_EMPTY && this.#start * 2 > list.length) {
+      this.#list = list.slice(this.#start)
+      this.#start = 0
     }
     return item
   }
 
-  return {
-    get length() {
-      return list.length - start
-    },
-    push: (item) => void list.push(item),
-    prepend(items) {
-      list = [...items, ...list.slice(start)]
-      start = 0
-    },
-    first: () => list[start],
-    shift,
-    last: (count) => list.slice(Math.max(start, list.length - count)) as T[],
-    drop: (count) => void list.splice(Math.max(start, list.length - count)),
-    clear() {
-      const all = list.slice(start) as T[]
-      list = []
-      start = 0
-      return all
-    },
+  last(count: number): T[] {
+    const list = this.#list
+    return list.slice(Math.max(this.#start, list.length - count)) as T[]
+  }
+
+  drop(count: number): void {
+    const list = this.#list
+    list.splice(Math.max(this.#start, list.length - count))
+  }
+
+  clear(): T[] {
+    const all = this.#list.slice(this.#start) as T[]
+    this.#list = []
+    this.#start = 0
+    return all
   }
 }

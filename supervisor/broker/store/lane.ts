@@ -2,10 +2,11 @@ import type { Batch } from './commit.ts'
 import type { Crowding } from './crowd.ts'
 import { createDeque } from './deque.ts'
 import { OUTSTANDING, PAGED, READY, REMOVED, type StoredEntry } from './entry.ts'
-import { type LaneRecords, laneRecords, type RecordsContext } from './lane-records.ts'
-import { isRun, queuedReturns, sortedReturns } from './returns.ts'
+import { LaneRecords, type RecordsOwner, type RecordsTools } from './lane-records.ts'
+import type { Mark } from './marks.ts'
+import { isRun, queuedReturns, type Returns, sortedReturns } from './returns.ts'
 import { markWaiting, type Segment } from './segment.ts'
-import { createWindow, type Limits } from './window.ts'
+import { type Limits, Window } from './window.ts'
 
 // The messages of one queue and one priority, in three parts, the oldest first:
 //   window    entries in memory; what was loaded last and, while nothing is behind it, what is appended
@@ -14,198 +15,198 @@ import { createWindow, type Limits } from './window.ts'
 // Entries that were given back wait apart. In the order of positions they are never behind a segment.
 // What is handed out and on disk keeps its place and no message.
 
-/** What a lane needs of the store around it. */
-export interface LaneContext extends RecordsContext {
-  returns: 'position' | 'fifo'
-  limits: Limits
+/** What the lanes of all logs share. */
+export interface LaneTools extends RecordsTools {
+  readonly limits: Limits
+}
+
+/** The log that a lane is part of. */
+export interface LaneOwner extends RecordsOwner {
+  readonly tools: LaneTools
+  /** Where entries go that are given back: where they were, or before all others. */
+  readonly returns: 'position' | 'fifo'
   /** Has collect() called for the next commit. To be called before a change, as a commit may take up first what there is. */
   touch(bytes?: number): void
 }
 
-export interface Lane extends Crowding {
+// A class, with parts that are made when they are needed: each of tens of thousands of queues in use has one or more.
+export class Lane implements Crowding {
+  isUsed = false
   readonly priority: number
-  readonly ready: number
-  readonly readyBytes: number
   /** Where its entries read their messages again. */
   readonly source: LaneRecords
-  append(entry: StoredEntry): void
-  first(): StoredEntry | undefined
-  /** As QueueLog's, where what comes back has its old place. */
-  headExpiresAt(): number
-  /** The same of those that did not come back. */
-  waitingExpiresAt(): number
-  /** The first of those that came back, where these go first; undefined where they have their old places. */
-  firstReturned(): StoredEntry | undefined
-  /** The first of the others. */
-  firstWaiting(): StoredEntry | undefined
-  /** Hands out what one of these has given. */
-  take(entry: StoredEntry): void
-  giveBack(entry: StoredEntry): void
-  remove(entry: StoredEntry): void
-  purge(): void
-  /** Returns whether it has put anything. */
-  collect(batch: Batch): boolean
-  /** Gives up everything in memory. */
-  discard(batch: Batch): void
-}
-
-/** @param recovered the segments that a start found, in order */
-export function createLane(context: LaneContext, recovered: Segment[]): Lane {
-  const { durable, mark, limits, memory } = context
-  const records = laneRecords(context, recovered)
-  const window = createWindow(limits, memory)
-  const returns = context.returns === 'fifo' ? queuedReturns(records.expand) : sortedReturns(records.expand)
-  const segments = createDeque<Segment>(recovered)
-  let tail: StoredEntry[] = []
-  let pending: StoredEntry[] = []
+  ready = 0
+  readyBytes = 0
+  readonly #log: LaneOwner
+  readonly #mark: Mark
+  readonly #window: Window
+  readonly #segments: ReturnType<typeof createDeque<Segment>>
+  #returns: Returns | undefined
+  #tail: StoredEntry[] = []
+  #pending: StoredEntry[] = []
   /** Whoever took it reads its message until the next one is taken. */
-  let lastTaken: StoredEntry | undefined
-  let ready = 0
-  let readyBytes = 0
-  for (const segment of recovered) {
-    ready += segment.live
-    readyBytes += segment.liveBytes
+  #lastTaken: StoredEntry | undefined
+
+  /** @param recovered the segments that a start found, in order */
+  constructor(log: LaneOwner, priority: number, mark: Mark, recovered: Segment[]) {
+    const { limits, memory } = log.tools
+    this.#log = log
+    this.priority = priority
+    this.#mark = mark
+    this.source = new LaneRecords(log, priority, mark.recovered, recovered)
+    this.#window = new Window(limits, memory)
+    this.#segments = createDeque(recovered)
+    for (const segment of recovered) {
+      this.ready += segment.live
+      this.readyBytes += segment.liveBytes
+    }
+    memory.join(this)
   }
 
-  function append(entry: StoredEntry) {
-    lane.isUsed = true
-    const isBehind = segments.length > 0 || tail.length > 0 || window.isFull
-    const isPending = isBehind || entry.onSafe !== null || isKept(entry) || isCrowded()
-    records.keep(entry)
+  append(entry: StoredEntry): void {
+    this.isUsed = true
+    const isBehind = this.#segments.length > 0 || this.#tail.length > 0 || this.#window.isFull
+    const isPending = isBehind || entry.onSafe !== null || this.#isKept(entry) || this.#isCrowded()
+    this.source.keep(entry)
     // The tail may become segments by it, in front of which the entry must not get.
-    if (isPending) context.touch(entry.counted)
-    ready++
-    readyBytes += entry.bodyBytes
-    if (isPending) pending.push(entry)
+    if (isPending) this.#log.touch(entry.counted)
+    this.ready++
+    this.readyBytes += entry.bodyBytes
+    if (isPending) this.#pending.push(entry)
     entry.inTail = isBehind
-    if (isBehind) tail.push(entry)
-    else window.push(entry)
+    if (isBehind) this.#tail.push(entry)
+    else this.#window.push(entry)
   }
 
-  function isKept({ persistent }: StoredEntry): boolean {
-    return durable && persistent
-  }
-
-  /** What need not be on disk gets there all the same. */
-  function isCrowded(): boolean {
-    return memory.bytes >= limits.totalBytes
-  }
-
-  /** Brings the next messages into the empty window; false if there are none. */
-  function refill(): boolean {
-    const segment = segments.first()
-    if (segment) {
-      const entries = records.load(segment)
-      // The segment stays where it is: what is behind it must not overtake it.
-      if (!entries) return false
-      for (const entry of entries) {
-        records.keep(entry)
-        window.push(entry)
-      }
-      segments.shift()
-      segment.waiting = null
-      return true
-    }
-    if (tail.length === 0) return false
-    for (const entry of tail) {
-      if (entry.state !== READY) continue
-      entry.inTail = false
-      window.push(entry)
-    }
-    tail = []
-    return true
-  }
-
-  function first(): StoredEntry | undefined {
-    if (ready === 0) return undefined
-    const returned = firstReady(returns)
-    if (returned && context.returns === 'fifo') return returned
-    const waiting = firstReady(window) ?? (returned ? undefined : firstWaiting())
+  first(): StoredEntry | undefined {
+    if (this.ready === 0) return undefined
+    const returned = this.#firstBack()
+    if (returned && this.#log.returns === 'fifo') return returned
+    const waiting = firstReady(this.#window) ?? (returned ? undefined : this.firstWaiting())
     if (waiting && returned) return waiting.position < returned.position ? waiting : returned
     return waiting ?? returned
   }
 
-  function firstWaiting(): StoredEntry | undefined {
-    if (ready === 0) return undefined
+  /** The first of those that did not come back. */
+  firstWaiting(): StoredEntry | undefined {
+    if (this.ready === 0) return undefined
     for (;;) {
-      const entry = firstReady(window)
-      if (entry || !refill()) return entry
+      const entry = firstReady(this.#window)
+      if (entry || !this.#refill()) return entry
     }
   }
 
-  function headExpiresAt(): number {
-    return firstReady(returns) ? (first()?.expiresAt ?? 0) : waitingExpiresAt()
+  /** The first of those that came back, where these go first; undefined where they have their old places. */
+  firstReturned(): StoredEntry | undefined {
+    return this.#log.returns === 'fifo' ? this.#firstBack() : undefined
   }
 
-  function waitingExpiresAt(): number {
-    const segment = firstReady(window) ? undefined : segments.first()
-    return segment ? segment.expiresFrom : (firstWaiting()?.expiresAt ?? 0)
+  /** As QueueLog's, where what comes back has its old place. */
+  headExpiresAt(): number {
+    return this.#firstBack() ? (this.first()?.expiresAt ?? 0) : this.waitingExpiresAt()
   }
 
-  function take(entry: StoredEntry): void {
-    if (entry === returns.first()) returns.shift()
-    else window.shift()
-    lane.isUsed = true
-    mark.handOut(entry.position)
+  /** The same of those that did not come back. */
+  waitingExpiresAt(): number {
+    const segment = firstReady(this.#window) ? undefined : this.#segments.first()
+    return segment ? segment.expiresFrom : (this.firstWaiting()?.expiresAt ?? 0)
+  }
+
+  /** Hands out what first(), firstReturned() or firstWaiting() has given. */
+  take(entry: StoredEntry): void {
+    if (entry === this.#returns?.first()) this.#returns.shift()
+    else this.#window.shift()
+    this.isUsed = true
+    this.#mark.handOut(entry.position)
     entry.state = OUTSTANDING
-    countReady(-1, entry)
-    if (lastTaken) records.letGo(lastTaken)
-    lastTaken = entry
+    this.#countReady(-1, entry)
+    if (this.#lastTaken) this.source.letGo(this.#lastTaken)
+    this.#lastTaken = entry
     if (!entry.held) {
       entry.held = entry.message
-      records.keep(entry)
+      this.source.keep(entry)
     }
   }
 
-  function giveBack(entry: StoredEntry) {
+  giveBack(entry: StoredEntry): void {
     if (entry.state !== OUTSTANDING) return
-    if (entry.segment && durable) context.touch()
-    records.letGo(entry)
+    if (entry.segment && this.#log.durable) this.#log.touch()
+    this.source.letGo(entry)
     entry.state = READY
     entry.redelivered = true
-    countReady(1, entry)
-    records.keepCounts(entry)
-    if (!entry.segment?.isOnDisk || (returns.held < limits.windowMessages && !isCrowded())) return returns.add(entry)
-    returns.park(entry)
+    this.#countReady(1, entry)
+    this.source.keepCounts(entry)
+    this.#returns ??= this.#makeReturns()
+    const hasRoom = this.#returns.held < this.#log.tools.limits.windowMessages && !this.#isCrowded()
+    if (!entry.segment?.isOnDisk || hasRoom) {
+      this.#returns.add(entry)
+      return
+    }
+    this.#returns.park(entry)
     entry.state = PAGED
-    records.drop(entry)
+    this.source.drop(entry)
   }
 
-  function remove(entry: StoredEntry) {
+  remove(entry: StoredEntry): void {
     if (entry.state === REMOVED) return
     if (entry.state === PAGED)
       throw new Error('This entry has left memory: remove() takes what peek() or take() returned')
     // What was appended may be part of the commit that is put together; that it is gone is not.
-    if (entry.segment || entry.inTail || entry.shared || isKept(entry)) context.touch()
-    if (entry.state === READY) countReady(-1, entry)
+    if (entry.segment || entry.inTail || entry.shared || this.#isKept(entry)) this.#log.touch()
+    if (entry.state === READY) this.#countReady(-1, entry)
     entry.state = REMOVED
-    records.remove(entry)
+    this.source.remove(entry)
     // A queue that nothing more comes to would keep its last message.
-    if (entry === lastTaken) lastTaken = undefined
+    if (entry === this.#lastTaken) this.#lastTaken = undefined
   }
 
-  function purge() {
-    if (pending.length > 0 || ready > 0) context.touch()
-    for (const entry of [...window.clear(), ...tail]) remove(entry)
-    tail = []
-    for (const item of returns.clear()) {
-      if (!isRun(item)) remove(item)
-      else if (item.indexes.length === item.segment.live) records.removeSegment(item.segment)
-      else for (const entry of records.expand(item)) remove(entry)
+  purge(): void {
+    if (this.#pending.length > 0 || this.ready > 0) this.#log.touch()
+    for (const entry of [...this.#window.clear(), ...this.#tail]) this.remove(entry)
+    this.#tail = []
+    for (const item of this.#returns?.clear() ?? []) {
+      if (!isRun(item)) this.remove(item)
+      else if (item.indexes.length === item.segment.live) this.source.removeSegment(item.segment)
+      else for (const entry of this.source.expand(item)) this.remove(entry)
     }
-    for (const segment of segments.clear()) {
-      if (segment.waiting) for (const entry of records.load(segment) ?? []) remove(entry)
-      else records.removeSegment(segment)
+    for (const segment of this.#segments.clear()) {
+      if (segment.waiting) for (const entry of this.source.load(segment) ?? []) this.remove(entry)
+      else this.source.removeSegment(segment)
     }
-    ready = 0
-    readyBytes = 0
+    this.ready = 0
+    this.readyBytes = 0
   }
 
-  function pageOut(): number {
-    const entries = window.clear()
+  /** Returns whether it has put anything. */
+  collect(batch: Batch): boolean {
+    const toKeep: StoredEntry[] = []
+    const toPage: StoredEntry[] = []
+    for (const entry of this.#pending) {
+      if (entry.onSafe) batch.afterwards(entry.onSafe)
+      entry.onSafe = null
+      if (entry.state === REMOVED) continue
+      if (entry.inTail) toPage.push(entry)
+      else if (this.#isKept(entry) || this.#isCrowded()) toKeep.push(entry)
+    }
+    this.#pending = []
+    this.#tail = []
+    // In memory they are entries; the record's bytes are for the database alone.
+    for (const segment of this.source.write(batch, toKeep)) segment.raw = null
+    for (const segment of this.source.write(batch, toPage)) this.#segments.push(segment)
+    for (const entry of toPage) {
+      entry.state = PAGED
+      this.source.drop(entry)
+    }
+    this.source.mergeSmall(batch, this.#segments)
+    this.source.collect(batch)
+    return toKeep.length + toPage.length > 0
+  }
+
+  pageOut(): number {
+    const entries = this.#window.clear()
     const waiting = entries.filter(({ state }) => state === READY)
     if (!waiting.every(({ segment }) => segment?.isOnDisk)) {
-      for (const entry of entries) window.push(entry)
+      for (const entry of entries) this.#window.push(entry)
       return entries.length
     }
     const paged = new Set<Segment>()
@@ -214,74 +215,68 @@ export function createLane(context: LaneContext, recovered: Segment[]): Lane {
       paged.add(segment)
       markWaiting(segment, entry.index)
       entry.state = PAGED
-      records.drop(entry)
+      this.source.drop(entry)
     }
-    if (paged.size > 0) segments.prepend([...paged])
+    if (paged.size > 0) this.#segments.prepend([...paged])
     return entries.length
   }
 
-  function countReady(count: 1 | -1, entry: StoredEntry) {
-    ready += count
-    readyBytes += count * entry.bodyBytes
+  /** Gives up everything in memory. */
+  discard(batch: Batch): void {
+    for (const entry of this.#pending) if (entry.onSafe) batch.afterwards(entry.onSafe)
+    this.#pending = []
+    this.#log.tools.memory.leave(this)
+    this.source.discard(batch)
   }
 
-  function collect(batch: Batch): boolean {
-    const toKeep: StoredEntry[] = []
-    const toPage: StoredEntry[] = []
-    for (const entry of pending) {
-      if (entry.onSafe) batch.afterwards(entry.onSafe)
-      entry.onSafe = null
-      if (entry.state === REMOVED) continue
-      if (entry.inTail) toPage.push(entry)
-      else if (isKept(entry) || isCrowded()) toKeep.push(entry)
+  /** Brings the next messages into the empty window; false if there are none. */
+  #refill(): boolean {
+    const segment = this.#segments.first()
+    if (segment) {
+      const entries = this.source.load(segment)
+      // The segment stays where it is: what is behind it must not overtake it.
+      if (!entries) return false
+      for (const entry of entries) {
+        this.source.keep(entry)
+        this.#window.push(entry)
+      }
+      this.#segments.shift()
+      segment.waiting = null
+      return true
     }
-    pending = []
-    tail = []
-    // In memory they are entries; the record's bytes are for the database alone.
-    for (const segment of records.write(batch, toKeep)) segment.raw = null
-    for (const segment of records.write(batch, toPage)) segments.push(segment)
-    for (const entry of toPage) {
-      entry.state = PAGED
-      records.drop(entry)
+    if (this.#tail.length === 0) return false
+    for (const entry of this.#tail) {
+      if (entry.state !== READY) continue
+      entry.inTail = false
+      this.#window.push(entry)
     }
-    records.mergeSmall(batch, segments)
-    records.collect(batch)
-    return toKeep.length + toPage.length > 0
+    this.#tail = []
+    return true
   }
 
-  function discard(batch: Batch) {
-    for (const entry of pending) if (entry.onSafe) batch.afterwards(entry.onSafe)
-    pending = []
-    memory.leave(lane)
-    records.discard(batch)
+  #firstBack(): StoredEntry | undefined {
+    return this.#returns && firstReady(this.#returns)
   }
 
-  const lane: Lane = {
-    isUsed: false,
-    priority: context.priority,
-    source: records,
-    get ready() {
-      return ready
-    },
-    get readyBytes() {
-      return readyBytes
-    },
-    append,
-    first,
-    headExpiresAt,
-    waitingExpiresAt,
-    firstReturned: () => (context.returns === 'fifo' ? firstReady(returns) : undefined),
-    firstWaiting,
-    take,
-    giveBack,
-    remove,
-    purge,
-    collect,
-    pageOut,
-    discard,
+  #makeReturns(): Returns {
+    const expand = this.source.expand.bind(this.source)
+    return this.#log.returns === 'fifo' ? queuedReturns(expand) : sortedReturns(expand)
   }
-  memory.join(lane)
-  return lane
+
+  #isKept({ persistent }: StoredEntry): boolean {
+    return this.#log.durable && persistent
+  }
+
+  /** What need not be on disk gets there all the same. */
+  #isCrowded(): boolean {
+    const { memory, limits } = this.#log.tools
+    return memory.bytes >= limits.totalBytes
+  }
+
+  #countReady(count: 1 | -1, entry: StoredEntry): void {
+    this.ready += count
+    this.readyBytes += count * entry.bodyBytes
+  }
 }
 
 /** The first that waits; what was settled before is taken off. */

@@ -2,7 +2,7 @@ import { textLength } from '../../amqp/text.ts'
 import type { Batch, Source } from './commit.ts'
 import { type Entry, type Message, StoredEntry } from './entry.ts'
 import { earlier, isOver } from './expires.ts'
-import { createLane, type Lane, type LaneContext } from './lane.ts'
+import { Lane, type LaneOwner, type LaneTools } from './lane.ts'
 import type { Mark } from './marks.ts'
 import { MAX_NAME, type Segment } from './segment.ts'
 
@@ -42,15 +42,27 @@ export interface QueueLog {
   destroy(): void
 }
 
-export interface LogContext extends Omit<LaneContext, 'priority' | 'touch' | 'mark'> {
+/** What all logs of a store share. */
+export interface LogTools extends LaneTools {
+  /** Has the log's changes collected by the next commit. */
   touch(source: Source, bytes?: number): void
-  markOf(priority: number): Mark
+  /** How far the messages of a priority were handed out. @param nextPosition where the log's next message goes */
+  markOf(log: LaneOwner, priority: number, nextPosition: number): Mark
+  /** A log's deletion is committed. */
+  onDestroyed(queueId: number): void
+}
+
+/** What a log is, by its queue's definition and what a start found. */
+export interface LogOptions {
+  readonly queueId: number
+  /** Whether persistent messages outlive a restart. */
+  readonly durable: boolean
+  /** Where entries go that are given back: where they were, or before all others. */
+  readonly returns: 'position' | 'fifo'
   /** By what priorities are served, the highest first. */
-  rankOf(priority: number): number
+  readonly rankOf: (priority: number) => number
   /** No mark and no segment is at this position or behind it. */
-  nextPosition: number
-  /** Its deletion is committed. */
-  onDestroyed(): void
+  readonly nextPosition: number
 }
 
 /** @throws RangeError for a name that no segment takes, before anything is kept of the message */
@@ -64,47 +76,63 @@ function checkNames({ exchange, routingKey }: Message): void {
   }
 }
 
-/** @param recovered the segments that a start found, in order, by priority */
-export function createLog(context: LogContext, recovered: ReadonlyMap<number, Segment[]>): QueueLog {
-  const byPriority: (Lane | undefined)[] = []
+/** @param recovered the segments that a start found: by priority, and each priority's in order */
+export function createLog(tools: LogTools, options: LogOptions, recovered: readonly Segment[]): QueueLog {
+  return new Log(tools, options, recovered)
+}
+
+const NOTHING: readonly [] = []
+
+// A class, with parts that are made when they are needed: there can be tens of thousands of logs.
+class Log implements QueueLog, LaneOwner, Source {
+  readonly tools: LogTools
+  readonly queueId: number
+  readonly durable: boolean
+  readonly returns: 'position' | 'fifo'
+  readonly #rankOf: (priority: number) => number
   /** The highest rank first. */
-  let lanes: Lane[] = []
-  let nextPosition = context.nextPosition
-  let returnedCount = 0
-  let destroyed = false
+  #lanes: readonly Lane[] = NOTHING
+  #nextPosition: number
+  #returnedCount = 0
+  #isDestroyed = false
   /** Whether anything of it was ever given to a commit. */
-  let hasRecords = recovered.size > 0
-  const source: Source = { collect }
+  #hasRecords: boolean
   /** What a start found and nobody has asked for: most of thousands of logs stay that way for long. */
-  let unopened: ReadonlyMap<number, Segment[]> = recovered
+  #unopened: readonly Segment[]
 
-  function open() {
-    if (unopened.size === 0) return
-    const found = unopened
-    unopened = new Map()
-    for (const [priority, segments] of found) addLane(priority, segments)
+  constructor(tools: LogTools, options: LogOptions, recovered: readonly Segment[]) {
+    this.tools = tools
+    this.queueId = options.queueId
+    this.durable = options.durable
+    this.returns = options.returns
+    this.#rankOf = options.rankOf
+    this.#nextPosition = options.nextPosition
+    this.#hasRecords = recovered.length > 0
+    this.#unopened = recovered
   }
 
-  function addLane(priority: number, segments: Segment[]): Lane {
-    const touch = (bytes?: number) => context.touch(source, bytes)
-    const lane = createLane({ ...context, priority, touch, mark: context.markOf(priority) }, segments)
-    byPriority[priority] = lane
-    lanes = [...lanes, lane].sort((a, b) => context.rankOf(b.priority) - context.rankOf(a.priority))
-    return lane
+  get ready(): number {
+    let total = 0
+    for (const lane of this.#lanes) total += lane.ready
+    for (const { live } of this.#unopened) total += live
+    return total
   }
 
-  function laneOf(entry: Entry): Lane {
-    return byPriority[(entry as StoredEntry).priority] as Lane
+  get readyBytes(): number {
+    let total = 0
+    for (const lane of this.#lanes) total += lane.readyBytes
+    for (const { liveBytes } of this.#unopened) total += liveBytes
+    return total
   }
 
-  function append(message: Message, expiresAt: number, onSafe?: () => void): Entry {
-    if (destroyed) throw new Error('The log was destroyed')
+  append(message: Message, expiresAt: number, onSafe?: () => void): Entry {
+    if (this.#isDestroyed) throw new Error('The log was destroyed')
     checkNames(message)
-    open()
-    const lane = byPriority[message.priority] ?? addLane(message.priority, [])
+    this.#open()
+    const lane = this.#laneOf(message.priority) ?? this.#addLane(message.priority, [])
     const failures = message.failures ?? 0
     const entry = new StoredEntry(lane.source, {
-      position: nextPosition++,
+      position: this.#nextPosition++,
       message,
       expiresAt,
       deliveryCount: failures,
@@ -116,115 +144,130 @@ export function createLog(context: LogContext, recovered: ReadonlyMap<number, Se
     return entry
   }
 
-  function head(): StoredEntry | undefined {
-    open()
-    if (lanes.length === 1) return lanes[0]?.first()
-    return firstReturned() ?? firstLane()?.first()
+  peek(): StoredEntry | undefined {
+    this.#open()
+    if (this.#lanes.length === 1) return this.#lanes[0]?.first()
+    return this.#firstReturned() ?? this.#firstLane()?.first()
   }
 
-  function firstLane(): Lane | undefined {
-    for (const lane of lanes) if (lane.ready > 0) return lane
-    return undefined
-  }
-
-  function firstReturned(): StoredEntry | undefined {
-    let first: StoredEntry | undefined
-    for (const lane of lanes) {
-      const entry = lane.firstReturned()
-      if (entry && (first === undefined || entry.returned < first.returned)) first = entry
-    }
-    return first
-  }
-
-  function firstExpired(now: number): StoredEntry | undefined {
-    const first = head()
-    if (isOver(first, now) || context.returns !== 'fifo') return isOver(first, now) ? first : undefined
-    for (const lane of lanes) {
+  firstExpired(now: number): StoredEntry | undefined {
+    const first = this.peek()
+    if (isOver(first, now) || this.returns !== 'fifo') return isOver(first, now) ? first : undefined
+    for (const lane of this.#lanes) {
       const entry = lane.firstWaiting()
       if (isOver(entry, now)) return entry
     }
     return undefined
   }
 
-  function headExpiresAt(): number {
-    let next = 0
-    for (const segments of unopened.values()) next = earlier(next, segments[0]?.expiresFrom ?? 0)
-    if (unopened.size > 0) return next
-    if (context.returns !== 'fifo') return firstLane()?.headExpiresAt() ?? 0
+  headExpiresAt(): number {
+    if (this.#unopened.length > 0) return firstExpiry(this.#unopened)
+    if (this.returns !== 'fifo') return this.#firstLane()?.headExpiresAt() ?? 0
     // Of what came back only the first is looked at.
-    next = firstReturned()?.expiresAt ?? 0
-    for (const lane of lanes) next = earlier(next, lane.waitingExpiresAt())
+    let next = this.#firstReturned()?.expiresAt ?? 0
+    for (const lane of this.#lanes) next = earlier(next, lane.waitingExpiresAt())
     return next
   }
 
-  function take(entry = head()): Entry | undefined {
-    if (entry) laneOf(entry).take(entry as StoredEntry)
+  take(entry = this.peek()): Entry | undefined {
+    if (entry) this.#laneWith(entry).take(entry as StoredEntry)
     return entry
   }
 
-  function purge(): number {
-    open()
-    const count = ready()
-    for (const lane of lanes) lane.purge()
+  giveBack(entry: Entry): void {
+    if (this.#isDestroyed) return
+    ;(entry as StoredEntry).returned = ++this.#returnedCount
+    this.#laneWith(entry).giveBack(entry as StoredEntry)
+  }
+
+  remove(entry: Entry): void {
+    if (!this.#isDestroyed) this.#laneWith(entry).remove(entry as StoredEntry)
+  }
+
+  purge(): number {
+    this.#open()
+    const count = this.ready
+    for (const lane of this.#lanes) lane.purge()
     return count
   }
 
-  function destroy() {
-    if (destroyed) return
-    context.touch(source)
-    purge()
-    destroyed = true
+  destroy(): void {
+    if (this.#isDestroyed) return
+    this.touch()
+    this.purge()
+    this.#isDestroyed = true
   }
 
-  function collect(batch: Batch) {
-    if (!destroyed) {
-      for (const lane of lanes) hasRecords = lane.collect(batch) || hasRecords
+  touch(bytes?: number): void {
+    this.tools.touch(this, bytes)
+  }
+
+  collect(batch: Batch): void {
+    if (!this.#isDestroyed) {
+      for (const lane of this.#lanes) this.#hasRecords = lane.collect(batch) || this.#hasRecords
       return
     }
-    for (const lane of lanes) lane.discard(batch)
-    lanes = []
-    if (hasRecords) batch.removeLog(context.queueId, context.onDestroyed)
-    else batch.afterwards(context.onDestroyed)
+    for (const lane of this.#lanes) lane.discard(batch)
+    this.#lanes = NOTHING
+    const onDestroyed = () => this.tools.onDestroyed(this.queueId)
+    if (this.#hasRecords) batch.removeLog(this.queueId, onDestroyed)
+    else batch.afterwards(onDestroyed)
   }
 
-  function sum(of: (lane: Lane) => number, ofSegment: (segment: Segment) => number): number {
-    let total = 0
-    for (const lane of lanes) total += of(lane)
-    for (const segments of unopened.values()) for (const segment of segments) total += ofSegment(segment)
-    return total
+  #open(): void {
+    const found = this.#unopened
+    if (found.length === 0) return
+    this.#unopened = NOTHING
+    const byPriority = new Map<number, Segment[]>()
+    for (const segment of found) {
+      const others = byPriority.get(segment.priority)
+      if (others) others.push(segment)
+      else byPriority.set(segment.priority, [segment])
+    }
+    for (const [priority, segments] of byPriority) this.#addLane(priority, segments)
   }
 
-  function ready(): number {
-    return sum(
-      (lane) => lane.ready,
-      (segment) => segment.live,
-    )
+  #addLane(priority: number, segments: Segment[]): Lane {
+    const lane = new Lane(this, priority, this.tools.markOf(this, priority, this.#nextPosition), segments)
+    this.#lanes =
+      this.#lanes.length === 0
+        ? [lane]
+        : [...this.#lanes, lane].sort((a, b) => this.#rankOf(b.priority) - this.#rankOf(a.priority))
+    return lane
   }
 
-  return {
-    get ready() {
-      return ready()
-    },
-    get readyBytes() {
-      return sum(
-        (lane) => lane.readyBytes,
-        (segment) => segment.liveBytes,
-      )
-    },
-    append,
-    peek: head,
-    firstExpired,
-    headExpiresAt,
-    take,
-    giveBack(entry) {
-      if (destroyed) return
-      ;(entry as StoredEntry).returned = ++returnedCount
-      laneOf(entry).giveBack(entry as StoredEntry)
-    },
-    remove(entry) {
-      if (!destroyed) laneOf(entry).remove(entry as StoredEntry)
-    },
-    purge,
-    destroy,
+  #laneOf(priority: number): Lane | undefined {
+    for (const lane of this.#lanes) if (lane.priority === priority) return lane
+    return undefined
   }
+
+  #laneWith(entry: Entry): Lane {
+    return this.#laneOf((entry as StoredEntry).priority) as Lane
+  }
+
+  #firstLane(): Lane | undefined {
+    for (const lane of this.#lanes) if (lane.ready > 0) return lane
+    return undefined
+  }
+
+  #firstReturned(): StoredEntry | undefined {
+    let first: StoredEntry | undefined
+    for (const lane of this.#lanes) {
+      const entry = lane.firstReturned()
+      if (entry && (first === undefined || entry.returned < first.returned)) first = entry
+    }
+    return first
+  }
+}
+
+/** The earliest moment at which the first of a priority's messages may expire; 0 for never. */
+export function firstExpiry(segments: readonly Segment[]): number {
+  let next = 0
+  let priority = -1
+  for (const segment of segments) {
+    if (segment.priority === priority) continue
+    priority = segment.priority
+    next = earlier(next, segment.expiresFrom)
+  }
+  return next
 }

@@ -42,17 +42,47 @@ export interface Marks {
   close(): Promise<void>
 }
 
-interface Slot {
-  index: number
-  queueId: number
-  priority: number
+const fdatasyncAsync = promisify(fdatasync)
+
+/** What a queue's priority has in the file. A class with a list: there are tens of thousands of them. */
+class Slot implements Mark {
+  readonly index: number
+  readonly queueId: number
+  readonly priority: number
+  /** The queue's next one. */
+  readonly next: Slot | undefined
   /** What is on record. */
   reserved: number
+  recovered: number
   handedOut: number
-  ahead: number
-}
+  ahead = 1
+  readonly #write: (slot: Slot) => void
 
-const fdatasyncAsync = promisify(fdatasync)
+  constructor(
+    place: { index: number; queueId: number; priority: number },
+    reserved: number,
+    next: Slot | undefined,
+    write: (slot: Slot) => void,
+  ) {
+    this.index = place.index
+    this.queueId = place.queueId
+    this.priority = place.priority
+    this.next = next
+    this.reserved = reserved
+    this.recovered = reserved
+    this.handedOut = reserved
+    this.#write = write
+  }
+
+  handOut(position: number): void {
+    if (position < this.handedOut) return
+    this.handedOut = position + 1
+    if (position < this.reserved) return
+    this.reserved = position + this.ahead
+    this.ahead = Math.min(this.ahead * 2, AHEAD_MAX)
+    this.#write(this)
+  }
+}
 
 /** Opens the marks of a folder; creates the file if there is none. If it is lost, all there is may have been handed out. */
 export function openMarks(folder: string, isNew: boolean, onError: (error: Error) => void): Marks {
@@ -60,7 +90,8 @@ export function openMarks(folder: string, isNew: boolean, onError: (error: Error
   const isLost = !isNew && !existsSync(path)
   const file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
   /** By queue: to look through all slots for one would cost their square when all queues open. */
-  const slots = new Map<number, Slot[]>()
+  const slots = new Map<number, Slot>()
+  const scratch = Buffer.alloc(SLOT)
   const free: number[] = []
   let capacity = 0
   let dirty = false
@@ -73,31 +104,29 @@ export function openMarks(folder: string, isNew: boolean, onError: (error: Error
     capacity = Math.floor(raw.length / SLOT)
     for (let index = capacity - 1; index >= 0; index--) {
       const at = index * SLOT
-      if (raw[at + 4] !== 1) {
-        free.push(index)
-        continue
-      }
-      const reserved = raw.readUIntLE(at + 6, 6)
-      const priority = raw[at + 5] as number
-      add({ index, queueId: raw.readUInt32LE(at), priority, reserved, handedOut: reserved, ahead: 1 })
+      if (raw[at + 4] !== 1) free.push(index)
+      else add(index, raw.readUInt32LE(at), raw[at + 5] as number, raw.readUIntLE(at + 6, 6))
     }
   }
 
-  function add(slot: Slot) {
-    const others = slots.get(slot.queueId)
-    if (others) others.push(slot)
-    else slots.set(slot.queueId, [slot])
+  function add(index: number, queueId: number, priority: number, reserved: number): Slot {
+    const slot = new Slot({ index, queueId, priority }, reserved, slots.get(queueId), writeUsed)
+    slots.set(queueId, slot)
+    return slot
+  }
+
+  function writeUsed(slot: Slot) {
+    write(slot, 1)
   }
 
   function write(slot: Slot, used: 0 | 1) {
-    const raw = Buffer.alloc(SLOT)
-    raw.writeUInt32LE(slot.queueId, 0)
-    raw[4] = used
-    raw[5] = slot.priority
-    raw.writeUIntLE(slot.reserved, 6, 6)
+    scratch.writeUInt32LE(slot.queueId, 0)
+    scratch[4] = used
+    scratch[5] = slot.priority
+    scratch.writeUIntLE(slot.reserved, 6, 6)
     dirty = true
     try {
-      writeSync(file, raw, 0, SLOT, slot.index * SLOT)
+      writeSync(file, scratch, 0, SLOT, slot.index * SLOT)
       isFailing = false
     } catch (error) {
       // A message that waits here would block a queue that could free the disk; a missing flag is the lesser evil.
@@ -116,27 +145,14 @@ export function openMarks(folder: string, isNew: boolean, onError: (error: Error
     return free.pop() as number
   }
 
-  function create(queueId: number, priority: number, reserved: number): Slot {
-    const slot: Slot = { index: allocate(), queueId, priority, reserved, handedOut: reserved, ahead: 1 }
-    add(slot)
-    if (reserved > 0) write(slot, 1)
-    return slot
+  function* slotsOf(queueId: number): Generator<Slot> {
+    for (let slot = slots.get(queueId); slot; slot = slot.next) yield slot
   }
 
-  function of(queueId: number, priority: number, nextPosition: number): Mark {
-    const known = slots.get(queueId)?.find((slot) => slot.priority === priority)
-    const slot = known ?? create(queueId, priority, isLost ? nextPosition : 0)
-    return {
-      recovered: slot.reserved,
-      handOut(position) {
-        if (position < slot.handedOut) return
-        slot.handedOut = position + 1
-        if (position < slot.reserved) return
-        slot.reserved = position + slot.ahead
-        slot.ahead = Math.min(slot.ahead * 2, AHEAD_MAX)
-        write(slot, 1)
-      },
-    }
+  function create(queueId: number, priority: number, reserved: number): Slot {
+    const slot = add(allocate(), queueId, priority, reserved)
+    if (reserved > 0) write(slot, 1)
+    return slot
   }
 
   async function sync() {
@@ -151,16 +167,27 @@ export function openMarks(folder: string, isNew: boolean, onError: (error: Error
   }
 
   return {
-    of,
+    of(queueId, priority, nextPosition) {
+      for (const slot of slotsOf(queueId)) {
+        if (slot.priority !== priority) continue
+        slot.recovered = slot.reserved
+        return slot
+      }
+      return create(queueId, priority, isLost ? nextPosition : 0)
+    },
     get lastQueueId() {
       let last = 0
       for (const queueId of slots.keys()) if (queueId > last) last = queueId
       return last
     },
     queueIds: () => slots.keys(),
-    endOf: (queueId) => (slots.get(queueId) ?? []).reduce((end, { reserved }) => Math.max(end, reserved), 0),
+    endOf(queueId) {
+      let end = 0
+      for (let slot = slots.get(queueId); slot; slot = slot.next) end = Math.max(end, slot.reserved)
+      return end
+    },
     free(queueId) {
-      for (const slot of slots.get(queueId) ?? []) {
+      for (const slot of slotsOf(queueId)) {
         write(slot, 0)
         free.push(slot.index)
       }
@@ -168,10 +195,12 @@ export function openMarks(folder: string, isNew: boolean, onError: (error: Error
     },
     sync,
     async close() {
-      for (const slot of [...slots.values()].flat()) {
-        if (slot.handedOut === slot.reserved) continue
-        slot.reserved = slot.handedOut
-        write(slot, 1)
+      for (const queueId of slots.keys()) {
+        for (const slot of slotsOf(queueId)) {
+          if (slot.handedOut === slot.reserved) continue
+          slot.reserved = slot.handedOut
+          write(slot, 1)
+        }
       }
       await sync()
       closeSync(file)

@@ -12,8 +12,8 @@ export interface Recovered {
   definitions: Map<string, unknown>
   /** The names of definitions that are still written as format 1 did. */
   outdated: string[]
-  /** Segments by queue id and priority, in the order of their positions. */
-  logs: Map<number, Map<number, Segment[]>>
+  /** Segments by queue id: by priority, and each priority's in the order of their positions. */
+  logs: Map<number, Segment[]>
   /** Segments with nothing in them that outlives a restart. */
   leftovers: Segment[]
   bodies: Bodies
@@ -61,10 +61,8 @@ function add({ logs, leftovers, bodies }: Recovered, segment: Segment) {
     leftovers.push(segment)
     return
   }
-  for (const body of segment.shared ?? []) if (body) bodies.hold(body)
-  const lanes = logs.get(segment.queueId) ?? new Map<number, Segment[]>()
-  logs.set(segment.queueId, lanes)
-  const segments = lanes.get(segment.priority)
+  if (segment.shared) for (const body of segment.shared) if (body) bodies.hold(body)
+  const segments = logs.get(segment.queueId)
   if (segments) segments.push(segment)
-  else lanes.set(segment.priority, [segment])
+  else logs.set(segment.queueId, [segment])
 }

@@ -29,13 +29,65 @@ export interface Returns {
 /** Makes entries of what was parked. */
 export type Expand = (run: Run) => StoredEntry[]
 
-/** In the order of their positions: a binary heap. */
+/** In the order of their positions. */
 export function sortedReturns(expand: Expand): Returns {
-  let heap: (StoredEntry | Run)[] = []
-  let open: Run | undefined
-  let held = 0
+  return new SortedReturns(expand)
+}
 
-  function add(item: StoredEntry | Run) {
+/** In the order in which they came back. */
+export function queuedReturns(expand: Expand): Returns {
+  return new QueuedReturns(expand)
+}
+
+/** A binary heap. */
+class SortedReturns implements Returns {
+  held = 0
+  readonly #expand: Expand
+  #heap: (StoredEntry | Run)[] = []
+  #open: Run | undefined
+
+  constructor(expand: Expand) {
+    this.#expand = expand
+  }
+
+  add(entry: StoredEntry): void {
+    this.held++
+    this.#insert(entry)
+  }
+
+  park(entry: StoredEntry): void {
+    const open = this.#open
+    const last = open?.indexes.at(-1) ?? Number.POSITIVE_INFINITY
+    if (open?.segment === entry.segment && last < entry.index) return void open.indexes.push(entry.index)
+    this.#open = runOf(entry)
+    this.#insert(this.#open)
+  }
+
+  first(): StoredEntry | undefined {
+    for (let [item] = this.#heap; item; [item] = this.#heap) {
+      if (!isRun(item)) return item
+      this.#pop()
+      if (item === this.#open) this.#open = undefined
+      for (const entry of this.#expand(item)) this.add(entry)
+    }
+    return undefined
+  }
+
+  shift(): void {
+    this.held--
+    this.#pop()
+  }
+
+  clear(): (StoredEntry | Run)[] {
+    const all = this.#heap
+    this.#heap = []
+    this.#open = undefined
+    this.held = 0
+    return all
+  }
+
+  #insert(item: StoredEntry | Run): void {
+    const heap = this.#heap
     let at = heap.length
     while (at > 0) {
       const parent = (at - 1) >> 1
@@ -47,112 +99,76 @@ export function sortedReturns(expand: Expand): Returns {
     heap[at] = item
   }
 
-  function pop() {
+  #pop(): void {
+    const heap = this.#heap
     const item = heap.pop()
     if (!item || heap.length === 0) return
     let at = 0
     for (;;) {
       let child = 2 * at + 1
       if (child >= heap.length) break
-      if (child + 1 < heap.length && positionAt(child + 1) < positionAt(child)) child++
-      if (item.position <= positionAt(child)) break
+      if (child + 1 < heap.length && this.#positionAt(child + 1) < this.#positionAt(child)) child++
+      if (item.position <= this.#positionAt(child)) break
       heap[at] = heap[child] as StoredEntry | Run
       at = child
     }
     heap[at] = item
   }
 
-  function positionAt(index: number): number {
-    return (heap[index] as StoredEntry | Run).position
-  }
-
-  function addEntry(entry: StoredEntry) {
-    held++
-    add(entry)
-  }
-
-  return {
-    get held() {
-      return held
-    },
-    add: addEntry,
-    park(entry) {
-      const last = open?.indexes.at(-1) ?? Number.POSITIVE_INFINITY
-      if (open?.segment === entry.segment && last < entry.index) {
-        open.indexes.push(entry.index)
-        return
-      }
-      open = runOf(entry)
-      add(open)
-    },
-    first() {
-      for (let [item] = heap; item; [item] = heap) {
-        if (!isRun(item)) return item
-        pop()
-        if (item === open) open = undefined
-        for (const entry of expand(item)) addEntry(entry)
-      }
-      return undefined
-    },
-    shift() {
-      held--
-      pop()
-    },
-    clear() {
-      const all = heap
-      heap = []
-      open = undefined
-      held = 0
-      return all
-    },
+  #positionAt(index: number): number {
+    return (this.#heap[index] as StoredEntry | Run).position
   }
 }
 
-/** In the order in which they came back. */
-export function queuedReturns(expand: Expand): Returns {
-  const items = createDeque<StoredEntry | Run>()
+class QueuedReturns implements Returns {
+  held = 0
+  readonly #expand: Expand
+  readonly #items = createDeque<StoredEntry | Run>()
   /** What the first of the runs had, in front of the others. */
-  let front = createDeque<StoredEntry>()
-  let open: Run | undefined
-  let held = 0
+  #front = createDeque<StoredEntry>()
+  #open: Run | undefined
 
-  return {
-    get held() {
-      return held
-    },
-    add(entry) {
-      held++
-      open = undefined
-      items.push(entry)
-    },
-    park(entry) {
-      if (open?.segment === entry.segment && open.returned + open.indexes.length === entry.returned) {
-        open.indexes.push(entry.index)
-        return
-      }
-      open = runOf(entry)
-      items.push(open)
-    },
-    first() {
-      for (;;) {
-        const item = front.first() ?? items.first()
-        if (!item || !isRun(item)) return item
-        items.shift()
-        if (item === open) open = undefined
-        front = createDeque(expand(item))
-        held += front.length
-      }
-    },
-    shift() {
-      held--
-      if (front.length > 0) front.shift()
-      else items.shift()
-    },
-    clear() {
-      held = 0
-      open = undefined
-      return [...front.clear(), ...items.clear()]
-    },
+  constructor(expand: Expand) {
+    this.#expand = expand
+  }
+
+  add(entry: StoredEntry): void {
+    this.held++
+    this.#open = undefined
+    this.#items.push(entry)
+  }
+
+  park(entry: StoredEntry): void {
+    const open = this.#open
+    if (open?.segment === entry.segment && open.returned + open.indexes.length === entry.returned) {
+      open.indexes.push(entry.index)
+      return
+    }
+    this.#open = runOf(entry)
+    this.#items.push(this.#open)
+  }
+
+  first(): StoredEntry | undefined {
+    for (;;) {
+      const item = this.#front.first() ?? this.#items.first()
+      if (!item || !isRun(item)) return item
+      this.#items.shift()
+      if (item === this.#open) this.#open = undefined
+      this.#front = createDeque(this.#expand(item))
+      this.held += this.#front.length
+    }
+  }
+
+  shift(): void {
+    this.held--
+    if (this.#front.length > 0) this.#front.shift()
+    else this.#items.shift()
+  }
+
+  clear(): (StoredEntry | Run)[] {
+    this.held = 0
+    this.#open = undefined
+    return [...this.#front.clear(), ...this.#items.clear()]
   }
 }
 

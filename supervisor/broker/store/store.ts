@@ -12,12 +12,12 @@ import { StoreDamagedError } from './errors.ts'
 import { lockFolder } from './folder-lock.ts'
 import { markFolder } from './format.ts'
 import { COMPACTION_LIMITS, type CompactionLimits, keepHouse } from './housekeeping.ts'
-import { createLog, type Message, type QueueLog } from './log.ts'
+import { createLog, firstExpiry, type LogTools, type Message, type QueueLog } from './log.ts'
 import { type Mark, openMarks } from './marks.ts'
 import { recordCache } from './record-cache.ts'
 import { type Recovered, recover } from './recovery.ts'
 import { redo } from './redo.ts'
-import { type Segment, SegmentFormatError } from './segment.ts'
+import { SegmentFormatError } from './segment.ts'
 import { sharing } from './sharing.ts'
 import { DEFAULT_LIMITS, type Limits } from './window.ts'
 
@@ -175,6 +175,20 @@ function startStore(
     touch: committer.touch,
     onDamage: (error) => breakOnce(new StoreDamagedError(folder, reasonOf(error), { cause: error })),
   })
+  const logTools: LogTools = {
+    limits,
+    memory,
+    bodies: shared.bodies,
+    load: records.get,
+    touch: committer.touch,
+    markOf: ({ queueId, durable }, priority, nextPosition) =>
+      durable ? marks.of(queueId, priority, nextPosition) : NO_MARK,
+    onBroken: (queueId, error) => breakOnce(new StoreDamagedError(folder, `queue ${queueId}: ${error.message}`)),
+    onDestroyed(queueId) {
+      marks.free(queueId)
+      opened.delete(queueId)
+    },
+  }
   shared.erase(leftovers, [])
   shared.eraseBodies(unreferenced)
 
@@ -187,41 +201,21 @@ function startStore(
   function openLog(queueId: number, { durable, returns = 'position', rankOf = itself }: LogOptions): QueueLog {
     if (opened.has(queueId)) throw new Error(`The log of queue ${queueId} is open already`)
     opened.add(queueId)
-    let found = logs.get(queueId) ?? new Map<number, Segment[]>()
+    let found = logs.get(queueId) ?? []
     logs.delete(queueId)
     if (!durable) {
-      shared.erase([...found.values()].flat())
-      found = new Map()
+      shared.erase(found)
+      found = []
     }
     let nextPosition = marks.endOf(queueId)
-    for (const segments of found.values()) nextPosition = Math.max(nextPosition, (segments.at(-1)?.last ?? 0) + 1)
-    return createLog(
-      {
-        queueId,
-        durable,
-        returns,
-        rankOf,
-        limits,
-        memory,
-        nextPosition,
-        markOf: (priority) => (durable ? marks.of(queueId, priority, nextPosition) : NO_MARK),
-        bodies: shared.bodies,
-        load: records.get,
-        touch: committer.touch,
-        onBroken: (error) => breakOnce(new StoreDamagedError(folder, `queue ${queueId}: ${error.message}`)),
-        onDestroyed() {
-          marks.free(queueId)
-          opened.delete(queueId)
-        },
-      },
-      found,
-    )
+    for (const { last } of found) nextPosition = Math.max(nextPosition, last + 1)
+    return createLog(logTools, { queueId, durable, returns, rankOf, nextPosition }, found)
   }
 
   function removeOthers(known: ReadonlySet<number>) {
     for (const queueId of new Set([...logs.keys(), ...marks.queueIds()])) {
       if (known.has(queueId) || opened.has(queueId)) continue
-      const segments = [...(logs.get(queueId)?.values() ?? [])].flat()
+      const segments = logs.get(queueId) ?? []
       logs.delete(queueId)
       committer.touch({
         collect(batch) {
@@ -257,7 +251,7 @@ function startStore(
     whenCalm: committer.whenCalm,
     share: shared.share,
     openLog,
-    mayExpire: (queueId) => [...(logs.get(queueId)?.values() ?? [])].some(([head]) => head && head.expiresFrom > 0),
+    mayExpire: (queueId) => firstExpiry(logs.get(queueId) ?? []) > 0,
     synced: () => new Promise((resolve) => committer.whenSafe(resolve)),
     close() {
       closing ??= close()

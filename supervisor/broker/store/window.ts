@@ -20,36 +20,40 @@ export const DEFAULT_LIMITS: Limits = {
 }
 
 /** Entries in memory, in the order of their positions. */
-export interface Window {
-  readonly isFull: boolean
-  push(entry: StoredEntry): void
-  first(): StoredEntry | undefined
-  shift(): void
-  clear(): StoredEntry[]
-}
+export class Window {
+  readonly #limits: Limits
+  readonly #memory: { readonly bytes: number }
+  readonly #entries = createDeque<StoredEntry>()
+  #bytes = 0
 
-/** @param memory the bytes that the entries of all lanes of the store take */
-export function createWindow(limits: Limits, memory: { readonly bytes: number }): Window {
-  const entries = createDeque<StoredEntry>()
-  let bytes = 0
+  /** @param memory the bytes that the entries of all lanes of the store take */
+  constructor(limits: Limits, memory: { readonly bytes: number }) {
+    this.#limits = limits
+    this.#memory = memory
+  }
 
-  return {
-    get isFull() {
-      if (entries.length >= limits.windowMessages || bytes >= limits.windowBytes) return true
-      return memory.bytes >= limits.totalBytes && bytes >= limits.crowdedBytes
-    },
-    push(entry) {
-      entries.push(entry)
-      bytes += entry.size
-    },
-    first: entries.first,
-    shift() {
-      const entry = entries.shift()
-      if (entry) bytes -= entry.size
-    },
-    clear() {
-      bytes = 0
-      return entries.clear()
-    },
+  get isFull(): boolean {
+    const { windowMessages, windowBytes, totalBytes, crowdedBytes } = this.#limits
+    if (this.#entries.length >= windowMessages || this.#bytes >= windowBytes) return true
+    return this.#memory.bytes >= totalBytes && this.#bytes >= crowdedBytes
+  }
+
+  push(entry: StoredEntry): void {
+    this.#entries.push(entry)
+    this.#bytes += entry.size
+  }
+
+  first(): StoredEntry | undefined {
+    return this.#entries.first()
+  }
+
+  shift(): void {
+    const entry = this.#entries.shift()
+    if (entry) this.#bytes -= entry.size
+  }
+
+  clear(): StoredEntry[] {
+    this.#bytes = 0
+    return this.#entries.clear()
   }
 }

@@ -12,12 +12,14 @@ export type Definition =
 
 /** The store of definitions, as far as it is needed here. */
 export interface DefinitionStore {
-  all(): Iterable<{ key: string; value: unknown }>
+  takeFound(): ReadonlyMap<string, unknown>
   put(key: string, value: unknown): void
   remove(key: string): void
 }
 
-// Exchanges come before queues, and both before bindings: the order in which they have to be made again.
+/** The order in which they have to be made again. */
+const KINDS: readonly Stored['kind'][] = ['exchange', 'queue', 'binding']
+
 export const keyOf = {
   exchange: (name: string) => `1 ${name}`,
   queue: (name: string) => `2 ${name}`,
@@ -47,15 +49,26 @@ export function saveBinding(store: DefinitionStore, binding: Binding): void {
   store.put(keyOf.binding(binding), { kind: 'binding', ...rest, args: text(args) })
 }
 
-/** Everything that was saved, in an order in which it can be made again. */
-export function savedDefinitions(store: DefinitionStore): Definition[] {
-  const sorted = [...store.all()].sort((a, b) => (a.key < b.key ? -1 : 1))
-  return sorted.map(({ value }) => read(value as Stored))
+/** Everything that was saved, in an order in which it can be made again: each when it is asked for. */
+export function* savedDefinitions(store: DefinitionStore): Generator<Definition> {
+  const stored = [...store.takeFound().values()] as Stored[]
+  const argsOf = tableReader()
+  for (const kind of KINDS) for (const one of stored) if (one.kind === kind) yield read(one, argsOf)
+}
+
+/** Most definitions have the same arguments as many others, or none: all those share a table. */
+function tableReader(): (text: string) => Table {
+  const known = new Map<string, Table>()
+  return function read(text) {
+    const table = known.get(text) ?? decodeTable(Buffer.from(text, 'base64'), 0).table
+    known.set(text, table)
+    return table
+  }
 }
 
 // Field by field: an object that is spread from another and added to takes ten times the memory, which thousands show.
-function read(stored: Stored): Definition {
-  const args = decodeTable(Buffer.from(stored.args, 'base64'), 0).table
+function read(stored: Stored, argsOf: (text: string) => Table): Definition {
+  const args = argsOf(stored.args)
   if (stored.kind === 'exchange') return { kind: 'exchange', name: stored.name, flags: stored.flags, args }
   if (stored.kind === 'queue') return { kind: 'queue', name: stored.name, id: stored.id, flags: stored.flags, args }
   const { source, destination, routingKey } = stored

@@ -4,16 +4,19 @@ import type { Binding, Destination } from '../routing/matcher.ts'
 import type { Slices } from '../slices.ts'
 import { type DefinitionStore, keyOf } from './definitions.ts'
 
-/** A binding, from where it starts. */
-interface Link {
-  readonly source: Exchange
+/** A binding, as exchanges have it. */
+interface Link extends Binding {
+  readonly exchange: Exchange
   /** Its key in the source's bindings. */
   readonly key: string
+  /** It outlives a restart. */
+  readonly isSaved: boolean
 }
 
 /** The bindings of a virtual host, from both ends: what is deleted costs its own bindings, and no look at others. */
 export interface Links {
-  add(source: Exchange, binding: Binding): void
+  /** @param isSaved whether it has a definition in the store, which goes with it */
+  add(source: Exchange, binding: Binding, isSaved: boolean): void
   remove(source: Exchange, binding: Binding): void
   /** The steps that remove the bindings that lead somewhere now. */
   unbind(destination: Destination): Generator<void>
@@ -35,8 +38,9 @@ interface LinksOptions {
 }
 
 export function createLinks({ definitions, slices, onUnused }: LinksOptions): Links {
-  const toQueues = new Map<string, Map<Binding, Link>>()
-  const toExchanges = new Map<string, Map<Binding, Link>>()
+  // Most have one alone, for which a set would be four times its size.
+  const toQueues = new Map<string, Link | Set<Link>>()
+  const toExchanges = new Map<string, Link | Set<Link>>()
   /** Deleted exchanges with bindings from them that are still to be removed, by name. */
   const leaving = new Map<string, Exchange>()
   let dropping = 0
@@ -44,28 +48,31 @@ export function createLinks({ definitions, slices, onUnused }: LinksOptions): Li
 
   const indexOf = ({ kind }: Destination) => (kind === 'queue' ? toQueues : toExchanges)
 
-  function add(source: Exchange, binding: Binding): void {
+  function add(exchange: Exchange, binding: Binding, isSaved: boolean): void {
+    const { source, destination, routingKey, arguments: args } = binding
     const key = bindingKey(binding)
-    const index = indexOf(binding.destination)
-    const { name } = binding.destination
-    const links = index.get(name) ?? new Map<Binding, Link>()
-    index.set(name, links.set(binding, { source, key }))
-    source.bindings.set(key, binding)
-    source.matcher.add(binding)
+    const link: Link = { source, destination, routingKey, arguments: args, exchange, key, isSaved }
+    const index = indexOf(destination)
+    const others = index.get(destination.name)
+    if (others instanceof Set) others.add(link)
+    else index.set(destination.name, others ? new Set([others, link]) : link)
+    exchange.bindings.set(key, link)
+    exchange.matcher.add(link)
   }
 
-  function remove(source: Exchange, binding: Binding): void {
-    const index = indexOf(binding.destination)
-    const { name } = binding.destination
+  /** @param binding one of those that `add` has given to the exchange */
+  function remove(exchange: Exchange, binding: Binding): void {
+    const link = binding as Link
+    if (exchange.bindings.get(link.key) !== link) return
+    const index = indexOf(link.destination)
+    const { name } = link.destination
     const links = index.get(name)
-    const key = links?.get(binding)?.key
-    if (!links || key === undefined) return
-    links.delete(binding)
-    if (links.size === 0) index.delete(name)
-    source.bindings.delete(key)
-    source.matcher.remove(binding)
-    if (source.flags.durable) definitions.remove(keyOf.binding(binding))
-    if (source.bindings.size === 0) onUnused(source)
+    if (links instanceof Set) links.delete(link)
+    if (links === link || (links instanceof Set && links.size === 0)) index.delete(name)
+    exchange.bindings.delete(link.key)
+    exchange.matcher.remove(link)
+    if (link.isSaved) definitions.remove(keyOf.binding(link))
+    if (exchange.bindings.size === 0) onUnused(exchange)
   }
 
   /** Of those that there are now: a new queue or exchange of the same name keeps its own. */
@@ -73,9 +80,9 @@ export function createLinks({ definitions, slices, onUnused }: LinksOptions): Li
     return removeAll(indexOf({ kind, name }).get(name))
   }
 
-  function* removeAll(links: ReadonlyMap<Binding, Link> | undefined): Generator<void> {
-    for (const [binding, { source }] of links ?? []) {
-      remove(source, binding)
+  function* removeAll(links: Link | ReadonlySet<Link> | undefined): Generator<void> {
+    for (const link of links instanceof Set ? links : links ? [links as Link] : []) {
+      remove(link.exchange, link)
       yield
     }
   }

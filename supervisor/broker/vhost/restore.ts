@@ -34,7 +34,7 @@ export function restore({ store, exchanges, queues, links }: Restored): Set<numb
       const source = exchanges.get(from)
       const { kind: to, name } = binding.destination
       // What was deleted may have left some, if the process ended then.
-      if (source && (to === 'queue' ? queues : exchanges).has(name)) links.add(source, binding)
+      if (source && (to === 'queue' ? queues : exchanges).has(name)) links.add(source, binding, true)
       else store.definitions.remove(keyOf.binding(binding))
     }
   }

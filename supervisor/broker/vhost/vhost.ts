@@ -4,7 +4,7 @@ import { SET_ASIDE } from '../../base/set-aside.ts'
 import { notFound, precondition, refused, VHOST } from '../errors.ts'
 import type { Pressure } from '../pressure.ts'
 import { parseQueueArguments, type QueueFlags, queueOptions } from '../queues/arguments.ts'
-import { rankOf } from '../queues/lanes.ts'
+import { RANKS } from '../queues/lanes.ts'
 import { createQueue } from '../queues/message-queue.ts'
 import type { Owner, Queue, QueueDefinition, QueueTools } from '../queues/queue.ts'
 import { bindingKey } from '../routing/binding-key.ts'
@@ -180,8 +180,9 @@ export function createVhost(store: VhostStore, tools: VhostTools): Vhost {
       checkBinding(exchange, binding, queue)
       if (queue) checkOwner(queue, owner)
       if (exchange.bindings.has(bindingKey(binding))) return
-      links.add(exchange, binding)
-      if (exchange.flags.durable && isDurable(destination)) saveBinding(store.definitions, binding)
+      const isSaved = exchange.flags.durable && isDurable(destination)
+      links.add(exchange, binding, isSaved)
+      if (isSaved) saveBinding(store.definitions, binding)
     },
 
     unbind(binding, owner) {
@@ -230,7 +231,7 @@ export function createVhost(store: VhostStore, tools: VhostTools): Vhost {
     // Quorum queues serve what came back before all else, in the order in which it came (RabbitMQ 4.0.5).
     const { type } = options
     const returns = type === 'quorum' ? 'fifo' : 'position'
-    return store.openLog(id, { durable: flags.durable, returns, rankOf: (lane) => rankOf(type, lane) })
+    return store.openLog(id, { durable: flags.durable, returns, rankOf: RANKS[type] })
   }
 
   function publish(publication: Publication, settled?: (accepted: boolean) => void): Published {

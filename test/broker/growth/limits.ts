@@ -1,3 +1,4 @@
+import type { Footprint } from './footprint.ts'
 import { type Cost, growthOf } from './measure.ts'
 import type { Operation } from './operation.ts'
 import { slowness } from './slowness.ts'
@@ -10,6 +11,11 @@ const TURN = 50
 /** Milliseconds of the longest turn that this machine may take. */
 export function turnLimit(): number {
   return TURN * slowness()
+}
+
+/** What a footprint may be at most on this machine. */
+export function mostOf({ unit, limit }: Footprint): number {
+  return unit === 'ms' ? limit * slowness() : limit
 }
 
 /** What is wrong with how an operation's cost grows, if anything is. */

@@ -2,6 +2,7 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { removeFolder } from '../../helpers/tmp.ts'
+import type { Footprint } from './footprint.ts'
 import { type Driver, startDriver } from './link.ts'
 import type { Operation } from './operation.ts'
 
@@ -43,6 +44,15 @@ export async function measureLarge(operation: Operation, n: number): Promise<Cos
     cost = await measureOnce(driver, operation, n, 'large')
   })
   return cost as Cost
+}
+
+/** What a broker of its own takes at that size. */
+export async function measureFootprint({ measure }: Footprint, n: number): Promise<number> {
+  let found = 0
+  await withDriver(async function measureIt(driver) {
+    found = await measure(driver, n)
+  })
+  return found
 }
 
 /** How many times as long twice as many take, from two sizes. */

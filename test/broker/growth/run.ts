@@ -1,8 +1,10 @@
 // `npm run test:growth`: the operations at full size, each on brokers of its own, as rows of docs/broker.md's table.
+// Behind them, what the broker takes at sizes that it is made for.
 // WARREN_SIZE is the share of the full sizes, WARREN_ONLY part of an operation's name.
 
-import { growthProblem, turnLimit, turnProblem } from './limits.ts'
-import { type Cost, growthOf, measureLarge } from './measure.ts'
+import { FOOTPRINTS } from './footprint.ts'
+import { growthProblem, mostOf, turnLimit, turnProblem } from './limits.ts'
+import { type Cost, growthOf, measureFootprint, measureLarge } from './measure.ts'
 import { OPERATIONS } from './operations.ts'
 
 const SHARE = Number(process.env.WARREN_SIZE ?? 1)
@@ -22,6 +24,27 @@ for (const operation of OPERATIONS.filter(({ name }) => name.includes(ONLY))) {
   } catch (error) {
     process.exitCode = 1
     console.log(`| ${operation.name} | ${n.toLocaleString('en')} | failed: ${error} |`)
+  }
+}
+
+console.log('\n| at its size | n | found | at most |')
+console.log('| --- | --- | --- | --- |')
+for (const footprint of FOOTPRINTS.filter(({ name }) => name.includes(ONLY))) {
+  const n = Math.round(footprint.n * SHARE)
+  const most = mostOf(footprint)
+  try {
+    const found = await measureFootprint(footprint, n)
+    if (found > most) process.exitCode = 1
+    const cells = [footprint.name, n.toLocaleString('en'), found.toFixed(), most.toFixed()]
+    console.log(
+      `| ${cells.slice(0, 2).join(' | ')} | ${cells
+        .slice(2)
+        .map((cell) => `${cell} ${footprint.unit}`)
+        .join(' | ')} |`,
+    )
+  } catch (error) {
+    process.exitCode = 1
+    console.log(`| ${footprint.name} | ${n.toLocaleString('en')} | failed: ${error} |`)
   }
 }
 

@@ -9,7 +9,7 @@ const BINDINGS = 10
 const AT_ONCE = 500
 
 /** Sends many methods, and resolves when the broker has handled them. */
-async function sendAll(link: Link, frames: Iterable<Buffer>): Promise<void> {
+export async function sendAll(link: Link, frames: Iterable<Buffer>): Promise<void> {
   let waiting: Buffer[] = []
   for (const frame of frames) {
     waiting.push(frame)
@@ -22,7 +22,7 @@ async function sendAll(link: Link, frames: Iterable<Buffer>): Promise<void> {
   await link.synced()
 }
 
-function* declarations(n: number, id: string, flags: Record<string, boolean>, args: readonly Field[] = []) {
+export function* declarations(n: number, id: string, flags: Record<string, boolean>, args: readonly Field[] = []) {
   for (let i = 0; i < n; i++) {
     yield method(1, 'queue.declare', { queue: `${id}-${i}`, ...flags, noWait: true, arguments: args })
   }
