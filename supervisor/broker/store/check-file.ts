@@ -1,13 +1,14 @@
 import { fstatSync, readSync } from 'node:fs'
 import {
+  FIRST_PAGE,
   FileProblem,
   isOverflow,
-  META_BYTES,
   type Meta,
   NO_PAGE,
+  newest,
   type Page,
   pagesFor,
-  readMeta,
+  readMetas,
   readPage,
   type Tree,
   VALUE_START,
@@ -34,20 +35,24 @@ export function findProblem(file: number): string | undefined {
 }
 
 function check(file: number): void {
-  const first = readMeta(file, 0)
-  const second = readMeta(file, first.pageSize)
-  const [older, meta] = second.transaction > first.transaction ? [first, second] : [second, first]
-  // Each transaction writes the one that the one before did not.
-  const isNext = meta.transaction === older.transaction + 1n && (meta === second) === ((meta.transaction & 1n) === 1n)
-  if (second.pageSize !== first.pageSize || (meta.transaction > 0n && !isNext)) {
-    throw new FileProblem('its two starts do not belong together')
-  }
+  const metas = readMetas(file)
+  const meta = newest(metas)
+  if (!areOneFile(metas)) throw new FileProblem('its two starts do not belong together')
   const pages = createPages(file, meta)
   checkTree(meta.main, pages, true)
   const free: Buffer[] = []
   checkTree(meta.free, pages, false, (value) => void free.push(value))
   // What is free must be nobody's, or it would be written over.
   for (const list of free) checkFreeList(list, pages)
+}
+
+/** What a file's creation has written stays as it is; and each transaction writes the start that the one before did not. */
+function areOneFile([first, second]: readonly [Meta, Meta]): boolean {
+  if (first.pageSize !== second.pageSize || first.version !== second.version) return false
+  if (first.free.flags !== second.free.flags || first.main.flags !== second.main.flags) return false
+  if (first.transaction === 0n && second.transaction === 0n) return true
+  const [older, newer] = second.transaction > first.transaction ? [first, second] : [second, first]
+  return newer.transaction === older.transaction + 1n && (newer === second) === ((newer.transaction & 1n) === 1n)
 }
 
 /** Pages at the file's end that were free before anything was written there, at most. */
@@ -71,10 +76,9 @@ function createPages(file: number, { pageSize, lastPage, transaction }: Meta): P
   if (lastPage > inFile + MISSING_MAX)
     throw new FileProblem(`it is cut off: it had ${lastPage + 1} pages, and has ${inFile}`)
   const taken = new Uint8Array((lastPage >> 3) + 1)
-  const first = Math.ceil(META_BYTES / pageSize) + 1
 
   function note(start: number, end: number): void {
-    if (!(start >= first && end - 1 <= lastPage)) throw new FileProblem(`page ${start} can't be in use`)
+    if (!(start >= FIRST_PAGE && end - 1 <= lastPage)) throw new FileProblem(`page ${start} can't be in use`)
     for (let page = start; page < end; page++) {
       const bit = 1 << (page & 7)
       const byte = taken[page >> 3] as number
@@ -156,7 +160,8 @@ function below({ keys, children }: Page, { depth, low, high }: Visit): Visit[] {
 }
 
 function checkLarge({ page, pages: count, size }: Page['large'][number], pages: Pages): void {
-  if (count !== pagesFor(size, pages.pageSize)) throw new FileProblem(`page ${page} is not what it should be`)
+  // A transaction that writes a record twice leaves the pages of the first, even if the second needs fewer.
+  if (count < pagesFor(size, pages.pageSize)) throw new FileProblem(`page ${page} is not what it should be`)
   pages.take(page, count)
   if (!isOverflow(pages.read(page), page, count, pages.transaction))
     throw new FileProblem(`page ${page} is not what it should be`)

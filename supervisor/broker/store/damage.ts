@@ -2,9 +2,8 @@ import { closeSync, openSync, rmSync, statSync } from 'node:fs'
 import { endianness } from 'node:os'
 import { join } from 'node:path'
 import { findProblem } from './check-file.ts'
-import { DATA_FILE } from './database.ts'
 import { StoreDamagedError } from './errors.ts'
-import { checkFormat, hasMarker } from './format.ts'
+import { checkFormat, DATA_FILE, hasMarker } from './format.ts'
 import { META_BYTES } from './pages.ts'
 
 /**

@@ -1,9 +1,8 @@
 import { readFileSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
-
-/** The file with everything but the marks. */
-export const DATA_FILE = 'data.mdb'
+import { DATA_FILE } from './format.ts'
+import { FIRST_PAGE } from './pages.ts'
 
 /** A record to write, or with no value to remove. */
 export interface Operation {
@@ -168,14 +167,11 @@ interface TreeStats {
 /** lmdb-js does not say what its getStats() returns: the trees of the records and of the free pages, and the file. */
 type Stats = TreeStats & { pageSize: number; lastPageNumber: number; free: TreeStats }
 
-// At the file's start.
-const META_PAGES = 2
-
 function spaceOf(root: Root): { size: number; unused: number } {
   const stats = root.getStats() as Stats
   const { pageSize, lastPageNumber, free } = stats
   const pages = lastPageNumber + 1
-  return { size: pages * pageSize, unused: (pages - META_PAGES - pagesOf(stats) - pagesOf(free)) * pageSize }
+  return { size: pages * pageSize, unused: (pages - FIRST_PAGE - pagesOf(stats) - pagesOf(free)) * pageSize }
 }
 
 function pagesOf({ treeBranchPageCount, treeLeafPageCount, overflowPages }: TreeStats): number {

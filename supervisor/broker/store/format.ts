@@ -2,6 +2,8 @@ import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, w
 import { join } from 'node:path'
 import { StoreDamagedError, StoreFormatError } from './errors.ts'
 
+/** The file with everything but the marks. */
+export const DATA_FILE = 'data.mdb'
 /** Written once a store exists: without its data file it was not there before, it is lost. */
 export const MARKER_FILE = 'store.json'
 

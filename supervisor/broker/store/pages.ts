@@ -3,6 +3,8 @@ import { readSync } from 'node:fs'
 // The layouts of lmdb's file, as its mdb.c has them: MDB_page_header, MDB_meta, MDB_db, MDB_node, MDB_ovpage.
 
 export const META_BYTES = 160
+/** The number of the first page behind the two starts. */
+export const FIRST_PAGE = 2
 export const NO_PAGE = 2n ** 64n - 1n
 const PAGE_HEADER = 24
 const MAGIC = 0xbeefc0de
@@ -16,6 +18,8 @@ const OVERFLOW = 24
 
 /** One of the file's two tables: that of its free pages, and that of everything else. */
 export interface Tree {
+  /** How its keys are compared, and what else lmdb keeps there. */
+  flags: number
   depth: number
   branches: number
   leaves: number
@@ -25,6 +29,7 @@ export interface Tree {
 }
 
 export interface Meta {
+  version: number
   pageSize: number
   free: Tree
   main: Tree
@@ -49,6 +54,7 @@ export function readMeta(file: number, offset: number): Meta {
   }
   const number = (at: number) => Number(meta.readBigUInt64LE(at))
   return {
+    version: meta.readUInt32LE(4),
     pageSize,
     free: treeAt(meta, 24),
     main: treeAt(meta, 72),
@@ -57,10 +63,31 @@ export function readMeta(file: number, offset: number): Meta {
   }
 }
 
+/** The file's two starts. @throws {FileProblem} */
+export function readMetas(file: number): [Meta, Meta] {
+  const first = readMeta(file, 0)
+  return [first, readMeta(file, first.pageSize)]
+}
+
+/** The start that the last commit has written. */
+export function newest([first, second]: readonly [Meta, Meta]): Meta {
+  return second.transaction > first.transaction ? second : first
+}
+
+/** The pages of a tree. */
+export function pagesOf({ branches, leaves, overflows }: Tree): number {
+  return branches + leaves + overflows
+}
+
 function treeAt(meta: Buffer, at: number): Tree {
   const [branches, leaves, overflows, entries] = [8, 16, 24, 32].map((more) => Number(meta.readBigUInt64LE(at + more)))
   const counts = { branches, leaves, overflows, entries } as Pick<Tree, 'branches' | 'leaves' | 'overflows' | 'entries'>
-  return { depth: meta.readUInt16LE(at + 6), ...counts, root: meta.readBigUInt64LE(at + 40) }
+  return {
+    flags: meta.readUInt16LE(at + 4),
+    depth: meta.readUInt16LE(at + 6),
+    ...counts,
+    root: meta.readBigUInt64LE(at + 40),
+  }
 }
 
 /** A page of a tree. Of a branch the values are the numbers of other pages. */
