@@ -1,7 +1,6 @@
 // The command line: `npm start` and its kin, or `warren start` where Warren is installed as a package.
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { APP_VARIABLE } from './base/app-env.ts'
 import { envFileProblems, projectEnv } from './base/app-mark.ts'
@@ -189,6 +188,7 @@ async function workersHere(): Promise<ProjectWorkers['sound']> {
 async function ps(): Promise<number> {
   const { runPs } = await import('./commands/ps.ts')
   const { openFleet } = await import('./messaging/fleet.ts')
+  const { embeddedStoreSize } = await import('./broker/store/size.ts')
   const interrupted = new AbortController()
   process.once('SIGINT', () => interrupted.abort())
   // The autoscalers know nothing of those that are broken.
@@ -199,6 +199,7 @@ async function ps(): Promise<number> {
     await orphans(),
     OUTPUT,
     interrupted.signal,
+    () => embeddedStoreSize(parseConfig(projectEnv(root), root)),
   )
   return 0
 }
@@ -280,8 +281,8 @@ async function checkOrphans(): Promise<void> {
 }
 
 function version(): number {
-  const file = fileURLToPath(new URL('../../package.json', import.meta.url))
-  console.log((JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version)
+  const json = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  console.log((JSON.parse(json) as { version: string }).version)
   return 0
 }
 

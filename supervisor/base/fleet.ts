@@ -107,3 +107,13 @@ export interface Fleet {
   /** @throws AutoscalerUnavailableError if none answers */
   workers(): Promise<readonly WorkerView[]>
 }
+
+/** The embedded broker's store on this machine, in bytes. */
+export interface StoreSize {
+  /** Its file. */
+  readonly size: number
+  /** Of these, those that nothing is in: what is written goes there before the file grows. */
+  readonly unused: number
+  /** Left on its disk; null: not known. */
+  readonly free: number | null
+}

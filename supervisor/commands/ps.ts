@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { reasonOf } from '../base/errors.ts'
-import type { Fleet, WorkerView } from '../base/fleet.ts'
+import type { Fleet, StoreSize, WorkerView } from '../base/fleet.ts'
 import type { Delayed, Orphan, Orphans } from '../base/orphans.ts'
 import { table } from '../base/table.ts'
 import type { Output } from './dead.ts'
@@ -35,6 +35,7 @@ export type Rest = (Delayed & { readonly orphans: readonly Orphan[] }) | { reado
 /**
  * `warren ps [--watch] [--json]`: the workers, what runs of them on all machines, and what no worker stands for any more.
  * @param signal ends `--watch`
+ * @param storeSize undefined with another broker, and before there is a store
  */
 export async function runPs(
   args: string[],
@@ -42,6 +43,7 @@ export async function runPs(
   orphans: Pick<Orphans, 'list' | 'delayed'>,
   output: Output,
   signal: AbortSignal,
+  storeSize: () => StoreSize | undefined = () => undefined,
 ): Promise<void> {
   const options = { watch: { type: 'boolean' }, json: { type: 'boolean' } } as const
   const { watch = false, json = false } = parseArgs({ args, options }).values
@@ -49,15 +51,28 @@ export async function runPs(
   for (let pictures = 0; pictures === 0 || (watch && !signal.aborted); pictures++) {
     const workers = await fleet.workers()
     if (pictures % LOOK_EVERY === 0) rest = await lookAround(orphans, workers)
-    const shown = json ? JSON.stringify({ workers, ...forPrograms(rest) }) : picture(workers, rest)
+    const store = storeSize()
+    const shown = json
+      ? JSON.stringify({ workers, ...forPrograms(rest), store: store ?? null })
+      : picture(workers, rest, store)
     output.print(watch && !json ? `${CLEAR}${shown}` : shown)
     if (watch) await delay(WATCH_EVERY, undefined, { signal }).catch(() => {})
   }
 }
 
 /** A table of the workers, and what there is beside them. */
-export function picture(workers: readonly WorkerView[], rest: Rest): string {
-  return [table([HEADINGS, ...workers.map(row)]), '', ...restLines(rest)].join('\n')
+export function picture(workers: readonly WorkerView[], rest: Rest, store?: StoreSize): string {
+  const stored = store ? ['', storeLine(store)] : []
+  return [table([HEADINGS, ...workers.map(row)]), '', ...restLines(rest), ...stored].join('\n')
+}
+
+function storeLine({ size, unused, free }: StoreSize): string {
+  const left = free === null ? '' : ` Its disk has ${megabytes(free)} left.`
+  return `The embedded broker's store has ${megabytes(size)}, of which ${megabytes(unused)} are unused.${left}`
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1_000_000).toFixed(bytes < 10_000_000 ? 1 : 0)} MB`
 }
 
 // What runs is shown, whether the rest can be looked at or not.

@@ -76,7 +76,8 @@ t.test('what no worker stands for any more, and what is delayed; or why that is 
 t.test('for programs', async (t) => {
   const out = output()
   await runPs(['--json'], aFleet([aWorker()]), some, out, once)
-  t.same(JSON.parse(out.lines.join('')), { workers: [aWorker()], orphans: [orphan], delayed: 17, undeliverable: 2 })
+  const rest = { orphans: [orphan], delayed: 17, undeliverable: 2 }
+  t.same(JSON.parse(out.lines.join('')), { workers: [aWorker()], ...rest, store: null })
   const away = output()
   await runPs(['--json'], aFleet([aWorker()]), failing, away, once)
   t.match(
@@ -84,6 +85,31 @@ t.test('for programs', async (t) => {
     { orphans: null, delayed: null, undeliverable: null },
     'not known is not none',
   )
+})
+
+t.test("the embedded broker's store, again with each picture", async (t) => {
+  const size = { size: 51_380_224, unused: 9_440_000, free: 12_345_678_901 }
+  const out = output()
+  await runPs([], aFleet([aWorker()]), none, out, once, () => size)
+  const line = "The embedded broker's store has 51 MB, of which 9.4 MB are unused. Its disk has 12346 MB left."
+  t.same(out.lines.join('\n').split('\n').slice(-2), ['', line])
+  const unknown = output()
+  await runPs([], aFleet([aWorker()]), none, unknown, once, () => ({ ...size, free: null }))
+  t.match(unknown.lines.join('\n'), /9\.4 MB are unused\.$/)
+  const json = output()
+  await runPs(['--json'], aFleet([aWorker()]), none, json, once, () => size)
+  t.same(JSON.parse(json.lines.join('')).store, size)
+
+  const interrupted = new AbortController()
+  const sizes = [1_000_000, 2_000_000]
+  const watched = output()
+  const print = (text: string) => {
+    watched.print(text)
+    if (sizes.length === 0) interrupted.abort()
+  }
+  const next = () => ({ size: sizes.shift() ?? 0, unused: 0, free: null })
+  await runPs(['--watch'], aFleet([aWorker()]), none, { ...watched, print }, interrupted.signal, next)
+  t.match(watched.lines, [/has 1\.0 MB/, /has 2\.0 MB/])
 })
 
 t.test('again and again, until it is interrupted', async (t) => {
