@@ -1,9 +1,10 @@
 import { attempt, nextTurn, type OnFault } from '../guard.ts'
 import type { Database } from './database.ts'
+import { isDiskFull } from './disk.ts'
 import { createEraser } from './erasing.ts'
 import { createOperations } from './operations.ts'
 import { createPressure } from './pressure.ts'
-import { createWriter } from './redo.ts'
+import { createWriter, type Unwritten } from './redo.ts'
 
 /** What one commit is made of, while it is put together. */
 export interface Batch {
@@ -59,6 +60,8 @@ export interface CommitterOptions {
   onFault?: OnFault
   /** Resolves when a failed commit may be tried again: when there is space or it is over, and after so many ms. */
   whenRoom(isOver: () => boolean, most: number): Promise<void>
+  /** What a start had no space for: written before all else. */
+  unwritten?: Unwritten | undefined
 }
 
 /** Work for a moment without a commit. */
@@ -85,7 +88,7 @@ const RETRY_MOST_MS = 30_000
  */
 export function createCommitter(options: CommitterOptions): Committer {
   const { database, onFault = (error) => options.onBroken(error as Error) } = options
-  const writer = createWriter(database)
+  const writer = createWriter(database, options.unwritten)
   const pressure = createPressure(BUSY_BYTES, onFault)
   const eraser = createEraser(database, (source) => touch(source))
   const operations = createOperations()
@@ -151,7 +154,7 @@ export function createCommitter(options: CommitterOptions): Committer {
     try {
       // Lets the turn end: what else it asks for belongs to the same commit.
       await nextTurn()
-      while (sources.size > 0 || actions.length > 0 || operations.length > 0 || pauses.length > 0) {
+      while (sources.size > 0 || actions.length > 0 || isToWrite() || pauses.length > 0) {
         const due = pauses
         pauses = []
         for (const { action, resolve, reject } of due) await action().then(resolve, reject)
@@ -160,6 +163,10 @@ export function createCommitter(options: CommitterOptions): Committer {
     } finally {
       running = undefined
     }
+  }
+
+  function isToWrite(): boolean {
+    return operations.length > 0 || writer.isBehind()
   }
 
   async function commit() {
@@ -171,7 +178,7 @@ export function createCommitter(options: CommitterOptions): Committer {
     pressure.taken()
     await collectAll()
     if (collectFailure) throw collectFailure.reason
-    const writes = [options.syncBeside(), operations.length > 0 ? writer.write(operations.all()) : undefined]
+    const writes = [options.syncBeside(), isToWrite() ? writer.write(operations.all()) : undefined]
     const failure = (await Promise.allSettled(writes)).find((result) => result.status === 'rejected')
     if (failure) {
       if (closing || !isDiskFull(failure.reason)) throw failure.reason
@@ -208,6 +215,7 @@ export function createCommitter(options: CommitterOptions): Committer {
     removedLogs = new Set()
   }
 
+  if (writer.isBehind()) start()
   return {
     touch,
     whenSafe(action) {
@@ -231,12 +239,4 @@ export function createCommitter(options: CommitterOptions): Committer {
       closed = true
     },
   }
-}
-
-// lmdb's numbers: MDB_MAP_FULL, and the system's ENOSPC, EFBIG and EDQUOT (Linux, macOS). EIO too: that is what lmdb makes
-// of a write that found space for a part of it. A disk that is broken is not made worse by trying.
-const DISK_FULL = new Set<unknown>([-30792, 5, 28, 27, 122, 69, 'EIO', 'ENOSPC', 'EFBIG', 'EDQUOT'])
-
-function isDiskFull(error: unknown): boolean {
-  return DISK_FULL.has((error as { code?: unknown }).code)
 }

@@ -123,3 +123,12 @@ async function freeOf(folder: string): Promise<number> {
 function inMB(bytes: number): string {
   return `${Math.floor(bytes / MB)} MB`
 }
+
+// lmdb's numbers: MDB_MAP_FULL, and the system's ENOSPC, EFBIG and EDQUOT (Linux, macOS). EIO too: that is what lmdb makes
+// of a write that found space for a part of it. A disk that is broken is not made worse by trying.
+const DISK_FULL = new Set<unknown>([-30792, 5, 28, 27, 122, 69, 'EIO', 'ENOSPC', 'EFBIG', 'EDQUOT'])
+
+/** Whether a write has failed for want of space. */
+export function isDiskFull(error: unknown): boolean {
+  return DISK_FULL.has((error as { code?: unknown }).code)
+}

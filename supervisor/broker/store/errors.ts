@@ -10,6 +10,19 @@ export class StoreLockedError extends StartupError {
   }
 }
 
+/** The disk has no space for anything. Not permanent: whoever starts it again finds space some time. */
+export class StoreFullError extends Error {
+  readonly code = 'WARREN_STORE_FULL'
+
+  constructor(folder: string, options?: ErrorOptions) {
+    super(
+      `The disk of the broker's store ${folder} is full: not even its lock can be written. Nothing is lost, and the broker ` +
+        'starts once there is space.',
+      options,
+    )
+  }
+}
+
 /** The store does not hold what was written to it. */
 export class StoreDamagedError extends StartupError {
   constructor(folder: string, reason: string, options?: ErrorOptions) {

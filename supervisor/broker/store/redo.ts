@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { nextTurn } from '../guard.ts'
 import type { Database, Operation } from './database.ts'
+import { isDiskFull } from './disk.ts'
 import { REDO_KEY } from './keys.ts'
 import { SegmentFormatError } from './segment.ts'
 
@@ -17,12 +18,27 @@ const OPERATION_HEADER = 6
 export interface Writer {
   /** Writes all of it, or, as far as a later start can see, nothing. A failed write is tried again with all that it had. */
   write(operations: readonly Operation[]): Promise<void>
+  /** What an earlier process has recorded is still to be written: the next write does that first. */
+  isBehind(): boolean
 }
 
-export function createWriter(database: Database): Writer {
+/** What an earlier process has recorded, and a start had no space for. */
+export interface Unwritten {
+  readonly operations: readonly Operation[]
+  onWritten(): void
+}
+
+export function createWriter(database: Database, unwritten?: Unwritten): Writer {
   let mayHaveRecord = false
+  let behind = unwritten
 
   async function write(operations: readonly Operation[]): Promise<void> {
+    if (behind) {
+      await writeRecorded(database, behind.operations)
+      behind.onWritten()
+      behind = undefined
+    }
+    if (operations.length === 0) return
     const isLong = operations.length > PIECE
     const last: Operation[] = isLong || mayHaveRecord ? [{ key: REDO_KEY, value: undefined }] : []
     if (isLong) {
@@ -37,17 +53,29 @@ export function createWriter(database: Database): Writer {
     mayHaveRecord = false
   }
 
-  return { write }
+  return { write, isBehind: () => behind !== undefined }
 }
 
 /**
  * Finishes what a process was writing when it ended.
+ * @returns what there is no space for on the disk; undefined if all is written
  * @throws {SegmentFormatError}
  */
-export async function redo(database: Database): Promise<void> {
+export async function redo(database: Database): Promise<Operation[] | undefined> {
   const raw = database.get(REDO_KEY)
-  if (!raw) return
+  if (!raw) return undefined
   const operations = decodeRedo(raw)
+  try {
+    await writeRecorded(database, operations)
+    return undefined
+  } catch (error) {
+    if (!isDiskFull(error)) throw error
+    await database.reopen()
+    return operations
+  }
+}
+
+async function writeRecorded(database: Database, operations: readonly Operation[]): Promise<void> {
   for (let start = 0; start < operations.length; start += PIECE) {
     await database.write(operations.slice(start, start + PIECE))
   }

@@ -16,9 +16,10 @@ import { createLog, firstExpiry, type LogTools, type Message, type QueueLog } fr
 import { type Mark, openMarks } from './marks.ts'
 import { recordCache } from './record-cache.ts'
 import { type Recovered, recover } from './recovery.ts'
-import { redo } from './redo.ts'
+import { redo, type Unwritten } from './redo.ts'
 import { SegmentFormatError } from './segment.ts'
 import { sharing } from './sharing.ts'
+import { readAhead } from './unwritten.ts'
 import { DEFAULT_LIMITS, type Limits } from './window.ts'
 
 export interface StoreOptions {
@@ -93,10 +94,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     removeCopy(folder)
     const database = openDatabase(folder)
     try {
-      await finishCommit(database, folder)
-      const recovered = recover(database, folder)
+      const found = await finishCommit(database, folder)
+      const recovered = recover(found.view, folder)
       markFolder(folder)
-      return startStore(options, database, recovered, isNew, unlock)
+      if (found.unwritten) options.log?.warn({ folder }, 'the last commit is finished once the disk has space')
+      return startStore(options, found, recovered, isNew, unlock)
     } catch (error) {
       await database.close()
       throw error
@@ -107,9 +109,19 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   }
 }
 
-async function finishCommit(database: Database, folder: string): Promise<void> {
+/** A store's database, and what it is once all is written that an earlier process has promised to write. */
+interface Found {
+  readonly database: Database
+  readonly view: Database
+  readonly unwritten: Unwritten | undefined
+}
+
+async function finishCommit(database: Database, folder: string): Promise<Found> {
   try {
-    await redo(database)
+    const operations = await redo(database)
+    if (!operations) return { database, view: database, unwritten: undefined }
+    const view = readAhead(database, operations)
+    return { database, view, unwritten: { operations, onWritten: view.settle } }
   } catch (error) {
     if (!(error instanceof SegmentFormatError)) throw error
     throw new StoreDamagedError(folder, error.message, { cause: error })
@@ -118,7 +130,7 @@ async function finishCommit(database: Database, folder: string): Promise<void> {
 
 function startStore(
   options: StoreOptions,
-  database: Database,
+  { database, view, unwritten }: Found,
   { definitions, outdated, logs, leftovers, bodies, unreferenced }: Recovered,
   isNew: boolean,
   unlock: () => void,
@@ -145,7 +157,8 @@ function startStore(
     free: options.diskFree,
   })
   const committer = createCommitter({
-    database,
+    database: view,
+    unwritten,
     syncBeside: marks.sync,
     onDiskFull: disk.full,
     onCommitted(bytes) {
@@ -169,7 +182,7 @@ function startStore(
   const lastQueueId = Math.max(marks.lastQueueId, maxOf(logs.keys()), maxOf(leftovers.map(({ queueId }) => queueId)))
   // Those who wait until less is held make no commits.
   const relief = every(RELIEF_MS, onFault, memory.relieve)
-  const records = recordCache(database.get)
+  const records = recordCache(view.get)
   const shared = sharing({
     bodies,
     touch: committer.touch,
