@@ -3,7 +3,7 @@ import type { Table } from '../../amqp/fields.ts'
 import { encodeMethod, type Method } from '../../amqp/methods.ts'
 import { editHeaders } from '../../amqp/properties.ts'
 import { AmqpError, precondition, refused, VHOST } from '../errors.ts'
-import { attempt } from '../guard.ts'
+import { attempt, nextTurn } from '../guard.ts'
 import { checkConsumerArguments } from '../queues/argument-checks.ts'
 import type { Consumer } from '../queues/consumers.ts'
 import type { Queue } from '../queues/queue.ts'
@@ -34,6 +34,9 @@ const QUORUM_LIMIT = 2_000
 
 /** As many as a consumer of a classic queue can ask for: without a bound the places of a million would be held. */
 const CLASSIC_LIMIT = 65_535
+
+/** How many messages without a form on the wire a `basic.get` passes in one turn of the event loop. */
+const SET_ASIDE_AT_ONCE = 100
 
 export function createConsuming(channel: number, wire: Wire, settling: Settling): Consuming {
   const { vhost, replies } = wire.context
@@ -108,28 +111,36 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
 
   /** Once what has expired is out of the way, and nothing else of this connection before that. */
   function answerGet(queue: Queue, noAck: boolean): void {
-    const waiting = queue.expire()
-    if (waiting) return void wire.hold(waiting.then(() => answerGet(queue, noAck)))
-    if (isClosing) return
-    const entry = queue.isOpen() ? queue.get(noAck) : undefined
-    if (!entry) return void wire.write(encodeMethod(channel, { name: 'basic.get-empty' }))
+    for (let count = 0; count < SET_ASIDE_AT_ONCE; count++) {
+      const waiting = queue.expire()
+      if (waiting) return void wire.hold(waiting.then(() => answerGet(queue, noAck)))
+      if (isClosing) return
+      const entry = queue.isOpen() ? queue.get(noAck) : undefined
+      if (!entry) return void wire.write(encodeMethod(channel, { name: 'basic.get-empty' }))
+      if (handOver(queue, entry, noAck)) return
+    }
+    wire.hold(nextTurn().then(() => answerGet(queue, noAck)))
+  }
+
+  /** Answers with a message; one that has no form on the wire is set aside instead. Returns whether it has answered. */
+  function handOver(queue: Queue, entry: Entry, noAck: boolean): boolean {
     const deliveryTag = settling.nextTag()
-    const { redelivered, message } = entry
-    const { exchange, routingKey } = message
-    const head = { deliveryTag, redelivered, exchange, routingKey, messageCount: queue.messageCount }
+    const { redelivered } = entry
     let content: Buffer
     try {
+      const { exchange, routingKey } = entry.message
+      const head = { deliveryTag, redelivered, exchange, routingKey, messageCount: queue.messageCount }
       content = contentOf(encodeMethod(channel, { name: 'basic.get-ok', ...head }), entry, queue)
     } catch (error) {
       queue.setAside(entry, error)
-      answerGet(queue, noAck)
-      return
+      return false
     }
     if (!noAck) {
       settling.add(deliveryTag, { queue, entry, consumer: undefined })
       wire.onHandedOut()
     }
     wire.write(content)
+    return true
   }
 
   return {
