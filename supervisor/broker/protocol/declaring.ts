@@ -54,10 +54,21 @@ export function createDeclaring(channel: number, wire: Wire): Declaring {
     }
   }
 
-  /** When nothing is left of what was deleted, on disk and else. */
-  async function removed(): Promise<void> {
-    await vhost.cleared()
-    await synced()
+  /** Deletes something, and answers once nothing is left of it, on disk and else. */
+  function remove(noWait: boolean, make: () => { answer: OutgoingMethod; cleared: Promise<void> }): void {
+    let cleared: Promise<void> | undefined
+    change(
+      noWait,
+      function deleteIt() {
+        const made = make()
+        cleared = made.cleared
+        return made.answer
+      },
+      async function removed() {
+        await cleared
+        await synced()
+      },
+    )
   }
 
   function queueName(name: string): string {
@@ -131,14 +142,10 @@ export function createDeclaring(channel: number, wire: Wire): Declaring {
           })
         }
         case 'exchange.delete':
-          return change(
-            method.noWait,
-            function make() {
-              vhost.deleteExchange(withoutBreaks(method.exchange), method.ifUnused)
-              return { name: 'exchange.delete-ok' }
-            },
-            removed,
-          )
+          return remove(method.noWait, function make() {
+            const cleared = vhost.deleteExchange(withoutBreaks(method.exchange), method.ifUnused)
+            return { answer: { name: 'exchange.delete-ok' }, cleared }
+          })
         case 'exchange.bind':
         case 'exchange.unbind':
           return bind({ kind: 'exchange', name: withoutBreaks(method.destination) }, method)
@@ -154,15 +161,11 @@ export function createDeclaring(channel: number, wire: Wire): Declaring {
           })
         case 'queue.delete': {
           const { ifUnused, ifEmpty, noWait } = method
-          return change(
-            noWait,
-            function make() {
-              const name = withoutBreaks(queueName(method.queue))
-              const messageCount = vhost.deleteQueue(name, { ifUnused, ifEmpty }, wire.owner)
-              return { name: 'queue.delete-ok', messageCount }
-            },
-            removed,
-          )
+          return remove(noWait, function make() {
+            const name = withoutBreaks(queueName(method.queue))
+            const { messageCount, cleared } = vhost.deleteQueue(name, { ifUnused, ifEmpty }, wire.owner)
+            return { answer: { name: 'queue.delete-ok', messageCount }, cleared }
+          })
         }
       }
     },

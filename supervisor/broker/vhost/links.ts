@@ -20,14 +20,12 @@ export interface Links {
   remove(source: Exchange, binding: Binding): void
   /** The steps that remove the bindings that lead somewhere now. */
   unbind(destination: Destination): Generator<void>
-  /** Takes the steps that remove something, in slices. */
-  drop(owner: object, steps: Generator<void>): void
-  /** Removes the bindings to and from an exchange that is deleted, in slices. */
-  dropExchange(exchange: Exchange): void
+  /** Takes the steps that remove something, in slices. Resolves when they are done, and what they have removed as well. */
+  drop(owner: object, steps: Generator<void>): Promise<void>
+  /** Removes the bindings to and from an exchange that is deleted, in slices. Resolves as `drop` does. */
+  dropExchange(exchange: Exchange): Promise<void>
   /** Removes at once what is left of the bindings of a deleted one of that name: another one is made. */
   forget(destination: Destination): void
-  /** Resolves when nothing is being removed; undefined if that is so. */
-  dropped(): Promise<void> | undefined
 }
 
 interface LinksOptions {
@@ -43,8 +41,6 @@ export function createLinks({ definitions, slices, onUnused }: LinksOptions): Li
   const toExchanges = new Map<string, Link | Set<Link>>()
   /** Deleted exchanges with bindings from them that are still to be removed, by name. */
   const leaving = new Map<string, Exchange>()
-  let dropping = 0
-  let onDropped: (() => void)[] = []
 
   const indexOf = ({ kind }: Destination) => (kind === 'queue' ? toQueues : toExchanges)
 
@@ -96,17 +92,9 @@ export function createLinks({ definitions, slices, onUnused }: LinksOptions): Li
     yield* bindingsTo
   }
 
-  function drop(owner: object, steps: Generator<void>): void {
-    dropping++
-    if (slices.run(owner, steps, ended)) ended()
-  }
-
-  function ended(): void {
-    dropping--
-    if (dropping > 0) return
-    const actions = onDropped
-    onDropped = []
-    for (const action of actions) action()
+  function drop(owner: object, steps: Generator<void>): Promise<void> {
+    // What a step starts is done before the next one.
+    return new Promise((resolve) => void (slices.run(owner, steps, resolve) && resolve()))
   }
 
   return {
@@ -116,13 +104,12 @@ export function createLinks({ definitions, slices, onUnused }: LinksOptions): Li
     drop,
     dropExchange(exchange) {
       leaving.set(exchange.name, exchange)
-      drop(exchange, unbindExchange(exchange, unbind({ kind: 'exchange', name: exchange.name })))
+      return drop(exchange, unbindExchange(exchange, unbind({ kind: 'exchange', name: exchange.name })))
     },
     forget(destination) {
       const exchange = destination.kind === 'exchange' ? leaving.get(destination.name) : undefined
       const bindingsTo = unbind(destination)
       for (const _ of exchange ? unbindExchange(exchange, bindingsTo) : bindingsTo);
     },
-    dropped: () => (dropping > 0 ? new Promise((resolve) => onDropped.push(resolve)) : undefined),
   }
 }

@@ -53,8 +53,9 @@ export interface Vhost {
   checkExchange(name: string): void
   declareQueue(name: string, flags: QueueFlags, args: Table, owner: Owner): Queue
   declareExchange(name: string, flags: Omit<ExchangeFlags, 'type'> & { type: string }, args: Table): void
-  deleteQueue(name: string, conditions: { ifUnused: boolean; ifEmpty: boolean }, owner: Owner): number
-  deleteExchange(name: string, ifUnused: boolean): void
+  deleteQueue(name: string, conditions: { ifUnused: boolean; ifEmpty: boolean }, owner: Owner): DeletedQueue
+  /** Resolves when nothing of it is left. */
+  deleteExchange(name: string, ifUnused: boolean): Promise<void>
   bind(binding: Binding, owner: Owner): void
   unbind(binding: Binding, owner: Owner): void
   /**
@@ -63,15 +64,23 @@ export interface Vhost {
    * disk is involved
    */
   publish(publication: Publication, settled?: (accepted: boolean) => void): Published
-  /** Deletes the exclusive queues of a connection that has ended: at once for all to see, their contents in slices. */
-  release(owner: Owner): void
-  /** Resolves when nothing that was deleted is left; undefined if that is so. */
-  cleared(): Promise<void> | undefined
+  /**
+   * Deletes the exclusive queues of a connection that has ended: at once for all to see, their contents in slices. Resolves
+   * when nothing of them is left.
+   */
+  release(owner: Owner): Promise<void>
   /** Those that somebody has asked for since the start: no others have consumers. */
   queues(): Iterable<Queue>
   /** Busy while many dead letters are still to be sent on. */
   readonly pressure: Pressure
   close(): void
+}
+
+export interface DeletedQueue {
+  /** How many messages it had. */
+  readonly messageCount: number
+  /** Resolves when nothing of it is left. */
+  readonly cleared: Promise<void>
 }
 
 const DURABLE: QueueFlags = { durable: true, exclusive: false, autoDelete: false }
@@ -152,12 +161,11 @@ export function createVhost(store: VhostStore, tools: VhostTools): Vhost {
 
     deleteQueue(name, { ifUnused, ifEmpty }, owner) {
       const queue = queues.get(name)
-      if (!queue) return 0
+      if (!queue) return { messageCount: 0, cleared: Promise.resolve() }
       checkOwner(queue, owner)
       checkDeletion(queue, ifUnused, ifEmpty)
-      const count = queue.messageCount
-      removeQueue(queue)
-      return count
+      const { messageCount } = queue
+      return { messageCount, cleared: removeQueue(queue) }
     },
 
     deleteExchange(name, ifUnused) {
@@ -165,9 +173,9 @@ export function createVhost(store: VhostStore, tools: VhostTools): Vhost {
       if (name === '') throw defaultExchange()
       if (name.startsWith('amq.'))
         throw refused(`deletion of system exchange '${name}' in vhost '${VHOST}' not allowed`)
-      if (!exchange) return
+      if (!exchange) return Promise.resolve()
       if (ifUnused && exchange.bindings.size > 0) throw precondition(`exchange '${name}' in vhost '${VHOST}' in use`)
-      removeExchange(exchange)
+      return removeExchange(exchange)
     },
 
     bind(binding, owner) {
@@ -197,11 +205,7 @@ export function createVhost(store: VhostStore, tools: VhostTools): Vhost {
 
     publish,
 
-    release(owner) {
-      for (const queue of owned.get(owner) ?? []) removeQueue(queue)
-    },
-
-    cleared: links.dropped,
+    release: (owner) => Promise.all([...(owned.get(owner) ?? [])].map(removeQueue)).then(() => {}),
 
     queues: () => queues.made(),
     pressure: deadLetters.pressure,
@@ -238,9 +242,9 @@ export function createVhost(store: VhostStore, tools: VhostTools): Vhost {
     return deadLetters.hold(() => distribute({ exchanges, queues, share: store.share }, publication, settled))
   }
 
-  function removeQueue(queue: Queue): void {
+  function removeQueue(queue: Queue): Promise<void> {
     const { name, flags, owner } = queue
-    if (queues.get(name) !== queue) return
+    if (queues.get(name) !== queue) return Promise.resolve()
     queues.delete(name)
     const others = owner && owned.get(owner)
     if (others?.delete(queue) && others.size === 0) owned.delete(owner as Owner)
@@ -251,7 +255,7 @@ export function createVhost(store: VhostStore, tools: VhostTools): Vhost {
       destroy(queue)
     }
     queue.close()
-    links.drop(queue, clear(queue, links.unbind({ kind: 'queue', name })))
+    return links.drop(queue, clear(queue, links.unbind({ kind: 'queue', name })))
   }
 
   function* clear(queue: Queue, bindings: Generator<void>): Generator<void> {
@@ -266,11 +270,11 @@ export function createVhost(store: VhostStore, tools: VhostTools): Vhost {
     deadLetters.afterwards(() => queue.destroy())
   }
 
-  function removeExchange(exchange: Exchange): void {
-    if (exchanges.get(exchange.name) !== exchange) return
+  function removeExchange(exchange: Exchange): Promise<void> {
+    if (exchanges.get(exchange.name) !== exchange) return Promise.resolve()
     exchanges.delete(exchange.name)
     if (exchange.flags.durable) store.definitions.remove(keyOf.exchange(exchange.name))
-    links.dropExchange(exchange)
+    return links.dropExchange(exchange)
   }
 
   /** An auto-delete exchange goes with the last binding from it. */

@@ -21,9 +21,9 @@ t.test('a connection that ends costs its own queues and bindings only', async (t
     const owner = {}
     own(vhost, owner, queues)
     const began = process.cpuUsage()
-    vhost.release(owner)
+    const cleared = vhost.release(owner)
     t.throws(() => vhost.queue('own.0', OWNER), /404|NOT_FOUND/, 'the names are free at once')
-    await vhost.cleared()
+    await cleared
     const { user, system } = process.cpuUsage(began)
     t.equal(bindings(), before)
     return (user + system) / 1_000
@@ -54,8 +54,7 @@ t.test('a chain of exchanges that go with their last binding', async (t) => {
     const destination = { kind: 'exchange', name: `chain.${n}` } as const
     vhost.bind({ source: `chain.${n - 1}`, destination, routingKey: '', arguments: {} }, OWNER)
   }
-  vhost.deleteExchange(`chain.${CHAIN - 1}`, false)
-  await vhost.cleared()
+  await vhost.deleteExchange(`chain.${CHAIN - 1}`, false)
   for (const n of [0, 1, CHAIN / 2, CHAIN - 2]) t.throws(() => vhost.exchange(`chain.${n}`), /NOT_FOUND/, `chain.${n}`)
 })
 
@@ -64,7 +63,6 @@ t.test('what is made again under the name of what was deleted has its own bindin
     await t.test(what, async (t) => {
       const first = await startVhost(t, { turnMs: 1 })
       await remade(t, first.vhost, what)
-      await first.vhost.cleared()
       t.equal(first.vhost.exchange('source').bindings.size, 1)
       await first.close()
       const { vhost } = await startVhost(t, { folder: first.folder })
@@ -79,13 +77,33 @@ async function remade(t: Test, vhost: Vhost, what: 'queue' | 'exchange'): Promis
   vhost.declareExchange('source', DIRECT, {})
   queue()
   for (let n = 0; n < BINDINGS; n++) vhost.bind(bindingTo('queue', 'source', `${n}`), OWNER)
-  if (what === 'queue') vhost.deleteQueue('queue', { ifUnused: false, ifEmpty: false }, OWNER)
-  else vhost.deleteExchange('source', false)
-  t.ok(vhost.cleared(), 'its bindings take several turns')
+  const source = vhost.exchange('source')
+  const cleared = what === 'queue' ? deleteQueue(vhost, 'queue') : vhost.deleteExchange('source', false)
+  t.ok(source.bindings.size > 0, 'its bindings take several turns')
   if (what === 'queue') queue()
   else vhost.declareExchange('source', DIRECT, {})
   vhost.bind(bindingTo('queue', 'source', '1'), OWNER)
+  await cleared
 }
+
+function deleteQueue(vhost: Vhost, name: string): Promise<void> {
+  return vhost.deleteQueue(name, { ifUnused: false, ifEmpty: false }, OWNER).cleared
+}
+
+t.test('a deletion waits for itself alone', async (t) => {
+  const { vhost, declare } = await startVhost(t, { turnMs: 1 })
+  vhost.declareExchange('source', DIRECT, {})
+  declare('large')
+  declare('small')
+  for (let n = 0; n < 4 * BINDINGS; n++) vhost.bind(bindingTo('large', 'source', `${n}`), OWNER)
+  const { size } = vhost.exchange('source').bindings
+  const large = deleteQueue(vhost, 'large')
+  await deleteQueue(vhost, 'small')
+  const left = vhost.exchange('source').bindings.size
+  t.ok(left > size / 2, `${left} of ${size} bindings of the other are left`)
+  await large
+  t.equal(vhost.exchange('source').bindings.size, 0)
+})
 
 t.test('messages do not follow bindings to what was deleted', async (t) => {
   const { vhost, declare, store } = await startVhost(t, { turnMs: 1 })
