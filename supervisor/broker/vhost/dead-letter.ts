@@ -5,7 +5,7 @@ import type { Slices } from '../slices.ts'
 import { createDeque } from '../store/deque.ts'
 import type { Entry } from '../store/log.ts'
 import { isCycle } from './deaths.ts'
-import { letterOf } from './letter.ts'
+import { delayLevel, type Letter, letterOf, passedLevel, passingOn } from './letter.ts'
 import type { Publication, Published } from './publication.ts'
 import type { SetAside } from './set-aside.ts'
 
@@ -15,8 +15,6 @@ const RETRY_MS = 30_000
 /** So many that have died and are not yet sent on make publishers wait, until they are fewer. */
 const BUSY_COUNT = 1_000
 const CALM_COUNT = 500
-
-const NOBODY: Published = { reached: 0, accepted: false }
 
 interface Vhost {
   exchangeExists(name: string): boolean
@@ -84,18 +82,41 @@ export function deadLettering(vhost: Vhost, { slices, onFault, retryMs = RETRY_M
   }
 
   /** Whether the message may go: it is where it was to go, or nowhere and that is as good. */
-  function publishOn({ queue, entry, reason, taken }: Dying): boolean {
+  function publishOn(one: Dying): boolean {
+    const { queue, entry, reason, taken } = one
+    const level = passedLevel(queue, entry)
+    const accepted = level === undefined ? send(one, letterOf(queue, entry, reason)) : passOn(one, level)
+    return queue.options.deadLetterStrategy === 'at-most-once' || (accepted && taken.size > 0)
+  }
+
+  /** Down the delay network nothing is noted. What leads up again may be a circle: there it dies as anywhere else. */
+  function passOn(one: Dying, level: number): boolean {
+    const { queue, entry, reason } = one
+    let leadsUp = false
+    function isUp(name: string): boolean {
+      const isOne = (delayLevel(name) ?? -1) >= level
+      leadsUp ||= isOne
+      return isOne
+    }
+    const accepted = send(one, passingOn(queue, entry), (name) => !isUp(name))
+    return leadsUp ? send(one, letterOf(queue, entry, reason), isUp) && accepted : accepted
+  }
+
+  /** Whether no queue that it is for has refused it. */
+  function send(
+    { queue, taken }: Dying,
+    { publication, deaths }: Letter,
+    isFor: (name: string) => boolean = () => true,
+  ) {
     const { deadLetterExchange = '', deadLetterStrategy } = queue.options
-    const { publication, deaths } = letterOf(queue, entry, reason)
-    const isAllowed = (name: string) => !taken.has(name) && !isCycle(deaths, name)
+    if (!vhost.exchangeExists(deadLetterExchange)) return false
+    const isAllowed = (name: string) => isFor(name) && !taken.has(name) && !isCycle(deaths, name)
     const onTaken = deadLetterStrategy === 'at-least-once' ? (name: string) => taken.add(name) : undefined
-    const exists = vhost.exchangeExists(deadLetterExchange)
-    const { accepted } = exists ? vhost.publish({ ...publication, isAllowed, onTaken }) : NOBODY
-    return deadLetterStrategy === 'at-most-once' || (accepted && taken.size > 0)
+    return vhost.publish({ ...publication, isAllowed, onTaken }).accepted
   }
 
   /** Sends on what has died, and what dies of that. */
-  function* send(): Generator<void> {
+  function* sendAll(): Generator<void> {
     for (let next = dying.shift(); next; next = dying.shift()) {
       isAtOne = true
       try {
@@ -139,10 +160,10 @@ export function deadLettering(vhost: Vhost, { slices, onFault, retryMs = RETRY_M
   function start(): void {
     if (isHeld || isAtOne || dying.length === 0) return
     // Before the next step of what they died of, which may be the death of more.
-    if (slices.isRunning) return void slices.run(owner, send())
+    if (slices.isRunning) return void slices.run(owner, sendAll())
     while (!isSending && dying.length > 0) {
       isSending = true
-      isSending = !slices.run(owner, send(), () => {
+      isSending = !slices.run(owner, sendAll(), () => {
         isSending = false
         start()
       })

@@ -17,8 +17,8 @@ import type { Publication } from './publication.ts'
 const OWN_HEADERS = new Set(['CC', 'BCC', 'x-death'])
 
 // Their names are part of what Warren has on brokers, and never change.
-const DELAY_QUEUE = /^warren\.delay\.\d+$/
-const DELAY_EXCHANGE = /^warren\.(?:delay\.\d+|deliver)$/
+const DELAY = 'warren.delay.'
+const DELIVER = 'warren.deliver'
 
 /** What the last first death in a queue was noted as. */
 const lastNotes = new WeakMap<Queue, { death: NewDeath; fields: Buffer }>()
@@ -31,7 +31,6 @@ export interface Letter {
 
 /** The message as it goes on, and what it died of. */
 export function letterOf(queue: Queue, entry: Entry, reason: DeadLetterReason): Letter {
-  if (isDelay(queue)) return delayed(queue, entry)
   const { name, options } = queue
   const { message, deliveryCount } = entry
   const { expiration, priority, deliveryMode } = scanProperties(message.properties)
@@ -100,13 +99,24 @@ function isSameDeath(one: NewDeath, other: NewDeath): boolean {
   )
 }
 
-/** A queue of the network in which Warren's messages wait: they pass dozens of them, and die of none. */
-function isDelay({ name, options: { deadLetterExchange = '' } }: Queue): boolean {
-  return DELAY_QUEUE.test(name) && DELAY_EXCHANGE.test(deadLetterExchange)
+/** The level of a queue of the network in which Warren's messages wait; undefined for any other name. */
+export function delayLevel(name: string): number | undefined {
+  return name.startsWith(DELAY) ? Number(name.slice(DELAY.length)) : undefined
 }
 
-/** What has waited goes on as it is. */
-function delayed({ options }: Queue, { message, deliveryCount }: Entry): Letter {
+/**
+ * The level on which a message passes that network; undefined for what is no part of that. What passes goes down through
+ * dozens of queues, and dies of none; a message that has died elsewhere does not get there from Warren.
+ */
+export function passedLevel({ name, options }: Queue, { message }: Entry): number | undefined {
+  const level = message.dead || options.deadLetterRoutingKey !== undefined ? undefined : delayLevel(name)
+  if (level === undefined) return undefined
+  const next = level === 0 ? DELIVER : `${DELAY}${level - 1}`
+  return options.deadLetterExchange === next ? level : undefined
+}
+
+/** What has waited in that network goes on as it is. */
+export function passingOn({ options }: Queue, { message, deliveryCount }: Entry): Letter {
   const properties = dropExpiration(message.properties)
   const { priority, deliveryMode } = scanProperties(properties)
   const found = properties.includes('CC') ? decodeSomeHeaders(properties, OWN_HEADERS) : {}

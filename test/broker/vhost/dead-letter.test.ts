@@ -8,6 +8,8 @@ const AT_LEAST_ONCE = {
   'x-dead-letter-strategy': 'at-least-once',
 }
 
+const DURABLE = { durable: true, autoDelete: false, internal: false }
+
 t.test('each target gets a dead letter once, also while another one refuses it', async (t) => {
   const { vhost, declare, publish, forward, settled } = await startVhost(t, { retryMs: 20 })
   declare('takes')
@@ -62,13 +64,86 @@ t.test('dead letters that have to wait count towards the limits of their queue',
 t.test("what passes the delay network's queues is not changed by them", async (t) => {
   const { vhost, declare, forward, send } = await startVhost(t)
   declare('work')
-  vhost.declareExchange('warren.deliver', { type: 'topic', durable: true, autoDelete: false, internal: false }, {})
+  vhost.declareExchange('warren.deliver', { ...DURABLE, type: 'topic' }, {})
   vhost.bind(bindingTo('work', 'warren.deliver', '#.work'), OWNER)
   declare('warren.delay.0', { ...AT_LEAST_ONCE, 'x-message-ttl': 100, 'x-dead-letter-exchange': 'warren.deliver' })
   const properties = { headers: { a: 1 }, deliveryMode: 2, priority: 3, correlationId: 'c' }
   send('', 'warren.delay.0', encodeProperties({ ...properties, expiration: '90000' }), ['1.work'])
   forward(101)
   vhost.queue('warren.delay.0', OWNER).expire()
+  const entry = vhost.queue('work', OWNER).get(true)
+  t.same(entry && decodeProperties(entry.message.properties), properties)
+})
+
+t.test("a circle through queues with the names of the delay network's ends as any other", async (t) => {
+  // Each queue with the exchange that its messages go on to.
+  const circles: [queue: string, exchange: string][][] = [
+    // Down level by level, and up again from the last.
+    [
+      ['warren.delay.7', 'warren.delay.6'],
+      ['warren.delay.6', 'warren.delay.5'],
+      ['warren.delay.5', 'warren.delay.4'],
+    ],
+    [['warren.delay.17', 'warren.delay.16']],
+    [
+      ['warren.delay.27', 'warren.delay.26'],
+      ['elsewhere', 'anything'],
+    ],
+    [
+      ['warren.delay.1', 'anything'],
+      ['warren.delay.2', 'warren.delay.1'],
+    ],
+    [
+      ['warren.delay.0', 'warren.deliver'],
+      ['warren.delay.3', 'warren.delay.2'],
+    ],
+  ]
+  for (const strategy of [{}, AT_LEAST_ONCE]) {
+    for (const circle of circles) {
+      const { vhost, declare, forward, publish, close } = await startVhost(t, { retryMs: 600_000 })
+      for (const [queue, exchange] of circle) {
+        declare(queue, { ...strategy, 'x-message-ttl': 100, 'x-dead-letter-exchange': exchange })
+        vhost.declareExchange(exchange, { ...DURABLE, type: 'fanout' }, {})
+      }
+      for (const [index, [, exchange]] of circle.entries()) {
+        const [next] = circle[(index + 1) % circle.length] as [string, string]
+        vhost.bind(bindingTo(next, exchange, ''), OWNER)
+      }
+      const queues = circle.map(([name]) => vhost.queue(name, OWNER))
+      await publish('', queues[0]?.name ?? '', 3)
+      const waiting = () => queues.reduce((sum, { messageCount }) => sum + messageCount, 0)
+      let hops = 0
+      for (; waiting() > 0 && hops < 50; hops++) {
+        forward(101)
+        for (const queue of queues) await queue.expire()
+        // The time that a turn of the event loop has for it begins anew.
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      const most = 2 * circle.length + 1
+      t.ok(hops <= most, `${circle.map(([name]) => name).join(' -> ')} ends after ${hops} steps, ${most} at most`)
+      await close()
+    }
+  }
+})
+
+t.test('a message passes the levels of the delay network one after the other, and dies in none', async (t) => {
+  const { vhost, declare, forward, send } = await startVhost(t)
+  declare('work')
+  for (const name of ['warren.deliver', 'warren.delay.0', 'warren.delay.1', 'warren.delay.2']) {
+    vhost.declareExchange(name, { ...DURABLE, type: 'topic' }, {})
+  }
+  vhost.bind(bindingTo('work', 'warren.deliver', '#.work'), OWNER)
+  for (const level of [0, 1, 2]) {
+    const next = level === 0 ? 'warren.deliver' : `warren.delay.${level - 1}`
+    declare(`warren.delay.${level}`, { ...AT_LEAST_ONCE, 'x-message-ttl': 100, 'x-dead-letter-exchange': next })
+    vhost.bind(bindingTo(`warren.delay.${level}`, `warren.delay.${level}`, '#'), OWNER)
+  }
+  const properties = { headers: { a: 1 }, deliveryMode: 2 }
+  send('', 'warren.delay.2', encodeProperties(properties), ['1.1.1.work'])
+  for (const level of [2, 1, 0]) {
+    forward(101)
+    await vhost.queue(`warren.delay.${level}`, OWNER).expire()
+  }
   const entry = vhost.queue('work', OWNER).get(true)
   t.same(entry && decodeProperties(entry.message.properties), properties)
 })
