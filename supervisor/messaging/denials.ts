@@ -13,7 +13,7 @@ export interface Denials {
   check(what: string): void
   /**
    * Notes that the broker has refused something.
-   * @param ask asks the broker again, and rejects while it refuses; without it, the next send after a while asks
+   * @param ask asks the broker again, and rejects or throws while it refuses or is away; without it, the next send after a while asks
    */
   note(what: string, error: unknown, ask?: () => Promise<unknown>): AccessRefusedError
   /** Stops asking. */
@@ -34,16 +34,21 @@ export function createDenials(onChange: () => void, askAgainMs: number = ASK_AGA
 
   function set(what: string, error: AccessRefusedError, ask: (() => Promise<unknown>) | undefined): void {
     clearTimeout(denied.get(what)?.timer)
-    const timer = setTimeout(function askAgain() {
-      if (!ask) return clear(what)
-      ask().then(
-        () => clear(what),
-        // Away for now, it has allowed nothing yet.
-        (failure: unknown) => denied.has(what) && set(what, isDenial(failure) ? refusal(failure) : error, ask),
-      )
-    }, askAgainMs)
+    const timer = setTimeout(askAgain, askAgainMs)
     timer.unref()
     denied.set(what, { error, timer })
+
+    async function askAgain(): Promise<void> {
+      try {
+        // Without a connection the question throws, which in a timer would end the process.
+        await ask?.()
+      } catch (failure) {
+        // Away for now, it has allowed nothing yet.
+        if (denied.has(what)) set(what, isDenial(failure) ? refusal(failure) : error, ask)
+        return
+      }
+      clear(what)
+    }
   }
 
   function clear(what: string): void {

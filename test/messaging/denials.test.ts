@@ -116,14 +116,22 @@ t.test('a question that gets no answer changes nothing; without one, the next se
   const denial = new Error(
     'Channel closed by server: 403 (ACCESS-REFUSED) with message "ACCESS_REFUSED - write access"',
   )
-  const answers = [new Error('no connection'), denial, new AccessRefusedError('it')]
+  // Thrown at once, as while there is no connection, or later.
+  const answers = [
+    () => {
+      throw new Error('no connection')
+    },
+    () => Promise.reject(denial),
+    () => Promise.reject(new AccessRefusedError('it')),
+  ]
   let asked = 0
   const all = new Promise<void>((resolve) => {
-    denials.note('a', denial, async () => {
-      const answer = answers[asked++]
+    denials.note('a', denial, () => {
       t.throws(() => denials.check('a'), AccessRefusedError)
-      if (answer) throw answer
+      const answer = answers[asked++]
+      if (answer) return answer()
       resolve()
+      return Promise.resolve()
     })
   })
   await all
