@@ -122,9 +122,10 @@ export async function main(
   }
 
   function fail(thrown: unknown): void {
-    const failure = describe(thrown)
-    log.fatal(failure.fields, failure.isPermanent ? failure.reason : `stopping after an error: ${failure.reason}`)
-    void stop('an error', failure.exitCode, failure.state)
+    const { fields, reason, isPermanent, exitCode, state } = describe(thrown)
+    // `npm start` reads the reason of a fatal line where pm2 has lost the state message.
+    log.fatal({ ...fields, reason }, isPermanent ? reason : 'stopping after an error')
+    void stop('an error', exitCode, state)
   }
 
   async function stop(cause: string, exitCode: number, failure?: ProcessState): Promise<void> {

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { environmentOf } from '../base/app-env.ts'
 import { reasonOf } from '../base/errors.ts'
@@ -58,6 +58,8 @@ export interface Pm2 {
   remove(id: number): Promise<void>
   /** Passes on what happens from now on. */
   listen(onEvent: (event: Pm2Event) => void): Promise<void>
+  /** Resolves when everything that pm2 knew when this was called has been passed on, output of ended processes included. */
+  caughtUp(): Promise<void>
   /** Asks a process for its state, which comes as an event. */
   askState(id: number): Promise<void>
   /** Ends the daemon and whatever runs in it; resolves when its process has ended. */
@@ -140,6 +142,14 @@ export async function connectPm2({ launch }: { launch: boolean }): Promise<Pm2 |
           onEvent({ kind: 'log', id, name, stream, text: String(data) }),
         )
       }
+    },
+    async caughtUp() {
+      const ping = promisify((done: (error: unknown) => void) => pm2.Client.executeRemote('ping', {}, done))
+      // By the second answer the daemon has read what was there at the first one, and told of it on the bus. That is a
+      // socket of its own, which may be read after the answer, within the same turn.
+      await ping()
+      await ping()
+      await turn()
     },
     askState: (id) => tell(id, STATE_TOPIC),
     async kill() {

@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { StartupError } from '../base/errors.ts'
 import type { ProcessState } from '../base/state.ts'
+import { keepCrashOutput } from './crash-output.ts'
 import type { Pm2Event } from './pm2.ts'
 import { BROKER } from './project.ts'
 
@@ -18,8 +20,19 @@ const PERMANENT = new Set([
  */
 const GATHER_MS = 200
 
-/** How much of what a process that crashed wrote to standard error is repeated. */
-const TAIL_LINES = 15
+/** How long pm2 may take to pass on what it has of a process that ended. */
+const CAUGHT_UP_MS = 1_000
+
+export interface ReadinessOptions {
+  /** Gets one line per reason to wait. */
+  print(line: string): void
+  /** In dev a process ends with code 0 whenever its code changes. Default: false. */
+  exitsAreFine?: boolean
+  /** Whether the autoscaler has put an app to sleep. Default: none is asleep. */
+  isAsleep?(name: string): boolean
+  /** Resolves when everything that pm2 has told so far has come to `onEvent`. Default: it has. */
+  caughtUp?(): Promise<void>
+}
 
 export interface Readiness {
   onEvent(event: Pm2Event): void
@@ -37,20 +50,20 @@ export interface Readiness {
 }
 
 /**
- * Follows how processes come up.
- * @param print gets one line per reason to wait
- * @param exitsAreFine in dev a process ends with code 0 whenever its code changes
- * @param isAsleep whether the autoscaler has put an app to sleep
+ * Follows how processes come up. Why one has failed is in its state and in its log. Of a process that ends, pm2 drops the
+ * state messages that it has not read by then, but none of its output; the output comes before its exit or after it.
  */
-export function trackReadiness(
-  print: (line: string) => void,
-  exitsAreFine: boolean,
-  isAsleep: (name: string) => boolean = () => false,
-): Readiness {
+export function trackReadiness({
+  print,
+  exitsAreFine = false,
+  isAsleep = () => false,
+  caughtUp = async () => {},
+}: ReadinessOptions): Readiness {
   const states = new Map<number, ProcessState & { name: string }>()
   const failures = new Map<string, string>()
-  const exits = new Map<string, number>()
-  const errors = new Map<string, string>()
+  /** By app, the process that ended last. */
+  const exits = new Map<string, { id: number; code: number }>()
+  const output = keepCrashOutput()
   const printed = new Set<string>()
   let wait: { expected: ReadonlyMap<string, number>; since: number; settle: (error?: StartupError) => void } | undefined
   let gathering: NodeJS.Timeout | undefined
@@ -58,11 +71,10 @@ export function trackReadiness(
   function onEvent(event: Pm2Event): void {
     if (!wait?.expected.has(event.name)) return
     if (event.kind === 'state') onState(event.id, event.name, event.state)
+    else if (event.kind === 'log') output.add(event)
     else if (event.kind === 'exit') {
       if (event.startedAt >= wait.since) onExit(event.id, event.name, event.code)
-    } else if (event.kind === 'log' && event.stream === 'err') {
-      const lines = `${errors.get(event.name) ?? ''}${event.text}`.split('\n')
-      errors.set(event.name, lines.slice(-TAIL_LINES - 1).join('\n'))
+      else output.forget(event.id)
     }
   }
 
@@ -91,7 +103,7 @@ export function trackReadiness(
       if (isComplete()) wait?.settle()
       return
     }
-    exits.set(name, code)
+    exits.set(name, { id, code })
     gather()
   }
 
@@ -100,19 +112,26 @@ export function trackReadiness(
   }
 
   function gather(): void {
-    gathering ??= setTimeout(() => {
-      gathering = undefined
-      for (const [name, code] of exits) {
-        if (failures.has(name)) continue
-        const said = errors.get(name)?.trim()
-        failures.set(name, `it ended with code ${code} before it was ready${said ? `:\n${said}` : ''}`)
-      }
-      wait?.settle(failure())
-    }, GATHER_MS)
+    gathering ??= setTimeout(conclude, GATHER_MS)
   }
 
-  function failure(): StartupError {
-    return new StartupError('WARREN_START', byReason(failures))
+  async function conclude(): Promise<void> {
+    const concluded = wait
+    if ([...exits.keys()].some((name) => !failures.has(name))) await toldAll()
+    if (wait !== concluded) return
+    gathering = undefined
+    for (const [name, { id, code }] of exits) if (!failures.has(name)) failures.set(name, whyEnded(id, code))
+    wait?.settle(new StartupError('WARREN_START', byReason(failures)))
+  }
+
+  // A daemon that has gone tells nothing more.
+  async function toldAll(): Promise<void> {
+    await Promise.race([caughtUp().catch(() => {}), sleep(CAUGHT_UP_MS, undefined, { ref: false })])
+  }
+
+  function whyEnded(id: number, code: number): string {
+    const errors = output.errorsOf(id)
+    return output.reasonOf(id) ?? `it ended with code ${code} before it was ready${errors ? `:\n${errors}` : ''}`
   }
 
   function missing(): string[] {
@@ -138,7 +157,7 @@ export function trackReadiness(
     async until(expected, timeoutMs, since = 0) {
       failures.clear()
       exits.clear()
-      errors.clear()
+      output.clear()
       let timer: NodeJS.Timeout | undefined
       try {
         await new Promise<void>((resolve, reject) => {

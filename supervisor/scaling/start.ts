@@ -39,7 +39,12 @@ export async function startProject(options: StartOptions): Promise<StartResult> 
   secureProject(root, config.dataDir, print)
   const apps = readEcosystem(root)
   const pm2 = await connectPm2({ launch: true })
-  const readiness = trackReadiness(print, dev, options.isAsleep)
+  const readiness = trackReadiness({
+    print,
+    exitsAreFine: dev,
+    isAsleep: options.isAsleep,
+    caughtUp: pm2.caughtUp,
+  })
   const interrupt = () => readiness.abort('Interrupted.')
   const started = new Set<string>()
   let plan: StartPlan | undefined

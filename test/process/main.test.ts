@@ -52,7 +52,9 @@ function run(
   })
   // Not the child's own 'close', which never comes once the channel was disconnected from here.
   const streams = [child.stdout, child.stderr].map((stream) => once(stream as Readable, 'close'))
-  const ended: Promise<Ended> = Promise.all([once(child, 'exit'), ...streams]).then(([[code]]) => ({
+  // What it has told may be read after its end.
+  const read = once(child, 'disconnect')
+  const ended: Promise<Ended> = Promise.all([once(child, 'exit'), read, ...streams]).then(([[code]]) => ({
     code: code as number | null,
     output,
     messages,
