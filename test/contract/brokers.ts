@@ -5,7 +5,7 @@ import { startEmbedded } from '../helpers/embedded.ts'
 import { rabbitmq40, rabbitmq43 } from '../helpers/other-rabbitmq.ts'
 import { isStrict } from '../helpers/promised.ts'
 import { type Broker, startRabbitmq } from '../helpers/rabbitmq.ts'
-import { rabbitmqctlAdmin } from '../helpers/rabbitmq-admin.ts'
+import { privateAdmin } from '../helpers/rabbitmq-admin.ts'
 import { sharedNode } from '../helpers/shared-node.ts'
 import type { Teardown } from '../helpers/tmp.ts'
 
@@ -60,7 +60,7 @@ function kind({ name, skip, start }: Omit<BrokerKind, 'place'>): BrokerKind {
       if (!shared) return (await start(t)).url
       // It goes with the node.
       const vhost = `test-${randomUUID()}`
-      await rabbitmqctlAdmin(shared.environment).createVhost(vhost)
+      await privateAdmin(shared.environment).createVhost(vhost)
       return `${shared.url}/${vhost}`
     },
   }

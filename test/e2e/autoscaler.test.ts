@@ -4,6 +4,8 @@ import { promised } from '../helpers/promised.ts'
 import { startTasks } from '../helpers/tasks.ts'
 import { until } from '../helpers/until.ts'
 
+// @long
+
 t.setTimeout(600_000)
 
 /** Milliseconds from a message to its handler where no process runs. */

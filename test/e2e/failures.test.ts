@@ -7,6 +7,8 @@ import { testBroker } from '../helpers/broker.ts'
 import { createProject } from '../helpers/project.ts'
 import { promised } from '../helpers/promised.ts'
 
+// @long
+
 t.setTimeout(600_000)
 
 const broker = await testBroker(t)

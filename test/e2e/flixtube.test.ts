@@ -11,6 +11,8 @@ import { runToEnd } from '../helpers/process.ts'
 import { temporaryFolder } from '../helpers/tmp.ts'
 import { until } from '../helpers/until.ts'
 
+// @long
+
 t.setTimeout(600_000)
 
 const broker = await testBroker(t)

@@ -32,6 +32,8 @@ import { Hono } from 'hono'
 import type { FrontDoor } from 'warren'
 import { step } from '../workers/step.ts'
 
+// @long
+
 export default new Hono<FrontDoor>().post('/:batch/:from', async (c) => {
   const { batch, from } = c.req.param()
   const numbers = Array.from({ length: 100 }, (_, i) => Number(from) + i)

@@ -4,7 +4,7 @@ import { startBroker } from '../../supervisor/index.ts'
 import { embeddedOnly } from './embedded-only.ts'
 import { rabbitmq43 } from './other-rabbitmq.ts'
 import { launchRabbitmq, rabbitmqScripts } from './rabbitmq.ts'
-import { managementAdmin, type RabbitmqAdmin, rabbitmqctlAdmin } from './rabbitmq-admin.ts'
+import { managementAdmin, privateAdmin, type RabbitmqAdmin } from './rabbitmq-admin.ts'
 import { sharedNode } from './shared-node.ts'
 import { until } from './until.ts'
 
@@ -118,7 +118,7 @@ async function findServer(t: Test): Promise<{ url: string; admin: RabbitmqAdmin 
 
   // WARREN_BROKER names the kind of broker that is wanted, as for the contract.
   const shared = sharedNode(process.env.WARREN_BROKER === rabbitmq43.name ? rabbitmq43.name : 'RabbitMQ')
-  if (shared) return { url: shared.url, admin: rabbitmqctlAdmin(shared.environment) }
+  if (shared) return { url: shared.url, admin: privateAdmin(shared.environment) }
 
   // Run by hand, and not by run.ts: the file starts a node for itself.
   return ownNode()

@@ -17,6 +17,7 @@ import { dirname, join, resolve } from 'node:path'
 import { guardProcesses, processesWith } from './own-processes.ts'
 import { freePort } from './ports.ts'
 import { ENV, withoutTap } from './process.ts'
+import { seedBuild } from './seed.ts'
 import type { Teardown } from './tmp.ts'
 
 /** The repository, seen from dist/test/helpers/. */
@@ -119,6 +120,7 @@ export async function createProject(
     const stub = readFileSync(join(REPOSITORY, 'test/fixtures/stub', entry), 'utf8')
     writeFileSync(join(root, 'supervisor', entry), stub.replaceAll('../../../supervisor/', './'))
   }
+  seedBuild(root, real ? 'real' : 'stubs')
 
   const env: NodeJS.ProcessEnv = {
     PATH: process.env.PATH,

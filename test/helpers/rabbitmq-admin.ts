@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { binary, evaluate, evaluateJson } from './erlang.ts'
 import { runToEnd } from './process.ts'
 
 /** What the broker knows of a queue. */
@@ -16,7 +17,7 @@ export interface Permissions {
   read: string
 }
 
-/** What tests ask of a RabbitMQ beside AMQP. Each call takes about a third of a second: use them sparingly. */
+/** What tests ask of a RabbitMQ beside AMQP. */
 export interface RabbitmqAdmin {
   version(): Promise<string>
   /** Makes a vhost that the user of the broker's URL may do everything in. */
@@ -47,7 +48,7 @@ export function commandIn(
   return root ? ['unshare', ['--mount', 'sh', '-c', IN_ROOT, root, command, ...args]] : [command, [...args]]
 }
 
-/** What RabbitMQ's own command says of a private node. */
+/** What RabbitMQ's own command says of a private node. It takes one to two seconds of a processor: see erlang.ts. */
 export async function runRabbitmqctl(environment: NodeJS.ProcessEnv, ...args: string[]): Promise<string> {
   const command = join(environment.RABBITMQ_SCRIPTS ?? '', 'rabbitmqctl')
   const { code, stdout, output } = await runToEnd(...commandIn(environment, command, ['--quiet', ...args]), {
@@ -57,51 +58,56 @@ export async function runRabbitmqctl(environment: NodeJS.ProcessEnv, ...args: st
   return stdout
 }
 
+const EVERYTHING: Permissions = { configure: '.*', write: '.*', read: '.*' }
+/** Who is said to have made the changes. */
+const BY = binary('test')
+
 /** Administrates a private node. */
-export function rabbitmqctlAdmin(environment: NodeJS.ProcessEnv): RabbitmqAdmin {
-  const rabbitmqctl = (...args: string[]) => runRabbitmqctl(environment, ...args)
+export function privateAdmin(environment: NodeJS.ProcessEnv): RabbitmqAdmin {
+  const done = async (expression: string) => void (await evaluate(environment, `ok = ${expression}`))
+  const users = (call: string, ...args: string[]) =>
+    done(`rabbit_auth_backend_internal:${call}(${[...args.map(binary), BY].join(',')})`)
+  const grant = (user: string, vhost: string, { configure, write, read }: Permissions) =>
+    users('set_permissions', user, vhost, configure, write, read)
+  // A connection can end while it is looked at.
+  const connections = (vhost: string, value: string) => `[${value} ||
+    C <- rabbit_networking:connections(),
+    I <- [(catch rabbit_networking:connection_info(C, [name, vhost]))],
+    is_list(I), proplists:get_value(vhost, I) =:= ${binary(vhost)}]`
 
   return {
     async version() {
-      return (await rabbitmqctl('version')).trim()
+      return (await evaluateJson<[string]>(environment, '[list_to_binary(rabbit_misc:version())]'))[0]
     },
     async createVhost(vhost) {
-      // rabbitmqctl takes two calls for it.
-      await rabbitmqctl(
-        'eval',
-        `ok = rabbit_vhost:add(<<"${vhost}">>, <<"test">>),
-         rabbit_auth_backend_internal:set_permissions(
-           <<"guest">>, <<"${vhost}">>, <<".*">>, <<".*">>, <<".*">>, <<"test">>).`,
-      )
+      await done(`rabbit_vhost:add(${binary(vhost)}, ${BY})`)
+      await grant('guest', vhost, EVERYTHING)
     },
-    async deleteVhost(vhost) {
-      await rabbitmqctl('delete_vhost', vhost)
-    },
+    deleteVhost: (vhost) => done(`rabbit_vhost:delete(${binary(vhost)}, ${BY})`),
     async createUser(user, password, vhost) {
-      await rabbitmqctl('add_user', user, password)
-      await rabbitmqctl('set_permissions', '-p', vhost, user, '.*', '.*', '.*')
+      await users('add_user', user, password)
+      await grant(user, vhost, EVERYTHING)
     },
-    async setPermissions(user, vhost, { configure, write, read }) {
-      await rabbitmqctl('set_permissions', '-p', vhost, user, configure, write, read)
-    },
-    async deleteUser(user) {
-      await rabbitmqctl('delete_user', user)
-    },
-    async changePassword(user, password) {
-      await rabbitmqctl('change_password', user, password)
-    },
+    setPermissions: grant,
+    deleteUser: (user) => users('delete_user', user),
+    changePassword: (user, password) => users('change_password', user, password),
     async queues(vhost) {
-      const columns = ['name', 'messages', 'messages_ready', 'consumers']
-      const listed = await rabbitmqctl('list_queues', '-p', vhost, '--formatter', 'json', ...columns)
-      return (JSON.parse(listed) as ListedQueue[]).map(queueState)
+      const figures = ['messages', 'messages_ready', 'consumers']
+      const listed = await evaluateJson<ListedQueue[]>(
+        environment,
+        `[#{name => element(4, proplists:get_value(name, I)),
+            ${figures.map((figure) => `${figure} => proplists:get_value(${figure}, I)`).join(',')}} ||
+          Q <- rabbit_amqqueue:list(${binary(vhost)}),
+          I <- [rabbit_amqqueue:info(Q, [name, ${figures.join(',')}])]]`,
+      )
+      return listed.map(queueState)
     },
-    async connections(vhost) {
-      const listed = await rabbitmqctl('list_connections', '--formatter', 'json', 'name', 'vhost')
-      const connections = JSON.parse(listed) as { name: string; vhost: string }[]
-      return connections.filter((connection) => connection.vhost === vhost).map(({ name }) => name)
-    },
+    connections: (vhost) => evaluateJson(environment, connections(vhost, 'proplists:get_value(name, I)')),
     async closeConnections(vhost, reason) {
-      await rabbitmqctl('close_all_connections', '-p', vhost, reason)
+      await evaluate(
+        environment,
+        connections(vhost, `rabbit_networking:close_connection(C, ${JSON.stringify(reason)})`),
+      )
     },
   }
 }
@@ -139,7 +145,6 @@ export function managementAdmin(amqpUrl: string, managementUrl: string): Rabbitm
     return (text ? JSON.parse(text) : undefined) as T
   }
 
-  const everything = { configure: '.*', write: '.*', read: '.*' }
   const connections = (vhost: string) => request<{ name: string }[]>('GET', ['vhosts', vhost, 'connections'])
 
   return {
@@ -148,14 +153,14 @@ export function managementAdmin(amqpUrl: string, managementUrl: string): Rabbitm
     },
     async createVhost(vhost) {
       await request('PUT', ['vhosts', vhost], {})
-      await request('PUT', ['permissions', vhost, user], everything)
+      await request('PUT', ['permissions', vhost, user], EVERYTHING)
     },
     async deleteVhost(vhost) {
       await request('DELETE', ['vhosts', vhost])
     },
     async createUser(name, secret, vhost) {
       await request('PUT', ['users', name], { password: secret, tags: '' })
-      await request('PUT', ['permissions', vhost, name], everything)
+      await request('PUT', ['permissions', vhost, name], EVERYTHING)
     },
     async setPermissions(name, vhost, permissions) {
       await request('PUT', ['permissions', vhost, name], permissions)

@@ -15,10 +15,11 @@ import {
 import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
+import { evaluate } from './erlang.ts'
 import { freePort } from './ports.ts'
-import { runToEnd } from './process.ts'
-import { commandIn, type RabbitmqAdmin, rabbitmqctlAdmin } from './rabbitmq-admin.ts'
+import { commandIn, privateAdmin, type RabbitmqAdmin } from './rabbitmq-admin.ts'
 import { removeFolder, type Teardown } from './tmp.ts'
+import { until } from './until.ts'
 
 /** A broker that a test may stop, start and kill, as far as every kind of broker can. */
 export interface Broker {
@@ -42,7 +43,7 @@ export interface RabbitmqNode extends Broker {
   readonly admin: RabbitmqAdmin
   /** Where all that it writes is; removed when it is closed. */
   readonly folder: string
-  /** What `rabbitmqctlAdmin` in another process needs. */
+  /** What `privateAdmin` in another process needs. */
   readonly environment: NodeJS.ProcessEnv
   /** Stops its process for a while without ending it: peers hear nothing, not even heartbeats. */
   suspend(): void
@@ -118,7 +119,7 @@ export async function launchRabbitmq({ root, join: peer, erlang = '' }: Rabbitmq
     ...clusterSettings([peer?.environment.RABBITMQ_NODENAME, `warren-${port}@localhost`]),
   ]
   writeFileSync(join(folder, 'rabbitmq.conf'), `${conf.join('\n')}\n`)
-  // Those of a cluster know each other by it. Without one, the server and `rabbitmqctl` each make their own when they start
+  // Those of a cluster know each other by it. Without one, the server and who asks it each make their own when they start
   // at the same moment, and then don't know each other.
   const cookie = peer ? readFileSync(join(peer.folder, COOKIE)) : randomBytes(16).toString('hex')
   writeFileSync(join(folder, COOKIE), cookie, { mode: 0o400 })
@@ -147,7 +148,7 @@ export async function launchRabbitmq({ root, join: peer, erlang = '' }: Rabbitmq
     // Makes the script become Erlang's process instead of its parent: signals reach the right one.
     RUNNING_UNDER_SYSTEMD: 'true',
   }
-  const admin = rabbitmqctlAdmin(environment)
+  const admin = privateAdmin(environment)
 
   let server: ChildProcess | undefined
   // A node would start an epmd by itself, as a daemon that outlives it. This one is a child of ours.
@@ -187,6 +188,13 @@ export async function launchRabbitmq({ root, join: peer, erlang = '' }: Rabbitmq
     tellHeir()
   }
 
+  /** Undefined while its Erlang is not up yet. */
+  async function startState(): Promise<'started' | 'ended' | undefined> {
+    if (server && hasEnded(server)) return 'ended'
+    await evaluate(environment, 'ok = rabbit:await_startup(node(), false, 60000)')
+    return 'started'
+  }
+
   const node: RabbitmqNode = {
     name: 'RabbitMQ',
     url: `amqp://guest:guest@127.0.0.1:${port}`,
@@ -203,11 +211,10 @@ export async function launchRabbitmq({ root, join: peer, erlang = '' }: Rabbitmq
       if (server && !hasEnded(server)) return
       server = await spawnUnowned(join(scripts, 'rabbitmq-server'))
       tellHeir()
-      const wait = ['wait', '--pid', String(server.pid), '--timeout', '60']
-      const ready = await runToEnd(...commandIn(environment, join(scripts, 'rabbitmqctl'), wait), { env: environment })
-      if (ready.code !== 0) {
+      const starts = await until(startState, { what: 'RabbitMQ to start', timeout: 60_000 }).catch(String)
+      if (starts !== 'started') {
         await node.kill()
-        throw new Error(`RabbitMQ did not start.\n${ready.output}\nIts log:\n${readFileSync(log, 'utf8')}`)
+        throw new Error(`RabbitMQ did not start: ${starts}. Its log:\n${readFileSync(log, 'utf8')}`)
       }
     },
     // It takes SIGTERM as `rabbitmqctl stop`.

@@ -3,7 +3,7 @@ import type { RabbitmqNode } from './rabbitmq.ts'
 /** How test files find a node that their run shares. */
 export interface SharedNode {
   url: string
-  /** For `rabbitmqctlAdmin`. */
+  /** For `privateAdmin`. */
   environment: NodeJS.ProcessEnv
 }
 

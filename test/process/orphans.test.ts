@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { createProject, isAlive, stubWorker, until } from '../helpers/project.ts'
 
+// @long
+
 t.setTimeout(600_000)
 
 t.test('processes of a killed pm2 daemon drain and end, so that the next start is the only one', async (t) => {

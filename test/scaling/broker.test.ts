@@ -7,6 +7,8 @@ import { freePort } from '../helpers/ports.ts'
 import { createProject, readyWorker, type TestProject } from '../helpers/project.ts'
 import { until } from '../helpers/until.ts'
 
+// @long
+
 t.setTimeout(600_000)
 
 /** A project on the embedded broker, the real one; its workers and its front door are stubs. */

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { createProject, outputOf, stubWorker } from '../helpers/project.ts'
 
+// @long
+
 t.setTimeout(600_000)
 
 t.test('the ends of the logs, however large they are, for as long as somebody reads', async (t) => {

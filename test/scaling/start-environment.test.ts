@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { createProject, readyWorker, stubWorker } from '../helpers/project.ts'
 
+// @long
+
 t.setTimeout(600_000)
 
 const KEYS = { API_KEYS: 'Zo8fYgNc3QmS6tPd1RxLwBvH' }

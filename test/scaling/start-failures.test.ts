@@ -4,6 +4,8 @@ import { createServer } from 'node:net'
 import t from 'tap'
 import { createProject, outputOf, readyWorker, stubWorker } from '../helpers/project.ts'
 
+// @long
+
 t.setTimeout(600_000)
 
 t.test('what does not come up is told, and leaves nothing running', async (t) => {

@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { createProject, stubWorker } from '../helpers/project.ts'
 
+// @long
+
 t.setTimeout(600_000)
 
 const shared = (version: number, problem = '') =>

@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { createProject, isAlive, readyWorker, stubWorker } from '../helpers/project.ts'
 
+// @long
+
 t.setTimeout(600_000)
 
 t.test('start, start again, stop', async (t) => {

@@ -22,7 +22,7 @@ export interface TestFile {
 }
 
 /** Left out unless asked for by name: it has a script of its own. */
-const ONLY_BY_NAME = /^(broker\/(differential|growth)\/|clients\/|e2e\/cluster)/
+const ONLY_BY_NAME = /^(bench\/smoke|broker\/(differential|growth)\/|clients\/|(e2e|helpers)\/cluster)/
 /** What tests the tests. */
 const OF_THE_TESTS = /^helpers\/|^bench\//
 /** The end-to-end path that other versions of Node are tried on. */
@@ -31,15 +31,7 @@ const ONE_PATH = 'e2e/embedded.test.ts'
 const NOT_RUNTIME = /^(e2e|soak|scaling|commands|process|readme)|^bench|^(build|compose|architecture|package)\.test/
 
 /** What takes longest comes first: the run ends when the last file does, and short ones fill the gaps. */
-const FIRST = [
-  /^(e2e|soak)\//,
-  /^contract\//,
-  /^readme/,
-  /^bench\/smoke/,
-  /^helpers\//,
-  /^(scaling|process|commands)\//,
-  /^broker\//,
-]
+const FIRST = [/^(e2e|soak)\//, /^contract\//, /^readme/, /^helpers\//, /^(scaling|process|commands)\//, /^broker\//]
 
 /**
  * The files of a suite, in the order in which they should run.
@@ -67,7 +59,7 @@ export function select(root: string, suite: Suite, patterns: readonly string[] =
 function isIn(suite: Suite, name: string): boolean {
   if (ONLY_BY_NAME.test(name)) return false
   if (suite === 'all') return true
-  if (/^helpers\/|^bench\/smoke/.test(name)) return false
+  if (name.startsWith('helpers/')) return false
   return suite === 'embedded' || name === ONE_PATH || !(NOT_RUNTIME.test(name) || OF_THE_TESTS.test(name))
 }
 
