@@ -1,4 +1,5 @@
 import type { Table } from '../../amqp/fields.ts'
+import { itemsOf, type OneOrMore, withItem, withoutItem } from '../one-or-more.ts'
 import type { Effort } from './effort.ts'
 import { headersMatcher } from './headers.ts'
 import { topicMatcher } from './topic.ts'
@@ -47,23 +48,21 @@ export function createMatcher(type: ExchangeType): Matcher {
 }
 
 function directMatcher(): Matcher {
-  const byKey = new Map<string, Set<Binding>>()
+  const byKey = new Map<string, OneOrMore<Binding>>()
   return {
     add(binding) {
-      const bindings = byKey.get(binding.routingKey)
-      if (bindings) bindings.add(binding)
-      else byKey.set(binding.routingKey, new Set([binding]))
+      byKey.set(binding.routingKey, withItem(byKey.get(binding.routingKey), binding))
     },
     remove(binding) {
-      const bindings = byKey.get(binding.routingKey)
-      bindings?.delete(binding)
-      if (bindings?.size === 0) byKey.delete(binding.routingKey)
+      const others = withoutItem(byKey.get(binding.routingKey), binding)
+      if (others) byKey.set(binding.routingKey, others)
+      else byKey.delete(binding.routingKey)
     },
     match([routingKey = '', ...others], _headers, effort) {
-      const bindings = byKey.get(routingKey) ?? []
+      const bindings = itemsOf(byKey.get(routingKey))
       if (others.length === 0) return bindings
       effort.spend(others.length)
-      return [...bindings, ...others.flatMap((key) => [...(byKey.get(key) ?? [])])]
+      return [...bindings, ...others.flatMap((key) => [...itemsOf(byKey.get(key))])]
     },
   }
 }

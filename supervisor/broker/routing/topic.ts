@@ -1,9 +1,11 @@
+import { countOf, itemsOf, type OneOrMore, withItem, withoutItem } from '../one-or-more.ts'
 import type { Effort } from './effort.ts'
 import type { Binding, Matcher } from './matcher.ts'
 
+// A node has what it needs, and no more: each of tens of thousands of bindings has some of its own.
 interface Node {
-  readonly children: Map<string, Node>
-  readonly bindings: Set<Binding>
+  children: Map<string, Node> | undefined
+  bindings: OneOrMore<Binding> | undefined
   /** Stands for `#`: it takes any number of words. */
   readonly isRest: boolean
   /** The step of a search that has been here last. */
@@ -30,9 +32,9 @@ export function topicMatcher(): Matcher {
       for (const node of nodes) {
         if (node.isRest) enter(node, next)
         // A word that is itself `*` or `#` in a routing key is an ordinary word, which the wildcard's branch covers.
-        const exact = word === '*' || word === '#' ? undefined : node.children.get(word)
+        const exact = word === '*' || word === '#' ? undefined : node.children?.get(word)
         if (exact) enter(exact, next)
-        const any = node.children.get('*')
+        const any = node.children?.get('*')
         if (any) enter(any, next)
       }
       nodes = next
@@ -45,7 +47,7 @@ export function topicMatcher(): Matcher {
     if (node.visited === step) return
     node.visited = step
     nodes.push(node)
-    const rest = node.children.get('#')
+    const rest = node.children?.get('#')
     if (rest) enter(rest, nodes)
   }
 
@@ -53,27 +55,29 @@ export function topicMatcher(): Matcher {
     add(binding) {
       let node = root
       for (const word of normalised(binding.routingKey)) {
-        const child = node.children.get(word) ?? newNode(word === '#')
+        const child: Node = node.children?.get(word) ?? newNode(word === '#')
+        node.children ??= new Map()
         node.children.set(word, child)
         node = child
       }
-      node.bindings.add(binding)
+      node.bindings = withItem(node.bindings, binding)
     },
 
     remove(binding) {
       const path = [root]
       const words = normalised(binding.routingKey)
       for (const word of words) {
-        const child = path.at(-1)?.children.get(word)
+        const child = path.at(-1)?.children?.get(word)
         if (!child) return
         path.push(child)
       }
-      path.at(-1)?.bindings.delete(binding)
+      const last = path.at(-1) as Node
+      last.bindings = withoutItem(last.bindings, binding)
       // What is empty now must not make the next search longer.
       for (let depth = words.length; depth > 0; depth--) {
         const node = path[depth] as Node
-        if (node.bindings.size > 0 || node.children.size > 0) return
-        path[depth - 1]?.children.delete(words[depth - 1] as string)
+        if (node.bindings || node.children?.size) return
+        path[depth - 1]?.children?.delete(words[depth - 1] as string)
       }
     },
 
@@ -81,8 +85,8 @@ export function topicMatcher(): Matcher {
       const found = new Set<Binding>()
       for (const key of routingKeys) {
         for (const { bindings } of search(wordsOf(key), effort)) {
-          effort.spend(bindings.size)
-          for (const binding of bindings) found.add(binding)
+          effort.spend(countOf(bindings))
+          for (const binding of itemsOf(bindings)) found.add(binding)
         }
       }
       return found
@@ -115,5 +119,5 @@ function wordsOf(key: string): string[] {
 }
 
 function newNode(isRest: boolean): Node {
-  return { children: new Map(), bindings: new Set(), isRest, visited: 0 }
+  return { children: undefined, bindings: undefined, isRest, visited: 0 }
 }

@@ -1,30 +1,40 @@
 import type { Batch, Source } from './commit.ts'
-import { definitionKey, encodeDefinition, oldDefinitionKey } from './definition-records.ts'
+import {
+  type Definition,
+  definitionKey,
+  encodeDefinition,
+  oldDefinitionKey,
+  parseDefinition,
+  textPrefix,
+} from './definition-records.ts'
+import { Texts } from './texts.ts'
 
 /** Small JSON records by name, of any length: exchanges, queues, bindings. Changes are part of the next commit. */
 export interface Definitions {
-  /** What a start has found, by name. Given up: they are not in memory twice. */
-  takeFound(): ReadonlyMap<string, unknown>
+  /** What a start has found, of names that begin so, in any order. */
+  found(prefix: string): Iterable<Definition>
+  /** Gives up what a start has found: it is not in memory twice. */
+  forgetFound(): void
   put(key: string, value: unknown): void
   /** Removes one that was found or put. */
   remove(key: string): void
 }
 
 /**
- * @param found what a start has found, by name
- * @param outdated the names of those that are still written as format 1 did: they are written anew
+ * @param found the JSON texts of what a start has found
+ * @param outdated those that are still written as format 1 did: they are written anew
  * @param touch has a source collected from by the next commit; called before the source changes
  */
 export function createDefinitions(
-  found: ReadonlyMap<string, unknown>,
-  outdated: readonly string[],
+  found: Texts,
+  outdated: readonly Definition[],
   touch: (source: Source) => void,
 ): Definitions {
   const changes = new Map<string, Change>()
   let left = found
-  for (const name of outdated) {
+  for (const [name, value] of outdated) {
     touch({ collect: (batch) => batch.remove(oldDefinitionKey(name)) })
-    change(name, found.get(name))
+    change(name, value)
   }
 
   function change(name: string, value: unknown) {
@@ -40,10 +50,11 @@ export function createDefinitions(
   }
 
   return {
-    takeFound() {
-      const all = left
-      left = new Map()
-      return all
+    *found(prefix) {
+      for (const text of left.startingWith(textPrefix(prefix))) yield parseDefinition(text)
+    },
+    forgetFound() {
+      left = new Texts()
     },
     put: change,
     remove: (key) => change(key, undefined),

@@ -1,11 +1,11 @@
 // The database's keys. Each kind has a first byte of its own; a log's keys are together and in the order of delivery.
 
-const BODY = 0x62
+export const BODY = 0x62
 /** Of a definition in format 1. */
 export const OLD_DEFINITION = 0x64
 export const DEFINITION = 0x65
-const INDEX = 0x69
-const REDO = 0x72
+export const INDEX = 0x69
+export const REDO = 0x72
 const SEGMENT = 0x73
 
 /** A commit that is being written in pieces. */
@@ -36,8 +36,9 @@ export function bodyKey(id: number): Buffer {
   return key
 }
 
-export function parseBodyKey(key: Buffer): number {
-  return key.readUIntBE(1, 6)
+/** @param at where the key begins */
+export function bodyIdAt(bytes: Buffer, at: number): number {
+  return bytes.readUIntBE(at + 1, 6)
 }
 
 export function indexKey(id: SegmentId): Buffer {
@@ -48,8 +49,14 @@ export function segmentKey(id: SegmentId): Buffer {
   return segmentKeyOf(SEGMENT, id)
 }
 
-export function parseIndexKey(key: Buffer): SegmentId {
-  return { queueId: key.readUInt32BE(1), priority: key[5] as number, first: key.readUIntBE(6, 6) }
+/** @param at where the key begins */
+export function segmentIdAt(bytes: Buffer, at: number): SegmentId {
+  return { queueId: bytes.readUInt32BE(at + 1), priority: bytes[at + 5] as number, first: bytes.readUIntBE(at + 6, 6) }
+}
+
+/** The first index record of a queue, and the first behind them. */
+export function indexRange(queueId: number): [Buffer, Buffer] {
+  return [logPrefix(INDEX, queueId, 0), logPrefix(INDEX, queueId, 0xff)]
 }
 
 /** The queue id in the key of a log's record. */

@@ -261,7 +261,7 @@ class Log implements QueueLog, LaneOwner, Source {
 }
 
 /** The earliest moment at which the first of a priority's messages may expire; 0 for never. */
-export function firstExpiry(segments: readonly Segment[]): number {
+function firstExpiry(segments: readonly Segment[]): number {
   let next = 0
   let priority = -1
   for (const segment of segments) {

@@ -90,51 +90,72 @@ function treeAt(meta: Buffer, at: number): Tree {
   }
 }
 
-/** A page of a tree. Of a branch the values are the numbers of other pages. */
+/** A page of a tree. A start looks at thousands, so nothing is made of what is in it until somebody asks. */
 export interface Page {
-  isBranch: boolean
-  keys: Buffer[]
-  /** Pages below, in the order of the keys; empty for a leaf. */
-  children: number[]
-  /** Values that lie in pages of their own. */
-  large: { page: number; pages: number; size: number }[]
-  /** The values that lie in the page itself, if they are asked for. */
-  values: Buffer[]
+  readonly raw: Buffer
+  readonly isBranch: boolean
+  /** Where its nodes begin, in the order of their keys: each is a header, a key and, right behind it, a value. */
+  readonly nodes: readonly number[]
 }
 
 /**
  * @param transaction the last one
  * @throws {FileProblem} if it is not a page with that number, or anything in it can't be
  */
-export function readPage(raw: Buffer, number: number, transaction: bigint, withValues = false): Page {
+export function readPage(raw: Buffer, number: number, transaction: bigint): Page {
   const kind = raw.readUInt16LE(18)
   const [lower, upper] = [raw.readUInt16LE(20), raw.readUInt16LE(22)]
   const isBranch = kind === P_BRANCH
   if (!hasNumber(raw, number, transaction) || (!isBranch && kind !== P_LEAF)) throw wrong(number)
   if (lower & 1 || lower > upper || PAGE_HEADER + upper > raw.length) throw wrong(number)
-  const page: Page = { isBranch, keys: [], children: [], large: [], values: [] }
+  const nodes: number[] = []
   let used = 0
   for (let at = PAGE_HEADER; at < PAGE_HEADER + lower; at += 2) {
     const node = PAGE_HEADER + raw.readUInt16LE(at)
     if (node < PAGE_HEADER + upper || node + NODE_HEADER > raw.length) throw wrong(number)
     const flags = raw.readUInt16LE(node + 4)
-    const keyEnd = node + NODE_HEADER + raw.readUInt16LE(node + 6)
     if (!isBranch && flags !== 0 && flags !== F_BIGDATA) throw wrong(number)
-    const size = raw.readUInt32LE(node)
-    const end = keyEnd + (isBranch ? 0 : flags ? OVERFLOW : size)
+    const end = isBranch ? keyEnd(raw, node) : valueEnd(raw, node)
     if (end > raw.length) throw wrong(number)
     used += (end - node + 1) & ~1
-    page.keys.push(raw.subarray(node + NODE_HEADER, keyEnd))
-    if (withValues && !isBranch && !flags) page.values.push(raw.subarray(keyEnd, end))
-    if (isBranch) page.children.push(size + flags * 2 ** 32)
-    else if (flags) {
-      const pages = Number(raw.readBigUInt64LE(keyEnd + 16))
-      page.large.push({ page: Number(raw.readBigUInt64LE(keyEnd)), pages, size })
-    }
+    nodes.push(node)
   }
   // Nothing but nodes, without gaps, lies behind the free space.
-  if (used !== raw.length - PAGE_HEADER - upper || page.keys.length === 0) throw wrong(number)
-  return page
+  if (used !== raw.length - PAGE_HEADER - upper || nodes.length === 0) throw wrong(number)
+  return { raw, isBranch, nodes }
+}
+
+export function keyStart(node: number): number {
+  return node + NODE_HEADER
+}
+
+export function keyEnd(raw: Buffer, node: number): number {
+  return node + NODE_HEADER + raw.readUInt16LE(node + 6)
+}
+
+/** Of a leaf's node: where its value ends, or what stands for a large one. */
+export function valueEnd(raw: Buffer, node: number): number {
+  return keyEnd(raw, node) + (raw.readUInt16LE(node + 4) ? OVERFLOW : raw.readUInt32LE(node))
+}
+
+/** Of a branch's node: the page below. */
+export function childOf(raw: Buffer, node: number): number {
+  return raw.readUInt32LE(node) + raw.readUInt16LE(node + 4) * 2 ** 32
+}
+
+/** A value that lies in pages of its own. */
+export interface Large {
+  readonly page: number
+  readonly pages: number
+  readonly size: number
+}
+
+/** Of a leaf's node; undefined if its value lies in the page itself. */
+export function largeOf(raw: Buffer, node: number): Large | undefined {
+  if (raw.readUInt16LE(node + 4) === 0) return undefined
+  const at = keyEnd(raw, node)
+  const [page, pages] = [Number(raw.readBigUInt64LE(at)), Number(raw.readBigUInt64LE(at + 16))]
+  return { page, pages, size: raw.readUInt32LE(node) }
 }
 
 function wrong(number: number): FileProblem {

@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib'
+import { crcOf } from './crc.ts'
 import type { SharedBody } from './entry.ts'
 import { indexKey, type SegmentId } from './keys.ts'
 import { isRemoved, type Segment, SegmentFormatError } from './segment.ts'
@@ -18,6 +19,8 @@ const VERSION = 2
 const VOLATILE = 1
 const EXPIRES = 2
 const HEADER = 30
+/** Of version 1, when something expires: what is not known is looked at soon. */
+const UNKNOWN = 1
 
 export function encodeIndex(segment: Segment): Buffer {
   const bitmap = removedLater(segment)
@@ -86,19 +89,61 @@ function sharingOf({ shared, count }: Segment, removed: Uint8Array): number[] {
   return sharing
 }
 
-/**
- * @param bodyOf the body with an id
- * @throws {SegmentFormatError} if the record is not what was written
- */
-export function decodeIndex(id: SegmentId, raw: Buffer, bodyOf: (id: number) => SharedBody): Segment {
-  const version = raw[4]
-  const keySum = version === 1 ? 0 : crc32(indexKey(id))
-  if (raw.length < HEADER || raw.readUInt32LE(0) !== crc32(raw.subarray(4), keySum)) {
+/** @param keySum the checksum of the record's key */
+function checkIndex(bytes: Buffer, at: number, end: number, keySum: number): void {
+  const version = bytes[at + 4]
+  if (end - at < HEADER || bytes.readUInt32LE(at) !== crcOf(bytes, at + 4, end, version === 1 ? 0 : keySum)) {
     throw new SegmentFormatError('the checksum of its index record is wrong')
   }
   if (version !== 1 && version !== VERSION) {
     throw new SegmentFormatError(`its index record has version ${version} instead of ${VERSION}`)
   }
+}
+
+/** What a start has to know of a segment that nobody asks for. */
+export interface IndexGlance {
+  /** Nothing of it outlives a restart. */
+  readonly isOver: boolean
+  /** As Segment's. */
+  readonly expiresFrom: number
+  /** Some of its messages have shared bodies. */
+  readonly isSharing: boolean
+}
+
+/**
+ * @param start where the record's key begins, right behind which its value is
+ * @throws {SegmentFormatError} if the record is not what was written
+ */
+export function glanceAtIndex(bytes: Buffer, start: number, at: number, end: number): IndexGlance {
+  checkIndex(bytes, at, end, crcOf(bytes, start, at))
+  const isOld = bytes[at + 4] === 1
+  const flags = bytes[at + 5] as number
+  const countsAt = at + HEADER + ((bytes.readUInt32LE(at + 6) + 7) >> 3)
+  const expires = flags & EXPIRES ? bytes.readDoubleLE(countsAt) : 0
+  return {
+    isOver: (flags & VOLATILE) !== 0 || bytes.readUInt32LE(at + 18) === 0,
+    expiresFrom: isOld ? UNKNOWN : expires,
+    isSharing: !isOld && hasShared(bytes, countsAt + (flags & EXPIRES ? 8 : 0)),
+  }
+}
+
+/** Whether the numbers behind the counts begin with another one than 0. */
+function hasShared(bytes: Buffer, countsAt: number): boolean {
+  // Most have no counts.
+  if (bytes[countsAt] === 0) return bytes[countsAt + 1] !== 0
+  const numbers = varintReader(bytes, countsAt)
+  for (let left = numbers.next() * 3; left > 0; left--) numbers.next()
+  return numbers.next() > 0
+}
+
+/**
+ * @param bodyOf the body with an id
+ * @throws {SegmentFormatError} if the record is not what was written
+ */
+export function decodeIndex(id: SegmentId, raw: Buffer, bodyOf: (id: number) => SharedBody): Segment {
+  const key = indexKey(id)
+  checkIndex(raw, 0, raw.length, crcOf(key, 0, key.length))
+  const version = raw[4]
   const count = raw.readUInt32LE(6)
   const live = raw.readUInt32LE(18)
   const liveBytes = raw.readDoubleLE(22)
@@ -120,8 +165,7 @@ export function decodeIndex(id: SegmentId, raw: Buffer, bodyOf: (id: number) => 
     transient: null,
     durableLive: live,
     durableBytes: liveBytes,
-    // What is not known is looked at soon.
-    expiresFrom: version === 1 ? 1 : flags & EXPIRES ? raw.readDoubleLE(bitmapEnd) : 0,
+    expiresFrom: version === 1 ? UNKNOWN : flags & EXPIRES ? raw.readDoubleLE(bitmapEnd) : 0,
     counts: numbers ? readCounts(numbers, count) : readOldCounts(raw, countsAt, count),
     shared: numbers ? readShared(numbers, count, bodyOf) : null,
     waiting: null,

@@ -1,7 +1,7 @@
 import { type Bodies, SHARED_BYTES } from './bodies.ts'
 import type { Batch, Source } from './commit.ts'
 import type { Message } from './entry.ts'
-import { bodyKey, indexKey, segmentKey } from './keys.ts'
+import { bodyKey, indexKey, type SegmentId, segmentKey } from './keys.ts'
 import type { Segment } from './segment.ts'
 
 /** What a store does with bodies that messages share, beside what its logs do. */
@@ -11,7 +11,7 @@ export interface Sharing {
   /** As Store's. */
   share(message: Message): Message
   /** Removes segments that no log has. @param referring those of them whose references were counted */
-  erase(segments: readonly Segment[], referring?: readonly Segment[]): void
+  erase(segments: readonly SegmentId[], referring: readonly Segment[]): void
   /** Removes the records of bodies that nothing refers to. */
   eraseBodies(ids: readonly number[]): void
   /** Gives up the references of segments that are removed. */
@@ -51,7 +51,7 @@ export function sharing({ bodies, touch, onDamage }: SharingOptions): Sharing {
       return { ...message, shared: bodies.share(message.body) }
     },
 
-    erase(segments, referring = segments) {
+    erase(segments, referring) {
       if (segments.length === 0) return
       touch({
         collect(batch) {

@@ -4,7 +4,7 @@ import { every, type OnFault } from '../guard.ts'
 import { createCommitter } from './commit.ts'
 import { removeCopy } from './compaction.ts'
 import { createCrowd } from './crowd.ts'
-import { checkFolder } from './damage.ts'
+import { CAN_READ, checkFolder } from './damage.ts'
 import { type Database, openDatabase } from './database.ts'
 import { createDefinitions, type Definitions } from './definitions.ts'
 import { watchDisk } from './disk.ts'
@@ -12,12 +12,13 @@ import { StoreDamagedError } from './errors.ts'
 import { lockFolder } from './folder-lock.ts'
 import { markFolder } from './format.ts'
 import { COMPACTION_LIMITS, type CompactionLimits, keepHouse } from './housekeeping.ts'
-import { createLog, firstExpiry, type LogTools, type Message, type QueueLog } from './log.ts'
+import { createLog, type LogTools, type Message, type QueueLog } from './log.ts'
 import { type Mark, openMarks } from './marks.ts'
 import { recordCache } from './record-cache.ts'
-import { type Recovered, recover } from './recovery.ts'
+import { readRecords } from './records.ts'
+import { type Recovered, segmentsOf, startRecovery } from './recovery.ts'
 import { redo, type Unwritten } from './redo.ts'
-import { SegmentFormatError } from './segment.ts'
+import { type Segment, SegmentFormatError } from './segment.ts'
 import { sharing } from './sharing.ts'
 import { readAhead } from './unwritten.ts'
 import { DEFAULT_LIMITS, type Limits } from './window.ts'
@@ -90,15 +91,19 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const unlock = lockFolder(folder)
   try {
-    const isNew = checkFolder(folder)
+    let recovery = startRecovery(folder)
+    const isNew = checkFolder(folder, recovery.add)
     removeCopy(folder)
     const database = openDatabase(folder)
     try {
       const found = await finishCommit(database, folder)
-      const recovered = recover(found.view, folder)
+      if (recovery.isUnfinished || !CAN_READ) {
+        recovery = startRecovery(folder)
+        readRecords(found.view, recovery.add)
+      }
       markFolder(folder)
       if (found.unwritten) options.log?.warn({ folder }, 'the last commit is finished once the disk has space')
-      return startStore(options, found, recovered, isNew, unlock)
+      return startStore(options, found, recovery.finish(found.view.get), isNew, unlock)
     } catch (error) {
       await database.close()
       throw error
@@ -131,7 +136,7 @@ async function finishCommit(database: Database, folder: string): Promise<Found> 
 function startStore(
   options: StoreOptions,
   { database, view, unwritten }: Found,
-  { definitions, outdated, logs, leftovers, bodies, unreferenced }: Recovered,
+  { definitions, outdated, queueIds, expiries, leftovers, bodies, unreferenced }: Recovered,
   isNew: boolean,
   unlock: () => void,
 ): Store {
@@ -179,7 +184,7 @@ function startStore(
     onFailed: (error) => options.log?.warn({ err: error }, 'the store could not give space back to the disk'),
     limits: options.compaction ?? COMPACTION_LIMITS,
   })
-  const lastQueueId = Math.max(marks.lastQueueId, maxOf(logs.keys()), maxOf(leftovers.map(({ queueId }) => queueId)))
+  const lastQueueId = Math.max(marks.lastQueueId, maxOf(queueIds), maxOf(leftovers.map(({ queueId }) => queueId)))
   // Those who wait until less is held make no commits.
   const relief = every(RELIEF_MS, onFault, memory.relieve)
   const records = recordCache(view.get)
@@ -214,10 +219,9 @@ function startStore(
   function openLog(queueId: number, { durable, returns = 'position', rankOf = itself }: LogOptions): QueueLog {
     if (opened.has(queueId)) throw new Error(`The log of queue ${queueId} is open already`)
     opened.add(queueId)
-    let found = logs.get(queueId) ?? []
-    logs.delete(queueId)
+    let found = takeSegments(queueId)
     if (!durable) {
-      shared.erase(found)
+      shared.erase(found, found)
       found = []
     }
     let nextPosition = marks.endOf(queueId)
@@ -225,11 +229,22 @@ function startStore(
     return createLog(logTools, { queueId, durable, returns, rankOf, nextPosition }, found)
   }
 
+  /** What a start has found of a queue, once: from then on its log knows what there is. */
+  function takeSegments(queueId: number): Segment[] {
+    if (!queueIds.delete(queueId)) return []
+    try {
+      return segmentsOf(queueId, view, bodies)
+    } catch (error) {
+      const damage = new StoreDamagedError(folder, `queue ${queueId}: ${reasonOf(error)}`, { cause: error })
+      breakOnce(damage)
+      throw damage
+    }
+  }
+
   function removeOthers(known: ReadonlySet<number>) {
-    for (const queueId of new Set([...logs.keys(), ...marks.queueIds()])) {
+    for (const queueId of new Set([...queueIds, ...marks.queueIds()])) {
       if (known.has(queueId) || opened.has(queueId)) continue
-      const segments = logs.get(queueId) ?? []
-      logs.delete(queueId)
+      const segments = takeSegments(queueId)
       committer.touch({
         collect(batch) {
           batch.removeLog(queueId, () => marks.free(queueId))
@@ -264,7 +279,7 @@ function startStore(
     whenCalm: committer.whenCalm,
     share: shared.share,
     openLog,
-    mayExpire: (queueId) => firstExpiry(logs.get(queueId) ?? []) > 0,
+    mayExpire: (queueId) => expiries.has(queueId),
     synced: () => new Promise((resolve) => committer.whenSafe(resolve)),
     close() {
       closing ??= close()

@@ -8,22 +8,28 @@ import type { Binding } from '../routing/matcher.ts'
 export type Definition =
   | { kind: 'exchange'; name: string; flags: ExchangeFlags; args: Table }
   | { kind: 'queue'; name: string; id: number; flags: QueueFlags; args: Table }
-  | ({ kind: 'binding' } & Binding)
+  /** With its `bindingKey`. */
+  | { kind: 'binding'; key: string; binding: Binding }
 
 /** The store of definitions, as far as it is needed here. */
 export interface DefinitionStore {
-  takeFound(): ReadonlyMap<string, unknown>
+  found(prefix: string): Iterable<readonly [name: string, value: unknown]>
+  forgetFound(): void
   put(key: string, value: unknown): void
   remove(key: string): void
 }
 
-/** The order in which they have to be made again. */
-const KINDS: readonly Stored['kind'][] = ['exchange', 'queue', 'binding']
+/** What names begin with, in the order in which what they are of has to be made again. */
+const [EXCHANGE, QUEUE, BINDING] = ['1 ', '2 ', '3 ']
 
 export const keyOf = {
-  exchange: (name: string) => `1 ${name}`,
-  queue: (name: string) => `2 ${name}`,
-  binding: (binding: Binding) => `3 ${binding.source} ${bindingKey(binding)}`,
+  exchange: (name: string) => EXCHANGE + name,
+  queue: (name: string) => QUEUE + name,
+  binding: (binding: Binding) => bindingsOf(binding.source) + bindingKey(binding),
+}
+
+function bindingsOf(exchange: string): string {
+  return `${BINDING}${exchange} `
 }
 
 type Stored = { args: string } & (
@@ -49,11 +55,13 @@ export function saveBinding(store: DefinitionStore, binding: Binding): void {
   store.put(keyOf.binding(binding), { kind: 'binding', ...rest, args: text(args) })
 }
 
-/** Everything that was saved, in an order in which it can be made again: each when it is asked for. */
+/** Everything that was saved, in an order in which it can be made again: each when it is asked for, and once. */
 export function* savedDefinitions(store: DefinitionStore): Generator<Definition> {
-  const stored = [...store.takeFound().values()] as Stored[]
   const argsOf = tableReader()
-  for (const kind of KINDS) for (const one of stored) if (one.kind === kind) yield read(one, argsOf)
+  for (const prefix of [EXCHANGE, QUEUE, BINDING]) {
+    for (const [name, value] of store.found(prefix)) yield read(name, value as Stored, argsOf)
+  }
+  store.forgetFound()
 }
 
 /** Most definitions have the same arguments as many others, or none: all those share a table. */
@@ -67,12 +75,13 @@ function tableReader(): (text: string) => Table {
 }
 
 // Field by field: an object that is spread from another and added to takes ten times the memory, which thousands show.
-function read(stored: Stored, argsOf: (text: string) => Table): Definition {
+function read(name: string, stored: Stored, argsOf: (text: string) => Table): Definition {
   const args = argsOf(stored.args)
   if (stored.kind === 'exchange') return { kind: 'exchange', name: stored.name, flags: stored.flags, args }
   if (stored.kind === 'queue') return { kind: 'queue', name: stored.name, id: stored.id, flags: stored.flags, args }
   const { source, destination, routingKey } = stored
-  return { kind: 'binding', source, destination, routingKey, arguments: args }
+  const key = name.slice(bindingsOf(source).length)
+  return { kind: 'binding', key, binding: { source, destination, routingKey, arguments: args } }
 }
 
 // A field table's own bytes: JSON would lose the types of its values.

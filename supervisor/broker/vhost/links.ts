@@ -1,3 +1,4 @@
+import { itemsOf, type OneOrMore, withItem, withoutItem } from '../one-or-more.ts'
 import { bindingKey } from '../routing/binding-key.ts'
 import type { Exchange } from '../routing/exchanges.ts'
 import type { Binding, Destination } from '../routing/matcher.ts'
@@ -15,8 +16,11 @@ interface Link extends Binding {
 
 /** The bindings of a virtual host, from both ends: what is deleted costs its own bindings, and no look at others. */
 export interface Links {
-  /** @param isSaved whether it has a definition in the store, which goes with it */
-  add(source: Exchange, binding: Binding, isSaved: boolean): void
+  /**
+   * @param isSaved whether it has a definition in the store, which goes with it
+   * @param key its `bindingKey`, if that is known
+   */
+  add(source: Exchange, binding: Binding, isSaved: boolean, key?: string): void
   remove(source: Exchange, binding: Binding): void
   /** The steps that remove the bindings that lead somewhere now. */
   unbind(destination: Destination): Generator<void>
@@ -36,22 +40,18 @@ interface LinksOptions {
 }
 
 export function createLinks({ definitions, slices, onUnused }: LinksOptions): Links {
-  // Most have one alone, for which a set would be four times its size.
-  const toQueues = new Map<string, Link | Set<Link>>()
-  const toExchanges = new Map<string, Link | Set<Link>>()
+  const toQueues = new Map<string, OneOrMore<Link>>()
+  const toExchanges = new Map<string, OneOrMore<Link>>()
   /** Deleted exchanges with bindings from them that are still to be removed, by name. */
   const leaving = new Map<string, Exchange>()
 
   const indexOf = ({ kind }: Destination) => (kind === 'queue' ? toQueues : toExchanges)
 
-  function add(exchange: Exchange, binding: Binding, isSaved: boolean): void {
+  function add(exchange: Exchange, binding: Binding, isSaved: boolean, key = bindingKey(binding)): void {
     const { source, destination, routingKey, arguments: args } = binding
-    const key = bindingKey(binding)
     const link: Link = { source, destination, routingKey, arguments: args, exchange, key, isSaved }
     const index = indexOf(destination)
-    const others = index.get(destination.name)
-    if (others instanceof Set) others.add(link)
-    else index.set(destination.name, others ? new Set([others, link]) : link)
+    index.set(destination.name, withItem(index.get(destination.name), link))
     exchange.bindings.set(key, link)
     exchange.matcher.add(link)
   }
@@ -62,9 +62,9 @@ export function createLinks({ definitions, slices, onUnused }: LinksOptions): Li
     if (exchange.bindings.get(link.key) !== link) return
     const index = indexOf(link.destination)
     const { name } = link.destination
-    const links = index.get(name)
-    if (links instanceof Set) links.delete(link)
-    if (links === link || (links instanceof Set && links.size === 0)) index.delete(name)
+    const others = withoutItem(index.get(name), link)
+    if (others) index.set(name, others)
+    else index.delete(name)
     exchange.bindings.delete(link.key)
     exchange.matcher.remove(link)
     if (link.isSaved) definitions.remove(keyOf.binding(link))
@@ -76,8 +76,8 @@ export function createLinks({ definitions, slices, onUnused }: LinksOptions): Li
     return removeAll(indexOf({ kind, name }).get(name))
   }
 
-  function* removeAll(links: Link | ReadonlySet<Link> | undefined): Generator<void> {
-    for (const link of links instanceof Set ? links : links ? [links as Link] : []) {
+  function* removeAll(links: OneOrMore<Link> | undefined): Generator<void> {
+    for (const link of itemsOf(links)) {
       remove(link.exchange, link)
       yield
     }

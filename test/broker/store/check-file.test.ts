@@ -7,7 +7,7 @@ import { findProblem } from '../../../supervisor/broker/store/check-file.ts'
 import { removeCopy } from '../../../supervisor/broker/store/compaction.ts'
 import { type Database, openDatabase } from '../../../supervisor/broker/store/database.ts'
 import { DATA_FILE } from '../../../supervisor/broker/store/format.ts'
-import { newest, readMetas, readPage } from '../../../supervisor/broker/store/pages.ts'
+import { childOf, newest, readMetas, readPage } from '../../../supervisor/broker/store/pages.ts'
 import { run } from '../../helpers/process.ts'
 import { randomFrom } from '../../helpers/random.ts'
 import { temporaryFolder } from '../../helpers/tmp.ts'
@@ -159,11 +159,11 @@ function structureOf(path: string): Bit[] {
   for (let number = open.pop(); number !== undefined; number = open.pop()) {
     const page = number * pageSize
     const read = readPage(raw.subarray(page, page + pageSize), number, meta.transaction)
-    open.push(...read.children)
+    if (read.isBranch) open.push(...read.nodes.map((node) => childOf(read.raw, node)))
     add('number of a page', page + PAGE_NUMBER, 8)
     add('flags of a page', page + FLAGS, 2)
     add('bounds of a page', page + BOUNDS, 4)
-    for (const [index] of read.keys.entries()) {
+    for (const [index] of read.nodes.entries()) {
       add('place of a node', page + HEADER + 2 * index, 2)
       const node = page + HEADER + raw.readUInt16LE(page + HEADER + 2 * index)
       const keyEnd = node + 8 + raw.readUInt16LE(node + 6)
