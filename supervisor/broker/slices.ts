@@ -3,7 +3,7 @@ import type { Pressure } from './pressure.ts'
 import { createDeque } from './store/deque.ts'
 
 /** Milliseconds that sliced work gets in a turn of the event loop: everybody else waits as long. */
-const TURN_MS = 10
+const TURN_MS = 5
 
 /** Work in steps, each of which takes microseconds: a generator that yields between them. */
 export type Steps = Iterator<unknown>
@@ -23,11 +23,45 @@ export interface Slices {
   close(): void
 }
 
+/**
+ * Does steps in slices.
+ * @returns what they return, if they are done at once; otherwise it resolves with that, or rejects with what they throw
+ * @throws what they throw at once
+ */
+export function inSlices<T>(slices: Slices, owner: object, steps: Iterator<unknown, T>): T | Promise<T> {
+  let outcome: { value: T } | { error: unknown } | undefined
+  let settle = () => {}
+
+  function* work(): Generator<void> {
+    try {
+      for (let next = steps.next(); ; next = steps.next()) {
+        if (next.done) {
+          outcome = { value: next.value }
+          return
+        }
+        yield
+      }
+    } catch (error) {
+      outcome = { error }
+    }
+  }
+
+  function result(): T {
+    if (outcome && 'value' in outcome) return outcome.value
+    throw outcome?.error
+  }
+
+  if (slices.run(owner, work(), () => settle())) return result()
+  return new Promise<void>((resolve) => {
+    settle = resolve
+  }).then(result)
+}
+
 export interface SlicesOptions {
   /** A step has thrown, which ends its work and no other. */
   onError(error: unknown): void
   pressure?: Pressure
-  /** @default 10 */
+  /** @default 5 */
   turnMs?: number
   /** Milliseconds of any clock. @default performance.now */
   now?: () => number

@@ -13,6 +13,7 @@ import { forgetPlace, listenAtPort, listenAtSocket } from './listen.ts'
 import { anyPressure } from './pressure.ts'
 import { type Connection, serveConnection } from './protocol/connection.ts'
 import type { BrokerContext, BrokerLog, Limits } from './protocol/context.ts'
+import { createFrameTurns } from './protocol/frame-turns.ts'
 import { createUnfinished } from './protocol/unfinished.ts'
 import { createSlices } from './slices.ts'
 import { StoreDamagedError } from './store/errors.ts'
@@ -122,6 +123,10 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   const pressure = anyPressure(store, vhost.pressure)
   const context: BrokerContext = {
     vhost,
+    slices,
+    prompt,
+    turns: createFrameTurns(onFault),
+    together: store.together,
     synced: () => store.synced(),
     blockedReason() {
       memory.check()

@@ -1,5 +1,5 @@
 import { decodeHeader } from '../../amqp/frames.ts'
-import { encodeMethod, type Method } from '../../amqp/methods.ts'
+import { encodeMethod, type Method, type MethodName } from '../../amqp/methods.ts'
 import { AmqpError } from '../errors.ts'
 import { addPart, type Body } from './body.ts'
 import { createConsuming } from './consuming.ts'
@@ -15,11 +15,18 @@ export interface Channel {
   onMethod(method: Method): void
   onHeader(payload: Buffer): void
   onBody(payload: Buffer): void
-  /** Its connection takes messages again. */
-  resume(): void
-  /** Ends its consumers, and puts back what is not acknowledged. */
-  close(): void
+  /** The steps that have its consumers go on: its connection takes messages again. */
+  resume(): Generator<void>
+  /** It gets and says nothing more. */
+  stop(): void
+  /** The steps that end its consumers, and put back what is not acknowledged, once it is stopped. */
+  release(): Generator<void>
 }
+
+/**
+ * Has the connection held until something is done that a method has begun. What it rejects with is the method's error.
+ */
+export type Defer = (method: MethodName, done: Promise<unknown>) => void
 
 /** A message that is arriving. */
 interface Content {
@@ -37,14 +44,19 @@ const CLASS_BASIC = 60
 const SMALL_BYTES = 4_096
 const NOTHING = Buffer.alloc(0)
 
-export function createChannel(number: number, wire: Wire): Channel {
+export function createChannel(number: number, wire: Wire, defer: Defer): Channel {
   const settling = createSettling()
-  const declaring = createDeclaring(number, wire)
+  const declaring = createDeclaring(number, wire, defer)
   const consuming = createConsuming(number, wire, settling)
-  const publishing = createPublishing(number, wire, () => consuming.replyToken)
-  const transacting = createTransacting(number, wire, { publishing, settling })
+  const publishing = createPublishing(number, wire, defer, () => consuming.replyToken)
+  const transacting = createTransacting(number, wire, defer, { publishing, settling })
   const { messageMax } = wire.context.limits
   let content: (Content & { hasHeader: boolean }) | undefined
+
+  function settle(method: MethodName, steps: Generator<void>): void {
+    const done = wire.work(steps)
+    if (done instanceof Promise) defer(method, done)
+  }
 
   function finish(body: Buffer): void {
     const { method, properties } = content as Content
@@ -77,17 +89,17 @@ export function createChannel(number: number, wire: Wire): Channel {
           content = { method, properties: NOTHING, size: 0, body: undefined, held: 0, hasHeader: false }
           return
         case 'basic.ack':
-          return settling.ack(method.deliveryTag, method.multiple)
+          return settle(method.name, settling.ack(method.deliveryTag, method.multiple))
         case 'basic.nack':
-          return settling.nack(method.deliveryTag, method.multiple, method.requeue)
+          return settle(method.name, settling.nack(method.deliveryTag, method.multiple, method.requeue))
         case 'basic.reject':
-          return settling.reject(method.deliveryTag, method.requeue)
+          return settle(method.name, settling.reject(method.deliveryTag, method.requeue))
         case 'basic.recover':
         case 'basic.recover-async':
           if (!method.requeue) throw notImplemented('requeue=false')
           // The answer comes before what it makes the queues deliver anew, as RabbitMQ has it.
           if (method.name === 'basic.recover') wire.write(encodeMethod(number, { name: 'basic.recover-ok' }))
-          return settling.requeueAll()
+          return settle(method.name, settling.requeueAll())
         case 'basic.qos':
           return consuming.qos(method)
         case 'basic.consume':
@@ -163,13 +175,16 @@ export function createChannel(number: number, wire: Wire): Channel {
 
     resume: () => consuming.resume(),
 
-    close() {
+    stop() {
       forget()
       publishing.close()
       consuming.stop()
+    },
+
+    *release() {
       // Before the consumers go: who takes over gets first what they had.
-      settling.close()
-      consuming.close()
+      yield* settling.close()
+      yield* consuming.close()
     },
   }
 }

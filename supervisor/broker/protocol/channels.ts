@@ -1,7 +1,7 @@
 import { FRAME_HEADER } from '../../amqp/frames.ts'
 import { encodeMethod, type Method } from '../../amqp/methods.ts'
 import { AmqpError } from '../errors.ts'
-import { type Channel, createChannel } from './channel.ts'
+import { type Channel, createChannel, type Defer } from './channel.ts'
 import { closeReason } from './closing.ts'
 import type { Wire } from './context.ts'
 
@@ -14,7 +14,8 @@ export interface Channels {
   onContent(type: number, number: number, payload: Buffer): void
   /** The connection takes messages again. */
   resume(): void
-  closeAll(): void
+  /** The steps that close all of them, which get and say nothing from now on. */
+  closeAll(): Generator<void>
 }
 
 export interface ChannelsOptions {
@@ -31,13 +32,17 @@ export function createChannels({ wire, channelMax, onPublish }: ChannelsOptions)
   const closing = new Set<number>()
   /** Channels that the broker has closed and whose client has answered. */
   const closed = new Set<number>()
+  let isResuming = false
 
   function open(number: number): void {
     if (number > channelMax) {
       throw new AmqpError(530, `channel ${number} is over the negotiated maximum of ${channelMax}`)
     }
     closed.delete(number)
-    channels.set(number, createChannel(number, wire))
+    const defer: Defer = (method, done) => {
+      wire.hold(done.catch((error) => attempt(number, method, () => refuse(error))))
+    }
+    channels.set(number, createChannel(number, wire, defer))
     wire.write(encodeMethod(number, { name: 'channel.open-ok' }))
   }
 
@@ -55,16 +60,27 @@ export function createChannels({ wire, channelMax, onPublish }: ChannelsOptions)
       action()
     } catch (error) {
       if (!(error instanceof AmqpError) || error.endsConnection) throw error
-      end(number)
+      const released = end(number)
+      if (released) wire.hold(released)
       closing.add(number)
       wire.write(encodeMethod(number, { name: 'channel.close', ...closeReason(error, method) }))
     }
   }
 
-  function end(number: number): void {
+  /** @returns a promise if it takes longer until all that it had is given back */
+  function end(number: number): Promise<unknown> | undefined {
     const channel = channels.get(number)
     channels.delete(number)
-    channel?.close()
+    channel?.stop()
+    const released = channel && wire.work(channel.release())
+    return released instanceof Promise ? released : undefined
+  }
+
+  function close(number: number): void {
+    const released = end(number)
+    const answer = () => wire.write(encodeMethod(number, { name: 'channel.close-ok' }))
+    if (released) wire.hold(released.then(answer))
+    else answer()
   }
 
   return {
@@ -82,10 +98,7 @@ export function createChannels({ wire, channelMax, onPublish }: ChannelsOptions)
         if (method.name !== 'channel.close' || !closed.has(number)) throw new AmqpError(504, "expected 'channel.open'")
         return wire.write(encodeMethod(number, { name: 'channel.close-ok' }))
       }
-      if (method.name === 'channel.close') {
-        end(number)
-        return wire.write(encodeMethod(number, { name: 'channel.close-ok' }))
-      }
+      if (method.name === 'channel.close') return close(number)
       if (method.name === 'basic.publish') onPublish()
       attempt(number, method.name, () => channel.onMethod(method))
     },
@@ -100,11 +113,38 @@ export function createChannels({ wire, channelMax, onPublish }: ChannelsOptions)
     },
 
     resume() {
-      for (const channel of channels.values()) channel.resume()
+      if (isResuming) return
+      isResuming = true
+      const done = wire.work(resumeAll())
+      if (done instanceof Promise) done.catch(wire.fail)
     },
 
     closeAll() {
-      for (const number of [...channels.keys()]) end(number)
+      const all = [...channels.values()]
+      channels.clear()
+      for (const channel of all) channel.stop()
+      return releaseAll(all)
     },
   }
+
+  function* resumeAll(): Generator<void> {
+    // Who is full again before all are through is resumed anew.
+    isResuming = false
+    for (const channel of channels.values()) yield* channel.resume()
+  }
+
+  function* releaseAll(all: readonly Channel[]): Generator<void> {
+    for (const channel of all) {
+      try {
+        yield* channel.release()
+      } catch (error) {
+        // That of one is no reason to keep what the others had.
+        wire.fail(error)
+      }
+    }
+  }
+}
+
+function refuse(error: unknown): never {
+  throw error
 }

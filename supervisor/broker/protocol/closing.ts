@@ -37,11 +37,15 @@ export function sendClose(socket: Socket, output: Output, reason: CloseReason): 
   limitPatience(socket)
 }
 
-/** Answers `connection.close` behind the answers that wait for the disk, or without them if the disk takes nothing. */
-export function answerClose(socket: Socket, output: Output, outbox: Outbox): void {
+/**
+ * Answers `connection.close` behind the answers that wait for the disk, or without them if the disk takes nothing.
+ * @param released where something that the client had is still to be given back
+ */
+export function answerClose(socket: Socket, output: Output, outbox: Outbox, released?: Promise<unknown>): void {
   let isAnswered = false
   const impatience = later(CLOSE_TIMEOUT_MS, () => void socket.destroy(), answer)
-  outbox.whenEmpty(answer)
+  if (released) released.then(() => outbox.whenEmpty(answer))
+  else outbox.whenEmpty(answer)
 
   function answer(): void {
     clearTimeout(impatience)

@@ -3,7 +3,7 @@ import { FRAME_HEARTBEAT, FRAME_METHOD, readFrames } from '../../amqp/frames.ts'
 import { CodecError, decodeMethod, encodeMethod, type Method, type MethodName } from '../../amqp/methods.ts'
 import type { Door } from '../admission.ts'
 import { AmqpError } from '../errors.ts'
-import { attempt, guarded, later } from '../guard.ts'
+import { guarded, later } from '../guard.ts'
 import { createBlocking } from './blocking.ts'
 import { type Channels, createChannels } from './channels.ts'
 import { answerClose, type CloseReason, closeReason, connectionCloseReason, sendClose } from './closing.ts'
@@ -14,6 +14,7 @@ import { createHandshake, LoginRefused, type Session } from './handshake.ts'
 import { type Heart, startHeart } from './heartbeat.ts'
 import { createOutbox } from './outbox.ts'
 import { createOutput } from './output.ts'
+import { createWork } from './work.ts'
 
 /** Bytes of a frame before its client has logged in, as RabbitMQ's `initial_frame_max`. */
 const INITIAL_FRAME_MAX = 8_192
@@ -43,6 +44,7 @@ export function serveConnection(socket: Socket, context: BrokerContext, door: Do
     onStall: () => log.warn({ peer }, 'connection ended: replies wait for its client, which does not read them'),
   })
   const unfinished = context.unfinished.open(fail)
+  const work = createWork(context.prompt)
   const outbox = createOutbox({
     write: output.write,
     onFull: () => flow.pause('answers'),
@@ -53,11 +55,13 @@ export function serveConnection(socket: Socket, context: BrokerContext, door: Do
   })
   const handshake = createHandshake(context, { write: output.write, admit: () => door.admit(socket) })
   const reader = readFrames(INITIAL_FRAME_MAX, onFrame)
-  const flow = createFlow(socket, reader, { inFlightMax: limits.inFlightMax, fail })
+  const flow = createFlow(socket, reader, { inFlightMax: limits.inFlightMax, turns: context.turns, fail })
   let greeting: Greeting | undefined = readGreeting()
   let session: Session | undefined
   let channels: Channels | undefined
   let isClosing = false
+  /** The client has asked for the end, and gets one answer. */
+  let isLeaving = false
   /** How much work it waits for. */
   let held = 0
   let heart: Heart | undefined
@@ -97,6 +101,7 @@ export function serveConnection(socket: Socket, context: BrokerContext, door: Do
       flow.pause('work')
       until.catch(fail).then(() => --held === 0 && flow.resume('work'))
     },
+    work: work.run,
     reserve: outbox.reserve,
     addInFlight: flow.addInFlight,
     onHandedOut: () => blocking.onHandedOut(),
@@ -109,7 +114,9 @@ export function serveConnection(socket: Socket, context: BrokerContext, door: Do
     heart?.onReceived()
     try {
       const bytes = greeting ? greet(greeting, chunk) : chunk
-      if (bytes) reader.push(bytes)
+      if (!bytes) return
+      flow.onChunk()
+      reader.push(bytes)
     } catch (error) {
       fail(error)
     }
@@ -148,6 +155,7 @@ export function serveConnection(socket: Socket, context: BrokerContext, door: Do
 
   function onConnectionMethod(method: Method): void {
     if (method.name === 'connection.close') {
+      if (isLeaving) return
       // It may have crossed the broker's own, which is to be answered all the same.
       if (isClosing) output.write(encodeMethod(0, { name: 'connection.close-ok' }))
       else leave()
@@ -180,9 +188,9 @@ export function serveConnection(socket: Socket, context: BrokerContext, door: Do
   /** The client is going: its answer says that everything of it has been given back. */
   function leave(): void {
     isClosing = true
+    isLeaving = true
     flow.release()
-    releaseAll()
-    answerClose(socket, output, outbox)
+    answerClose(socket, output, outbox, releaseAll())
   }
 
   /** Ends the connection for what its client sent, or for a fault of ours, which costs nobody else. */
@@ -216,9 +224,19 @@ export function serveConnection(socket: Socket, context: BrokerContext, door: Do
     releaseAll()
   }
 
-  function releaseAll(): void {
-    attempt(fault, () => channels?.closeAll())
-    attempt(fault, () => vhost.release(owner))
+  /** @returns a promise if it takes longer until all that the client had is given back */
+  function releaseAll(): Promise<unknown> | undefined {
+    const closed = channels?.closeAll()
+    function* release(): Generator<void> {
+      try {
+        if (closed) yield* closed
+        yield* vhost.release(owner)
+      } catch (error) {
+        fault(error)
+      }
+    }
+    const released = work.run(release())
+    return released instanceof Promise ? released : undefined
   }
 
   function onClose(): void {

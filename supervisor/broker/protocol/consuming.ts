@@ -20,13 +20,14 @@ export interface Consuming {
   consume(method: Method<'basic.consume'>, queueName: string): void
   cancel(method: Method<'basic.cancel'>): void
   get(method: Method<'basic.get'>, queueName: string): void
-  /** Its connection takes messages again. */
-  resume(): void
+  /** The steps that go on, one consumer with each: its connection takes messages again. */
+  resume(): Generator<void>
   /** Its consumers get nothing more. */
   stop(): void
   /** Whether the client waits for replies, and where. */
   readonly replyToken: string | undefined
-  close(): void
+  /** The steps that end its consumers. */
+  close(): Generator<void>
 }
 
 /** How many messages of a quorum queue a consumer without a prefetch may have and not have settled (RabbitMQ). */
@@ -199,20 +200,28 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
       answerGet(queue, noAck)
     },
 
-    resume() {
-      for (const { queue, consumer } of consumers.values()) queue.consumers.resume(consumer)
-      for (const { queue } of consumers.values()) queue.deliver()
+    *resume() {
+      for (const { queue, consumer } of consumers.values()) {
+        queue.consumers.resume(consumer)
+        yield
+      }
+      for (const { queue } of consumers.values()) {
+        if (queue.isOpen()) queue.deliver()
+        yield
+      }
     },
 
     stop() {
       isClosing = true
+      if (reply) replies.delete(reply.token)
     },
 
-    close() {
-      if (reply) replies.delete(reply.token)
-      const all = [...consumers.values()]
-      consumers.clear()
-      for (const { queue, consumer } of all) if (queue.isOpen()) queue.removeConsumer(consumer)
+    *close() {
+      for (const [tag, { queue, consumer }] of consumers) {
+        consumers.delete(tag)
+        if (queue.isOpen()) queue.removeConsumer(consumer)
+        yield
+      }
     },
   }
 }

@@ -1,5 +1,7 @@
+import type { Slices } from '../slices.ts'
 import type { Message } from '../store/log.ts'
 import type { Vhost } from '../vhost/vhost.ts'
+import type { FrameTurns } from './frame-turns.ts'
 import type { Answer } from './outbox.ts'
 import type { TransactionMemory } from './transaction.ts'
 import type { Unfinished } from './unfinished.ts'
@@ -7,6 +9,12 @@ import type { Unfinished } from './unfinished.ts'
 /** What all connections share. */
 export interface BrokerContext {
   readonly vhost: Vhost
+  /** For what makes work for the disk, and for what must go on while the disk is full. */
+  readonly slices: Slices
+  readonly prompt: Slices
+  readonly turns: FrameTurns
+  /** Has all that is done until the function that it returns is called on disk at once, or not at all. */
+  together(): () => void
   /** Resolves once everything done so far is on disk. */
   synced(): Promise<void>
   /** Why nothing can be stored at the moment. */
@@ -91,7 +99,14 @@ export interface Wire {
   isStuffed(): boolean
   whenRoom(action: () => void): void
   /** Handles nothing more of this connection until the promise is settled. */
-  hold(until: Promise<void>): void
+  hold(until: Promise<unknown>): void
+  /**
+   * Takes steps, each of which takes microseconds: at once, as far as this turn of the event loop has time for it, and the
+   * rest in slices. All of this connection's are taken in order.
+   * @returns what they return; a promise of it where they are not done at once: the connection has to be held then
+   * @throws what they throw at once
+   */
+  work<T>(steps: Iterator<unknown, T>): T | Promise<T>
   /** Keeps the place of an answer on a channel that has to wait: what is written there later comes behind it. */
   reserve(channel: number): Answer
   /** Called at each publish: accounts for bytes that are not on disk yet, and stops reading when they become many. */

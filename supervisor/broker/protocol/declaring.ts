@@ -2,6 +2,7 @@ import { encodeMethod, type Method, type MethodName, type OutgoingMethod } from 
 import { AmqpError, notFound } from '../errors.ts'
 import type { Queue } from '../queues/queue.ts'
 import type { Destination } from '../routing/matcher.ts'
+import type { Defer } from './channel.ts'
 import type { Wire } from './context.ts'
 import { replyToken } from './reply-to.ts'
 
@@ -28,7 +29,7 @@ export interface Declaring {
   queueName(name: string): string
 }
 
-export function createDeclaring(channel: number, wire: Wire): Declaring {
+export function createDeclaring(channel: number, wire: Wire, defer: Defer): Declaring {
   const { vhost, replies, synced } = wire.context
   let lastQueue: string | undefined
 
@@ -95,9 +96,24 @@ export function createDeclaring(channel: number, wire: Wire): Declaring {
     }
     const name = withoutBreaks(asked)
     const flags = { durable, exclusive, autoDelete }
-    if (passive) reply(noWait, declared(vhost.queue(name, wire.owner)))
-    else if (durable) change(noWait, () => declared(vhost.declareQueue(name, flags, args, wire.owner)))
-    else reply(noWait, declared(vhost.declareQueue(name, flags, args, wire.owner)))
+    if (passive) {
+      reply(noWait, declared(vhost.queue(name, wire.owner)))
+      return
+    }
+    const make = () => declared(vhost.declareQueue(name, flags, args, wire.owner))
+    makeWay('queue.declare', { kind: 'queue', name }, function declare() {
+      if (durable) change(noWait, make)
+      else reply(noWait, make())
+    })
+  }
+
+  function makeWay(method: MethodName, destination: Destination, declare: () => void): void {
+    function* steps(): Generator<void> {
+      yield* vhost.makeWay(destination)
+      declare()
+    }
+    const done = wire.work(steps())
+    if (done instanceof Promise) defer(method, done)
   }
 
   function declared(queue: Queue): OutgoingMethod<'queue.declare-ok'> {
@@ -136,10 +152,11 @@ export function createDeclaring(channel: number, wire: Wire): Declaring {
             vhost.checkExchange(name)
             return reply(noWait, { name: 'exchange.declare-ok' })
           }
-          return change(noWait, function make() {
+          function make(): OutgoingMethod {
             vhost.declareExchange(name, { type, durable, autoDelete, internal }, args)
             return { name: 'exchange.declare-ok' }
-          })
+          }
+          return makeWay(method.name, { kind: 'exchange', name }, () => change(noWait, make))
         }
         case 'exchange.delete':
           return remove(method.noWait, function make() {

@@ -1,12 +1,6 @@
 import type { Socket } from 'node:net'
 import type { FrameReader } from '../../amqp/frames.ts'
-import { soon } from '../guard.ts'
-
-/**
- * Milliseconds that one client's frames get in a turn of the event loop: a message for a thousand queues takes longer than
- * its frames, of which one chunk of a socket holds hundreds.
- */
-const TURN_MS = 10
+import type { FrameTurns } from './frame-turns.ts'
 
 /** Why nothing is read from a connection: `answers` that wait for the disk, its `turn` is over, or `work` on a queue. */
 export type Hold = 'answers' | 'blocked' | 'busy' | 'disk' | 'output' | 'refused' | 'turn' | 'work'
@@ -19,7 +13,8 @@ export interface Flow {
   resume(why: Hold): void
   /** Reads on for good, whatever holds it: the connection is ending, and what is read is dropped. */
   release(): void
-  /** Called before each frame: once they have had their time, the rest comes in later turns. */
+  /** Called before each chunk, and each frame: once frames have had their time, the rest comes in later turns. */
+  onChunk(): void
   onFrame(): void
   /** Accounts for bytes that are not on disk yet, and stops reading while they are many. */
   addInFlight(bytes: number): void
@@ -28,20 +23,25 @@ export interface Flow {
 export interface FlowOptions {
   /** Nothing is read from the connection while it has more bytes than this on their way to the disk. */
   readonly inFlightMax: number
+  readonly turns: FrameTurns
   /** Gets what the frames that had been kept back throw. */
   fail(error: unknown): void
 }
 
-export function createFlow(socket: Socket, reader: FrameReader, { inFlightMax, fail }: FlowOptions): Flow {
+export function createFlow(socket: Socket, reader: FrameReader, { inFlightMax, turns, fail }: FlowOptions): Flow {
   const holds = new Set<Hold>()
   let inFlight = 0
   let isReleased = false
-  /** When the frames of this turn have had their time; undefined before the first. */
-  let turnEnds: number | undefined
+  /** When the frames that are handled now began. */
+  let began: number | undefined
 
   function endTurn(): void {
-    turnEnds = undefined
-    flow.resume('turn')
+    if (isReleased || holds.has('turn')) return
+    flow.pause('turn')
+    turns.wait(function next() {
+      began = performance.now()
+      flow.resume('turn')
+    })
   }
 
   const flow: Flow = {
@@ -60,6 +60,11 @@ export function createFlow(socket: Socket, reader: FrameReader, { inFlightMax, f
 
     resume(why) {
       if (!holds.delete(why) || holds.size > 0 || socket.destroyed) return
+      // Many may be resumed together, each with frames that came meanwhile.
+      if (why !== 'turn' && !isReleased && turns.isOver()) {
+        endTurn()
+        return
+      }
       socket.resume()
       try {
         reader.resume()
@@ -73,12 +78,13 @@ export function createFlow(socket: Socket, reader: FrameReader, { inFlightMax, f
       for (const why of [...holds]) flow.resume(why)
     },
 
+    onChunk() {
+      if (turns.isOver()) endTurn()
+      else began = performance.now()
+    },
+
     onFrame() {
-      const now = performance.now()
-      if (turnEnds === undefined) {
-        turnEnds = now + TURN_MS
-        soon(fail, endTurn)
-      } else if (now >= turnEnds) flow.pause('turn')
+      if (turns.isOver(began)) endTurn()
     },
 
     addInFlight(bytes) {

@@ -10,8 +10,10 @@ import { precondition, refused, VHOST } from '../errors.ts'
 import { MAX_EXPIRES } from '../queues/argument-checks.ts'
 import { askedPriority } from '../queues/lanes.ts'
 import { typeName } from '../routing/values.ts'
+import { inSlices } from '../slices.ts'
 import type { Message } from '../store/log.ts'
 import { withoutBcc } from './bcc.ts'
+import type { Defer } from './channel.ts'
 import { type Confirms, createConfirms } from './confirms.ts'
 import { encodeContent } from './content.ts'
 import type { Wire } from './context.ts'
@@ -31,15 +33,23 @@ export interface Publishing {
   confirmSelect(): void
   /** Publications wait for the commit from now on. */
   txSelect(): void
-  /** @returns false if a queue refused something */
-  commit(): boolean
+  /**
+   * The steps that publish what waits for them. They return false if a queue refused something.
+   * @param onRouted called for each publication, with the number of queues that it is for
+   */
+  commit(onRouted: (queues: number) => void): Generator<void, boolean>
   rollback(): void
   close(): void
 }
 
 /** @param ownReplyToken where the channel itself waits for replies */
-export function createPublishing(channel: number, wire: Wire, ownReplyToken: () => string | undefined): Publishing {
-  const { vhost, replies } = wire.context
+export function createPublishing(
+  channel: number,
+  wire: Wire,
+  defer: Defer,
+  ownReplyToken: () => string | undefined,
+): Publishing {
+  const { vhost, replies, slices } = wire.context
   let confirms: Confirms | undefined
   let transaction: Transaction | undefined
 
@@ -97,11 +107,14 @@ export function createPublishing(channel: number, wire: Wire, ownReplyToken: () 
         dead: false,
       }
       const size = body.length + properties.length
-      if (transaction) transaction.keep(size, send)
-      else send()
+      if (transaction) return transaction.keep(size, send)
+      // What goes to many queues is there before anything else of the connection is handled, which must not overtake it.
+      const steps = send()
+      const done = steps.next().done ? undefined : inSlices(slices, {}, steps)
+      if (done instanceof Promise) defer('basic.publish', done)
 
-      /** @returns false if a queue refused it */
-      function send(): boolean {
+      /** Returns false if a queue refused it. */
+      function* send(onRouted?: (queues: number) => void): Generator<void, boolean> {
         const number = confirms?.next()
         const reply = token === undefined ? undefined : replies.get(token)
         if (reply) {
@@ -114,22 +127,17 @@ export function createPublishing(channel: number, wire: Wire, ownReplyToken: () 
 
         wire.addInFlight(size)
         const publication = { message, routingKeys, headers: decodeHeaders, expiration: ttl }
-        const { reached, accepted } = tried(() =>
-          vhost.publish(publication, function settled(isAccepted) {
+        try {
+          const { reached, steps } = vhost.publish(publication, function settled(isAccepted) {
             wire.addInFlight(-size)
             if (number !== undefined) confirms?.settle(number, isAccepted)
-          }),
-        )
-        // A return comes before its confirm: confirms go out at the end of the turn at the earliest.
-        if (reached === 0 && mandatory) giveBack(method, properties, body)
-        return accepted
-      }
-
-      /** What is not routed is not on its way to the disk. */
-      function tried<T>(action: () => T): T {
-        try {
-          return action()
+          })
+          onRouted?.(reached)
+          // A return comes before its confirm: confirms go out at the end of the turn at the earliest.
+          if (reached === 0 && mandatory) giveBack(method, properties, body)
+          return yield* steps
         } catch (error) {
+          // It is not on its way to the disk.
           wire.addInFlight(-size)
           throw error
         }
@@ -146,7 +154,9 @@ export function createPublishing(channel: number, wire: Wire, ownReplyToken: () 
       transaction ??= createTransaction(wire.context.transactions)
     },
 
-    commit: () => transaction?.commit() ?? true,
+    *commit(onRouted) {
+      return transaction ? yield* transaction.commit(onRouted) : true
+    },
     rollback: () => transaction?.rollback(),
 
     close() {

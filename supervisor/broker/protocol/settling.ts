@@ -11,32 +11,35 @@ interface Unacked {
   readonly consumer: Consumer | undefined
 }
 
-/** The messages of a channel that wait for an acknowledgement, by delivery tag. */
+/**
+ * The messages of a channel that wait for an acknowledgement, by delivery tag. A client may have any number of them: what
+ * is done about many is done in steps, between which more may be delivered, but nothing else may be settled.
+ */
 export interface Settling {
   /** What is settled from now on takes effect with the next commit. */
   txSelect(): void
-  commit(): void
+  commit(): Generator<void>
   /** What was settled since the last commit is unacknowledged again. */
-  rollback(): void
+  rollback(): Generator<void>
   /** The next delivery tag. */
   nextTag(): number
   add(tag: number, unacked: Unacked): void
-  ack(tag: number, multiple: boolean): void
+  ack(tag: number, multiple: boolean): Generator<void>
   /** Back to the queue, or on to its dead letter exchange; counts as no failure (RabbitMQ 4.3). */
-  nack(tag: number, multiple: boolean, requeue: boolean): void
+  nack(tag: number, multiple: boolean, requeue: boolean): Generator<void>
   /** The same as a failed delivery, which the queue's delivery limit is about. */
-  reject(tag: number, requeue: boolean): void
+  reject(tag: number, requeue: boolean): Generator<void>
   /** Puts everything back; counts as no failure. */
-  requeueAll(): void
+  requeueAll(): Generator<void>
   /**
    * Puts everything back when the channel ends, as failed deliveries: a consumer after the other, then what was fetched
    * (RabbitMQ's quorum queues, where the order is seen).
    */
-  close(): void
+  close(): Generator<void>
 }
 
 /** What happens to messages that are settled. */
-type Fate = (items: readonly Unacked[]) => void
+type Fate = (items: readonly Unacked[]) => Generator<void>
 
 interface Kept {
   readonly items: readonly Unacked[]
@@ -51,7 +54,7 @@ export function createSettling(): Settling {
   let lastTag = 0
 
   /** Takes them out; tag 0 with `multiple` means all (AMQP 0-9-1, basic.ack). @param tags gets theirs */
-  function take(tag: number, multiple: boolean, tags?: number[]): Unacked[] {
+  function* take(tag: number, multiple: boolean, tags?: number[]): Generator<void, Unacked[]> {
     const single = unacked.get(tag)
     if (!single && !(multiple && tag === 0)) throw precondition(`unknown delivery tag ${tag}`)
     const taken: Unacked[] = []
@@ -61,73 +64,115 @@ export function createSettling(): Settling {
       tags?.push(tag)
       return taken
     }
+    // Not what is delivered meanwhile.
+    const last = tag === 0 ? lastTag : tag
     for (const [other, item] of unacked) {
-      if (tag !== 0 && other > tag) break
+      if (other > last) break
       unacked.delete(other)
       taken.push(item)
       tags?.push(other)
+      yield
     }
     return taken
   }
 
   /** Their consumers may have more. */
-  function credit(items: readonly Unacked[]): readonly Unacked[] {
+  function* credit(items: readonly Unacked[]): Generator<void> {
     for (const { queue, consumer } of items) {
       if (!consumer) continue
       consumer.unacked--
       queue.consumers.resume(consumer)
+      yield
     }
-    return items
   }
 
-  function settle(tag: number, multiple: boolean, fate: Fate): void {
-    if (kept) {
-      const tags: number[] = []
-      kept.push({ items: take(tag, multiple, tags), tags, fate })
-    } else fate(credit(take(tag, multiple)))
+  function* settle(tag: number, multiple: boolean, fate: Fate): Generator<void> {
+    const tags = kept && []
+    const items = yield* take(tag, multiple, tags)
+    if (kept && tags) return void kept.push({ items, tags, fate })
+    yield* credit(items)
+    yield* fate(items)
   }
 
-  function ack(items: readonly Unacked[]): void {
-    for (const { queue, entry } of items) if (queue.isOpen()) queue.ack(entry)
-    deliverFrom(items)
+  function* ack(items: readonly Unacked[]): Generator<void> {
+    for (const { queue, entry } of items) {
+      if (queue.isOpen()) queue.ack(entry)
+      yield
+    }
+    yield* deliverFrom(items)
   }
 
-  function rollback(): void {
+  function* rollback(): Generator<void> {
     if (!kept || kept.length === 0) return
-    const all = [...unacked]
-    for (const { items, tags } of kept) items.forEach((item, index) => void all.push([tags[index] as number, item]))
-    // By tag, as they were delivered: an acknowledgement of many ends at its tag.
-    unacked = new Map(all.sort(([a], [b]) => a - b))
-    kept = []
+    const all = new Map<number, Unacked>()
+    for (const { items, tags } of kept.splice(0)) {
+      for (const [index, item] of items.entries()) {
+        all.set(tags[index] as number, item)
+        yield
+      }
+    }
+    for (const [tag, item] of unacked) {
+      all.set(tag, item)
+      yield
+    }
+    // By tag, as they were delivered: an acknowledgement of many ends at its tag. Numbers alone are sorted in no time.
+    const restored = new Map<number, Unacked>()
+    for (const tag of Float64Array.from(all.keys()).sort()) {
+      restored.set(tag, all.get(tag) as Unacked)
+      yield
+    }
+    // What was delivered meanwhile has the highest tags.
+    for (const [tag, item] of unacked) if (!all.has(tag)) restored.set(tag, item)
+    unacked = restored
   }
 
-  function requeue(items: readonly Unacked[], hasFailed: boolean): void {
+  function* requeue(items: Iterable<Unacked>, hasFailed: boolean): Generator<void> {
     const byQueue = new Map<Queue, Entry[]>()
     for (const { queue, entry } of items) {
       const entries = byQueue.get(queue)
       if (entries) entries.push(entry)
       else byQueue.set(queue, [entry])
+      yield
     }
-    for (const [queue, entries] of byQueue) if (queue.isOpen()) queue.requeue(entries, hasFailed)
+    for (const [queue, entries] of byQueue) {
+      if (queue.isOpen()) queue.requeue(entries, hasFailed)
+      yield
+    }
   }
 
-  function discard(items: readonly Unacked[], hasFailed: boolean): void {
-    for (const { queue, entry } of items) if (queue.isOpen()) queue.reject(entry, hasFailed)
+  function* discard(items: readonly Unacked[], hasFailed: boolean): Generator<void> {
+    for (const { queue, entry } of items) {
+      if (queue.isOpen()) queue.reject(entry, hasFailed)
+      yield
+    }
   }
 
-  function giveUp(taken: readonly Unacked[], isRequeued: boolean, hasFailed: boolean): void {
-    if (isRequeued) requeue(taken, hasFailed)
-    else discard(taken, hasFailed)
-    deliverFrom(taken)
+  function* giveUp(taken: readonly Unacked[], isRequeued: boolean, hasFailed: boolean): Generator<void> {
+    yield* isRequeued ? requeue(taken, hasFailed) : discard(taken, hasFailed)
+    yield* deliverFrom(taken)
   }
 
   /** There is credit again. */
-  function deliverFrom(items: readonly Unacked[]): void {
+  function* deliverFrom(items: readonly Unacked[]): Generator<void> {
     let last: Queue | undefined
     for (const { queue } of items) {
       if (queue !== last && queue.isOpen()) queue.deliver()
       last = queue
+      yield
     }
+  }
+
+  /** Those of one consumer after the other, the oldest consumer first, and what was fetched last. */
+  function* byConsumer(items: readonly Unacked[]): Generator<void, Iterable<Unacked>> {
+    const places = new Map<number, Unacked[]>()
+    for (const item of items) {
+      const place = item.consumer?.place ?? Number.MAX_SAFE_INTEGER
+      const others = places.get(place)
+      if (others) others.push(item)
+      else places.set(place, [item])
+      yield
+    }
+    return concatenated([...places].sort(([a], [b]) => a - b).map(([, group]) => group))
   }
 
   return {
@@ -136,27 +181,32 @@ export function createSettling(): Settling {
     txSelect() {
       kept ??= []
     },
-    commit() {
-      const due = kept ?? []
-      kept &&= []
-      for (const { items, fate } of due) fate(credit(items))
+    *commit() {
+      for (const { items, fate } of kept?.splice(0) ?? []) {
+        yield* credit(items)
+        yield* fate(items)
+      }
     },
     rollback,
     ack: (tag, multiple) => settle(tag, multiple, ack),
     nack: (tag, multiple, isRequeued) => settle(tag, multiple, (items) => giveUp(items, isRequeued, false)),
     reject: (tag, isRequeued) => settle(tag, false, (items) => giveUp(items, isRequeued, true)),
-    requeueAll() {
-      requeue(credit(take(0, true)), false)
+    *requeueAll() {
+      const items = yield* take(0, true)
+      yield* credit(items)
+      yield* requeue(items, false)
     },
-    close() {
-      rollback()
-      const place = ({ consumer }: Unacked) => consumer?.place ?? Number.MAX_SAFE_INTEGER
-      requeue(
-        credit(take(0, true)).toSorted((a, b) => place(a) - place(b)),
-        true,
-      )
+    *close() {
+      yield* rollback()
+      const items = yield* take(0, true)
+      yield* credit(items)
+      yield* requeue(yield* byConsumer(items), true)
     },
   }
+}
+
+function* concatenated<T>(lists: Iterable<Iterable<T>>): Generator<T> {
+  for (const list of lists) yield* list
 }
 
 /** What AMQP 0-9-1 has and RabbitMQ, or this broker, has not. */

@@ -1,13 +1,15 @@
 import { encodeMethod, type Method } from '../../amqp/methods.ts'
 import { precondition } from '../errors.ts'
+import { inSlices } from '../slices.ts'
+import type { Defer } from './channel.ts'
 import type { Wire } from './context.ts'
 import type { Publishing } from './publishing.ts'
 import type { Settling } from './settling.ts'
 
-/**
- * The part of a channel that handles transactions: publications, and settled deliveries, that take effect together. They do
- * so in one turn of the event loop, and therefore in one commit of the store.
- */
+/** So many messages for queues are part of one commit of the store: RabbitMQ promises nothing of the kind. */
+const TOGETHER = 20_000
+
+/** The part of a channel that handles transactions: publications, and settled deliveries, that take effect together. */
 export interface Transacting {
   select(): void
   commit(): void
@@ -17,9 +19,11 @@ export interface Transacting {
 export function createTransacting(
   channel: number,
   wire: Wire,
+  defer: Defer,
   parts: { publishing: Publishing; settling: Settling },
 ): Transacting {
   const { publishing, settling } = parts
+  const { slices } = wire.context
   let isSelected = false
 
   function check(): void {
@@ -28,6 +32,37 @@ export function createTransacting(
 
   function reply(name: Method<'tx.select-ok' | 'tx.rollback-ok' | 'tx.commit-ok'>['name']): Buffer {
     return encodeMethod(channel, { name })
+  }
+
+  /** Returns whether it is done; what is left is too much for that. */
+  function* together(steps: Generator<void>, isLittle: () => boolean): Generator<void, boolean> {
+    const release = wire.context.together()
+    try {
+      for (let next = steps.next(); !next.done; next = steps.next()) {
+        if (!isLittle()) return false
+        yield
+      }
+      return true
+    } finally {
+      release()
+    }
+  }
+
+  function* commitAll(onRouted: (queues: number) => void): Generator<void> {
+    const isAccepted = yield* publishing.commit(onRouted)
+    yield* settling.commit()
+    if (!isAccepted) throw precondition('partial tx completion')
+    const answer = wire.reserve(channel)
+    // A store that fails ends the broker, and this with it.
+    wire.context.synced().then(
+      () => answer(reply('tx.commit-ok')),
+      () => {},
+    )
+  }
+
+  function* rollbackAll(): Generator<void> {
+    yield* settling.rollback()
+    wire.write(reply('tx.rollback-ok'))
   }
 
   return {
@@ -40,22 +75,21 @@ export function createTransacting(
 
     commit() {
       check()
-      const isAccepted = publishing.commit()
-      settling.commit()
-      if (!isAccepted) throw precondition('partial tx completion')
-      const answer = wire.reserve(channel)
-      // A store that fails ends the broker, and this with it.
-      wire.context.synced().then(
-        () => answer(reply('tx.commit-ok')),
-        () => {},
-      )
+      let routed = 0
+      const steps = commitAll(function onRouted(queues) {
+        routed += queues
+      })
+      const isDone = wire.work(together(steps, () => routed <= TOGETHER))
+      const rest = (done: boolean) => (done ? undefined : inSlices(slices, {}, steps))
+      const done = isDone instanceof Promise ? isDone.then(rest) : rest(isDone)
+      if (done instanceof Promise) defer('tx.commit', done)
     },
 
     rollback() {
       check()
       publishing.rollback()
-      settling.rollback()
-      wire.write(reply('tx.rollback-ok'))
+      const done = wire.work(rollbackAll())
+      if (done instanceof Promise) defer('tx.rollback', done)
     },
   }
 }

@@ -5,7 +5,6 @@ export interface TransactionMemory {
   bytes: number
 }
 
-/** A commit is one turn of the event loop, which others wait for. */
 const LIMITS = {
   /** In one transaction. */
   publications: 10_000,
@@ -16,23 +15,25 @@ const LIMITS = {
 /** What a publication takes besides its body and its properties. */
 const OVERHEAD = 512
 
+/** Sends a publication. Returns whether every queue took it. @param onRouted gets the number of queues that it is for */
+export type Send = (onRouted: (queues: number) => void) => Generator<void, boolean>
+
 /** The publications of a channel in transaction mode that wait for its `tx.commit`. */
 export interface Transaction {
   /**
-   * @param send sends it, and says whether every queue took it
    * @throws AmqpError 406 if that is more than transactions may keep
    */
-  keep(bytes: number, send: () => boolean): void
-  /** Sends everything. @returns false if a queue refused something */
-  commit(): boolean
+  keep(bytes: number, send: Send): void
+  /** Sends everything. Returns false if a queue refused something. */
+  commit(onRouted: (queues: number) => void): Generator<void, boolean>
   rollback(): void
 }
 
 export function createTransaction(memory: TransactionMemory, limits = LIMITS): Transaction {
-  let kept: (() => boolean)[] = []
+  let kept: Send[] = []
   let size = 0
 
-  function take(): (() => boolean)[] {
+  function take(): Send[] {
     const taken = kept
     memory.bytes -= size
     kept = []
@@ -53,9 +54,12 @@ export function createTransaction(memory: TransactionMemory, limits = LIMITS): T
       kept.push(send)
     },
 
-    commit() {
+    *commit(onRouted) {
       let isAccepted = true
-      for (const send of take()) if (!send()) isAccepted = false
+      for (const send of take()) {
+        if (!(yield* send(onRouted))) isAccepted = false
+        yield
+      }
       return isAccepted
     },
 

@@ -248,3 +248,11 @@ function leave(line: Consumer[], consumer: Consumer): boolean {
   if (index >= 0) line.splice(index, 1)
   return index >= 0
 }
+
+/** The steps that tell consumers that their queue is gone. */
+export function* cancelling(queue: Queue, consumers: readonly Consumer[]): Generator<void> {
+  for (const consumer of consumers) {
+    consumer.cancel(queue)
+    yield
+  }
+}

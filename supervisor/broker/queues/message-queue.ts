@@ -1,7 +1,8 @@
 import { isOver } from '../store/expires.ts'
 import type { Entry, Message, QueueLog } from '../store/log.ts'
-import { type Consumer, type ConsumerList, consumerList } from './consumers.ts'
+import { type Consumer, type ConsumerList, cancelling, consumerList } from './consumers.ts'
 import { Defined } from './defined.ts'
+import { dropping } from './dropping.ts'
 import { type ExpiryClock, expiryClock } from './expiry.ts'
 import { giveBack } from './give-back.ts'
 import { inLane } from './lanes.ts'
@@ -10,8 +11,8 @@ import type { Queue, QueueDefinition, QueueEvents, QueueTools } from './queue.ts
 import { NOWHERE, refused } from './refused.ts'
 import { Waiters } from './waiters.ts'
 
-/** Up to so many messages are dealt with at once; more of them in slices. */
-const AT_ONCE = 500
+/** Up to so many messages come back, or are delivered, at once; more of them in slices. */
+const [RETURNED_AT_ONCE, DELIVERED_AT_ONCE] = [500, 50]
 
 export function createQueue(definition: QueueDefinition, log: QueueLog, events: QueueEvents, tools: QueueTools): Queue {
   return new MessageQueue(definition, log, events, tools)
@@ -33,11 +34,13 @@ class MessageQueue extends Defined implements Queue {
   #waiters: Waiters | undefined
   /** How often many messages are being put back: what is behind them must not overtake them. */
   #returning = 0
-  #isDropping = false
+  /** Many are being delivered: those who could take more get it then. */
+  #isDelivering = false
   /** Dead letters that wait for their exchange. */
   readonly #retained: Retained = { messages: 0, bytes: 0 }
   /** Undefined if it may have any length. */
   readonly #limits: LengthLimits | undefined
+  readonly #dropExcess: (() => void) | undefined
 
   constructor(definition: QueueDefinition, log: QueueLog, events: QueueEvents, tools: QueueTools) {
     super(definition)
@@ -45,6 +48,7 @@ class MessageQueue extends Defined implements Queue {
     this.#events = events
     this.#tools = tools
     this.#limits = lengthLimits(definition.options, log, this.#retained)
+    this.#dropExcess = this.#limits && dropping(this, this.#limits, events, tools, () => this.#watchHead())
     this.touch()
     this.#watchHead()
   }
@@ -74,7 +78,7 @@ class MessageQueue extends Defined implements Queue {
     const entry = this.#log.append(inLane(message, options), expiresAt, onSafe)
     // A consumer that waits gets it even with no time to live at all.
     this.#deliver(entry)
-    this.#dropHead()
+    this.#dropExcess?.()
     this.#watchHead()
     return true
   }
@@ -102,7 +106,7 @@ class MessageQueue extends Defined implements Queue {
   requeue(entries: readonly Entry[], hasFailed: boolean): void {
     const onLimit = (entry: Entry) => this.#events.deadLetter(this, entry, 'delivery_limit')
     const steps = giveBack(this.#log, this.options, entries, hasFailed, onLimit)
-    if (entries.length <= AT_ONCE) {
+    if (entries.length <= RETURNED_AT_ONCE) {
       for (const _ of steps);
       this.#afterReturns()
       return
@@ -186,20 +190,38 @@ class MessageQueue extends Defined implements Queue {
 
   destroy(): void {
     this.close()
-    for (const consumer of this.#consumers?.all() ?? []) {
-      this.#consumers?.remove(consumer)
-      consumer.cancel(this)
-    }
+    const consumers = this.#consumers?.all() ?? []
+    this.#consumers = undefined
     this.#isGone = true
     this.#log.destroy()
+    if (consumers.length > 0) (this.#tools.prompt ?? this.#tools.slices).run(this, cancelling(this, consumers))
   }
 
   /** @param fresh what has just come, and has not expired yet */
   #deliver(fresh?: Entry): void {
+    if (!this.#isDelivering && this.#deliverSome(fresh)) {
+      this.#isDelivering = true
+      // What could be taken only while the last steps ended has been passed over.
+      const finished = () => {
+        this.#isDelivering = false
+        this.#deliver()
+      }
+      if ((this.#tools.prompt ?? this.#tools.slices).run(this, this.#deliverRest(), finished)) finished()
+    }
+    this.#watchHead()
+  }
+
+  *#deliverRest(): Generator<void> {
+    while (this.#deliverSome()) yield
+  }
+
+  /** Returns whether more may be left. */
+  #deliverSome(fresh?: Entry): boolean {
     // A consumer's delivery can end in another one here, through a connection that it breaks.
-    while (!this.#isClosed && this.#log.ready > 0) {
+    for (let left = DELIVERED_AT_ONCE; !this.#isClosed && this.#log.ready > 0; left--) {
       const consumer = this.#consumers?.next()
-      if (!consumer) break
+      if (!consumer) return false
+      if (left === 0) return true
       if (fresh === undefined || this.#log.peek() !== fresh) this.#expireHead()
       if (!this.#canHandOut()) break
       const entry = this.#log.take()
@@ -213,7 +235,7 @@ class MessageQueue extends Defined implements Queue {
         this.setAside(entry, error)
       }
     }
-    this.#watchHead()
+    return false
   }
 
   /** Nothing is handed out past what expires or comes back, nor while too many dead letters wait: consumers make them. */
@@ -269,31 +291,10 @@ class MessageQueue extends Defined implements Queue {
   #afterReturns(): void {
     // A classic queue that is over its limit drops before it delivers, a quorum queue afterwards, and what has expired
     // before all else (RabbitMQ 4.0.5).
-    if (this.options.type === 'classic') this.#dropHead()
+    if (this.options.type === 'classic') this.#dropExcess?.()
     else this.#expireHead()
     this.#deliver()
-    this.#dropHead()
+    this.#dropExcess?.()
     this.#watchHead()
-  }
-
-  #dropHead(): void {
-    if (!this.#limits || this.#isDropping) return
-    if (this.#drop() < AT_ONCE) return
-    this.#isDropping = true
-    this.#isDropping = !this.#tools.slices.run(this, this.#dropRest(), () => {
-      this.#isDropping = false
-      this.#watchHead()
-    })
-  }
-
-  *#dropRest(): Generator<void> {
-    while (!this.#isClosed && this.#drop() === AT_ONCE) yield
-  }
-
-  /** How many it has dropped. */
-  #drop(): number {
-    const dropped = this.#limits?.takeExcess(AT_ONCE) ?? []
-    for (const entry of dropped) this.#events.deadLetter(this, entry, 'maxlen')
-    return dropped.length
   }
 }

@@ -75,6 +75,7 @@ export function route(places: Places, message: Addressed): Set<string> {
     let isFound = false
     if (!exchange) return isFound
     for (const { destination } of exchange.matcher.match(routingKeys, headers, effort)) {
+      effort.spend(1)
       const { kind, name } = destination
       // Bindings to what was deleted may still be there, on their way out.
       if (kind === 'queue' ? !places.hasQueue(name) : !places.exchanges.has(name)) continue

@@ -34,6 +34,11 @@ export interface Committer {
   touch(source: Source, bytes?: number): void
   /** Runs the action once everything asked for before is committed and synced; never synchronously. */
   whenSafe(action: () => void): void
+  /**
+   * Begins no commit until the function that it returns is called: what is done meanwhile, in any number of turns, is part of
+   * one. To be called in the turn of the first change.
+   */
+  together(): () => void
   /** So much waits to be written that no more should come: whenCalm() tells when. */
   isBusy(): boolean
   /** Runs the action, never synchronously, once it is not busy; the actions in turn, while it is not busy again. */
@@ -75,9 +80,8 @@ interface Pause {
 const BUSY_BYTES = 8 * 2 ** 20
 /** What a source costs a commit at least. */
 const SOURCE_BYTES = 256
-/** How long the collecting keeps the event loop, in ms. */
-const SLICE_MS = 10
-const SLICE_SOURCES = 32
+/** How long the collecting, and what follows a commit, keep the event loop, in ms. */
+const SLICE_MS = 5
 /** How long a commit that has failed is not tried again, if nothing speaks for it. */
 const RETRY_FIRST_MS = 500
 const RETRY_MOST_MS = 30_000
@@ -99,11 +103,16 @@ export function createCommitter(options: CommitterOptions): Committer {
   /** Of the next commit, and of that which is put together or written. */
   let actions: (() => void)[] = []
   let currentActions: (() => void)[] = []
+  /** What runs before them: what the sources are told. */
+  let afterwards: (() => void)[] = []
   let removedLogs = new Set<number>()
   /** What waits for a moment without a commit. */
   let pauses: Pause[] = []
   /** How often the commit has failed. */
   let failures = 0
+  /** Who is not through with what belongs to one commit. */
+  let holders = 0
+  let onReleased = () => {}
   let closing = false
   let closed = false
   let running: Promise<void> | undefined
@@ -115,7 +124,7 @@ export function createCommitter(options: CommitterOptions): Committer {
       removedLogs.add(queueId)
       eraser.add(queueId, onRemoved)
     },
-    afterwards: (action) => void currentActions.push(action),
+    afterwards: (action) => void afterwards.push(action),
   }
 
   function touch(source: Source, bytes = 0) {
@@ -158,6 +167,7 @@ export function createCommitter(options: CommitterOptions): Committer {
         const due = pauses
         pauses = []
         for (const { action, resolve, reject } of due) await action().then(resolve, reject)
+        await released()
         await commit()
       }
     } finally {
@@ -167,6 +177,14 @@ export function createCommitter(options: CommitterOptions): Committer {
 
   function isToWrite(): boolean {
     return operations.length > 0 || writer.isBehind()
+  }
+
+  async function released() {
+    while (holders > 0 && !closing) {
+      await new Promise<void>((resolve) => {
+        onReleased = resolve
+      })
+    }
   }
 
   async function commit() {
@@ -193,21 +211,32 @@ export function createCommitter(options: CommitterOptions): Committer {
     failures = 0
     const { bytes } = operations
     operations.clear()
-    const done = currentActions
+    const done = afterwards.concat(currentActions)
+    afterwards = []
     currentActions = []
     // Before the actions: what they wake reads, and it must not while the map is exchanged.
     await database.trim()
     pressure.committed()
     options.onCommitted(bytes)
-    for (const action of done) attempt(onFault, action)
+    await runAll(done)
+  }
+
+  async function runAll(due: readonly (() => void)[]) {
+    let end = performance.now() + SLICE_MS
+    for (const action of due) {
+      attempt(onFault, action)
+      if (performance.now() < end) continue
+      await nextTurn()
+      end = performance.now() + SLICE_MS
+    }
   }
 
   async function collectAll() {
-    let count = 0
     let end = performance.now() + SLICE_MS
     for (const source of toCollect) {
+      // One may have thousands of messages.
       collect(source)
-      if (++count % SLICE_SOURCES !== 0 || performance.now() < end) continue
+      if (performance.now() < end) continue
       await nextTurn()
       end = performance.now() + SLICE_MS
     }
@@ -229,11 +258,19 @@ export function createCommitter(options: CommitterOptions): Committer {
         start()
       })
     },
+    together() {
+      holders++
+      return function release() {
+        holders--
+        onReleased()
+      }
+    },
     isBusy: pressure.isBusy,
     whenCalm: pressure.whenCalm,
     pending: () => pressure.waiting + pressure.underway,
     async close() {
       closing = true
+      onReleased()
       eraser.stop()
       await running
       closed = true

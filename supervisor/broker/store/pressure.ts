@@ -18,7 +18,7 @@ export interface Pressure {
 }
 
 /** How long those that have waited keep the event loop, in ms: each may have much to say. */
-const SLICE_MS = 10
+const SLICE_MS = 5
 
 /** @param bound bytes that may wait; a single change can exceed it */
 export function createPressure(bound: number, onFault: OnFault): Pressure {

@@ -74,6 +74,8 @@ export interface Store {
   openLog(queueId: number, options: LogOptions): QueueLog
   /** Whether the head of a log that is not open yet may expire. */
   mayExpire(queueId: number): boolean
+  /** What is done until the function that it returns is called is part of one commit, together with what others do. */
+  together(): () => void
   /** Resolves once everything asked for before is committed and synced. */
   synced(): Promise<void>
   /** Commits everything and lets the folder go. */
@@ -280,6 +282,7 @@ function startStore(
     share: shared.share,
     openLog,
     mayExpire: (queueId) => expiries.has(queueId),
+    together: committer.together,
     synced: () => new Promise((resolve) => committer.whenSafe(resolve)),
     close() {
       closing ??= close()

@@ -4,9 +4,9 @@ import type { DeadLetterReason, Queue } from '../queues/queue.ts'
 import type { Slices } from '../slices.ts'
 import { createDeque } from '../store/deque.ts'
 import type { Entry } from '../store/log.ts'
-import { isCycle } from './deaths.ts'
+import { cycles } from './deaths.ts'
 import { delayLevel, type Letter, letterOf, passedLevel, passingOn } from './letter.ts'
-import type { Publication, Published } from './publication.ts'
+import type { Publication, Routed } from './publication.ts'
 import type { SetAside } from './set-aside.ts'
 
 /** How long a message that may not be lost waits until its dead letter exchange is asked again. RabbitMQ waits 180 s. */
@@ -18,7 +18,7 @@ const CALM_COUNT = 500
 
 interface Vhost {
   exchangeExists(name: string): boolean
-  publish(publication: Publication): Published
+  publish(publication: Publication): Routed
   setAside: SetAside
 }
 
@@ -67,12 +67,12 @@ export function deadLettering(vhost: Vhost, { slices, onFault, retryMs = RETRY_M
   let isAtOne = false
   let onCalm: (() => void)[] = []
 
-  /** Whether its queue is through with it. */
-  function sendOn(one: Dying): boolean {
+  /** Returns whether its queue is through with it. */
+  function* sendOn(one: Dying): Generator<void, boolean> {
     const { queue, entry } = one
     if (queue.isGone()) return true
     try {
-      const isDone = publishOn(one)
+      const isDone = yield* publishOn(one)
       if (isDone) queue.ack(entry)
       return isDone
     } catch (error) {
@@ -81,16 +81,16 @@ export function deadLettering(vhost: Vhost, { slices, onFault, retryMs = RETRY_M
     }
   }
 
-  /** Whether the message may go: it is where it was to go, or nowhere and that is as good. */
-  function publishOn(one: Dying): boolean {
+  /** Returns whether the message may go: it is where it was to go, or nowhere and that is as good. */
+  function* publishOn(one: Dying): Generator<void, boolean> {
     const { queue, entry, reason, taken } = one
     const level = passedLevel(queue, entry)
-    const accepted = level === undefined ? send(one, letterOf(queue, entry, reason)) : passOn(one, level)
+    const accepted = yield* level === undefined ? send(one, letterOf(queue, entry, reason)) : passOn(one, level)
     return queue.options.deadLetterStrategy === 'at-most-once' || (accepted && taken.size > 0)
   }
 
   /** Down the delay network nothing is noted. What leads up again may be a circle: there it dies as anywhere else. */
-  function passOn(one: Dying, level: number): boolean {
+  function* passOn(one: Dying, level: number): Generator<void, boolean> {
     const { queue, entry, reason } = one
     let leadsUp = false
     function isUp(name: string): boolean {
@@ -98,35 +98,52 @@ export function deadLettering(vhost: Vhost, { slices, onFault, retryMs = RETRY_M
       leadsUp ||= isOne
       return isOne
     }
-    const accepted = send(one, passingOn(queue, entry), (name) => !isUp(name))
-    return leadsUp ? send(one, letterOf(queue, entry, reason), isUp) && accepted : accepted
+    const accepted = yield* send(one, passingOn(queue, entry), (name) => !isUp(name))
+    if (!leadsUp) return accepted
+    return (yield* send(one, letterOf(queue, entry, reason), isUp)) && accepted
   }
 
-  /** Whether no queue that it is for has refused it. */
-  function send(
+  /** Returns whether no queue that it is for has refused it. */
+  function* send(
     { queue, taken }: Dying,
     { publication, deaths }: Letter,
     isFor: (name: string) => boolean = () => true,
-  ) {
+  ): Generator<void, boolean> {
     const { deadLetterExchange = '', deadLetterStrategy } = queue.options
     if (!vhost.exchangeExists(deadLetterExchange)) return false
-    const isAllowed = (name: string) => isFor(name) && !taken.has(name) && !isCycle(deaths, name)
+    const round = cycles(deaths)
+    const isAllowed = (name: string) => isFor(name) && !taken.has(name) && !round.has(name)
     const onTaken = deadLetterStrategy === 'at-least-once' ? (name: string) => taken.add(name) : undefined
-    return vhost.publish({ ...publication, isAllowed, onTaken }).accepted
+    return yield* vhost.publish({ ...publication, isAllowed, onTaken }).steps
   }
 
   /** Sends on what has died, and what dies of that. */
   function* sendAll(): Generator<void> {
     for (let next = dying.shift(); next; next = dying.shift()) {
-      isAtOne = true
-      try {
-        if (typeof next === 'function') attempt(onFault, next)
-        else if (!sendOn(next)) wait(next)
-      } finally {
-        isAtOne = false
-      }
+      yield* typeof next === 'function' ? act(next) : sendOne(next)
       if (dying.length === CALM_COUNT) calm()
       yield
+    }
+  }
+
+  function* act(action: () => void): Generator<void> {
+    atOne(() => attempt(onFault, action))
+  }
+
+  function* sendOne(one: Dying): Generator<void> {
+    const steps = sendOn(one)
+    let step = atOne(() => steps.next())
+    for (; !step.done; step = atOne(() => steps.next())) yield
+    if (!step.value) wait(one)
+  }
+
+  /** What dies of it is sent on by whoever does it. */
+  function atOne<T>(action: () => T): T {
+    isAtOne = true
+    try {
+      return action()
+    } finally {
+      isAtOne = false
     }
   }
 
@@ -152,7 +169,7 @@ export function deadLettering(vhost: Vhost, { slices, onFault, retryMs = RETRY_M
       // Nor is there anything to be read of them.
       if (queue.isGone()) return
       queue.letGo(one.entry)
-      if (!sendOn(one)) wait(one)
+      if (!(yield* sendOn(one))) wait(one)
       yield
     }
   }

@@ -24,13 +24,17 @@ export function recordDeath(deaths: readonly Death[], death: NewDeath): Death[] 
 }
 
 /**
- * Whether sending a message on to the queue would go round for ever: it died there before, and nobody has rejected it
- * since (RabbitMQ, "Dead-Lettering Cycles").
+ * The queues to which a message would go round for ever: it died there before, and nobody has rejected it since
+ * (RabbitMQ, "Dead-Lettering Cycles").
  * @param deaths most recent first, the present one included
  */
-export function isCycle(deaths: readonly Death[], queue: string): boolean {
-  const last = deaths.findIndex((death) => death.queue === queue)
-  return last >= 0 && deaths.slice(0, last + 1).every(({ reason }) => reason !== 'rejected')
+export function cycles(deaths: readonly Death[]): Set<string> {
+  const queues = new Set<string>()
+  for (const { queue, reason } of deaths) {
+    if (reason === 'rejected') break
+    queues.add(queue)
+  }
+  return queues
 }
 
 /** The headers with the deaths in them, the latest of which need not be the first of its kind. */

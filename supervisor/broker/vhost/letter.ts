@@ -140,9 +140,14 @@ export function passingOn({ options }: Queue, { message, deliveryCount }: Entry)
 
 /** The keys without the others, each of which takes one away: BCC keys are nobody's business. */
 function without(keys: readonly string[], others: readonly string[]): string[] {
-  const left = [...keys]
-  for (const key of others) if (left.includes(key)) left.splice(left.indexOf(key), 1)
-  return left
+  if (others.length === 0) return [...keys]
+  const taken = new Map<string, number>()
+  for (const key of others) taken.set(key, (taken.get(key) ?? 0) + 1)
+  return keys.filter(function isLeft(key) {
+    const more = taken.get(key) ?? 0
+    if (more > 0) taken.set(key, more - 1)
+    return more === 0
+  })
 }
 
 /** Further routing keys in a header. */

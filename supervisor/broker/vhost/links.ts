@@ -28,8 +28,8 @@ export interface Links {
   drop(owner: object, steps: Generator<void>): Promise<void>
   /** Removes the bindings to and from an exchange that is deleted, in slices. Resolves as `drop` does. */
   dropExchange(exchange: Exchange): Promise<void>
-  /** Removes at once what is left of the bindings of a deleted one of that name: another one is made. */
-  forget(destination: Destination): void
+  /** The steps that remove what is left of the bindings of a deleted one of that name: another one is made. */
+  forget(destination: Destination): Generator<void>
 }
 
 interface LinksOptions {
@@ -109,7 +109,7 @@ export function createLinks({ definitions, slices, onUnused }: LinksOptions): Li
     forget(destination) {
       const exchange = destination.kind === 'exchange' ? leaving.get(destination.name) : undefined
       const bindingsTo = unbind(destination)
-      for (const _ of exchange ? unbindExchange(exchange, bindingsTo) : bindingsTo);
+      return exchange ? unbindExchange(exchange, bindingsTo) : bindingsTo
     },
   }
 }

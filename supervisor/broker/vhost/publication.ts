@@ -15,9 +15,10 @@ export interface Publication {
   readonly onTaken?: ((queue: string) => void) | undefined
 }
 
-export interface Published {
-  /** How many queues the message was for. */
+/** A message that is routed, and still to be given to its queues. */
+export interface Routed {
+  /** How many queues the message is for. */
   readonly reached: number
-  /** False if one of them refused it. */
-  readonly accepted: boolean
+  /** The steps that give it to them, many with each; at the end, false if one of them has refused it. */
+  readonly steps: Generator<void, boolean>
 }

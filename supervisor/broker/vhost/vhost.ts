@@ -29,7 +29,7 @@ import { deadLettering } from './dead-letter.ts'
 import { keyOf, saveBinding, saveExchange, saveQueue } from './definitions.ts'
 import { distribute } from './distribute.ts'
 import { createLinks } from './links.ts'
-import type { Publication, Published } from './publication.ts'
+import type { Publication, Routed } from './publication.ts'
 import { queueTable } from './queue-table.ts'
 import { restore } from './restore.ts'
 import { type SettingAside, settingAside } from './set-aside.ts'
@@ -59,16 +59,15 @@ export interface Vhost {
   bind(binding: Binding, owner: Owner): void
   unbind(binding: Binding, owner: Owner): void
   /**
-   * Routes a message and gives it to the queues it reaches.
+   * Routes a message; its steps give it to the queues it reaches.
    * @param settled called once every durable queue has it on disk, with false if a queue refused it; at once where no
    * disk is involved
    */
-  publish(publication: Publication, settled?: (accepted: boolean) => void): Published
-  /**
-   * Deletes the exclusive queues of a connection that has ended: at once for all to see, their contents in slices. Resolves
-   * when nothing of them is left.
-   */
-  release(owner: Owner): Promise<void>
+  publish(publication: Publication, settled?: (accepted: boolean) => void): Routed
+  /** The steps that make way for a declaration: what is left of a deleted one of its name, which can be much, goes first. */
+  makeWay(destination: Destination): Generator<void>
+  /** The steps that delete the exclusive queues of a connection that has ended. What they return resolves when all of it is gone. */
+  release(owner: Owner): Generator<void, Promise<unknown>>
   /** Those that somebody has asked for since the start: no others have consumers. */
   queues(): Iterable<Queue>
   /** Busy while many dead letters are still to be sent on. */
@@ -153,7 +152,7 @@ export function createVhost(store: VhostStore, tools: VhostTools): Vhost {
       const existing = exchanges.get(name)
       if (existing) return checkSameExchange(existing, { flags: checked, args })
       if (name.startsWith('amq.')) throw reserved('exchange', name)
-      links.forget({ kind: 'exchange', name })
+      for (const _ of links.forget({ kind: 'exchange', name }));
       const exchange = createExchange(name, checked, args)
       exchanges.set(name, exchange)
       if (flags.durable) saveExchange(store.definitions, exchange)
@@ -205,7 +204,19 @@ export function createVhost(store: VhostStore, tools: VhostTools): Vhost {
 
     publish,
 
-    release: (owner) => Promise.all([...(owned.get(owner) ?? [])].map(removeQueue)).then(() => {}),
+    *release(owner) {
+      const removed: Promise<void>[] = []
+      for (const queue of owned.get(owner) ?? []) {
+        removed.push(removeQueue(queue))
+        yield
+      }
+      return Promise.all(removed)
+    },
+
+    *makeWay(destination) {
+      const { kind, name } = destination
+      if (!(kind === 'queue' ? queues : exchanges).has(name)) yield* links.forget(destination)
+    },
 
     queues: () => queues.made(),
     pressure: deadLetters.pressure,
@@ -223,7 +234,7 @@ export function createVhost(store: VhostStore, tools: VhostTools): Vhost {
   }
 
   function addQueue(name: string, flags: QueueFlags, args: Table, options = queueOptions(args), owner?: Owner): Queue {
-    links.forget({ kind: 'queue', name })
+    for (const _ of links.forget({ kind: 'queue', name }));
     const definition = { id: ++lastId, name, flags, args, options, owner }
     const queue = createQueue(definition, logOf(definition), events, tools)
     queues.add(queue)
@@ -238,8 +249,9 @@ export function createVhost(store: VhostStore, tools: VhostTools): Vhost {
     return store.openLog(id, { durable: flags.durable, returns, rankOf: RANKS[type] })
   }
 
-  function publish(publication: Publication, settled?: (accepted: boolean) => void): Published {
-    return deadLetters.hold(() => distribute({ exchanges, queues, share: store.share }, publication, settled))
+  function publish(publication: Publication, settled?: (accepted: boolean) => void): Routed {
+    const places = { exchanges, queues, share: store.share, lastId, during: deadLetters.hold }
+    return distribute(places, publication, settled)
   }
 
   function removeQueue(queue: Queue): Promise<void> {

@@ -147,6 +147,8 @@ async function openLink({ url, port }: WatchedBroker): Promise<Link> {
 export const PERSISTENT: Buffer = Buffer.from([0x10, 0, 2])
 
 export interface MessageOptions {
+  /** @default 1 */
+  readonly channel?: number
   readonly exchange?: string
   readonly routingKey?: string
   readonly properties?: Buffer
@@ -154,13 +156,13 @@ export interface MessageOptions {
   readonly size?: number
 }
 
-/** The frames of a message on channel 1. */
+/** The frames of a message. */
 export function message(options: MessageOptions): Buffer {
-  const { exchange = '', routingKey = '', properties = PERSISTENT, size = 100 } = options
+  const { channel = 1, exchange = '', routingKey = '', properties = PERSISTENT, size = 100 } = options
   return Buffer.concat([
-    method(1, 'basic.publish', { exchange, routingKey }),
-    header(1, size, properties),
-    ...bodyFrames(1, Buffer.alloc(size, 'x'), 131_064),
+    method(channel, 'basic.publish', { exchange, routingKey }),
+    header(channel, size, properties),
+    ...bodyFrames(channel, Buffer.alloc(size, 'x'), 131_064),
   ])
 }
 

@@ -61,6 +61,9 @@ async function expiring(driver: Driver, n: number, id: string, isAtLeastOnce: bo
   }
 }
 
+/** Properties of a message that need not be on disk. */
+const TRANSIENT = Buffer.alloc(2)
+
 export const withMessages: readonly Operation[] = [
   {
     name: 'publish n, confirmed',
@@ -94,7 +97,7 @@ export const withMessages: readonly Operation[] = [
   },
   {
     name: 'n of a classic queue delivered without a prefetch, the consumer goes',
-    sizes: [4_000, 1_000_000],
+    sizes: [16_250, 1_000_000],
     async prepare(driver, n, id) {
       const [link, other] = [await driver.open(), await driver.open()]
       await link.ask('queue.declare', 'queue.declare-ok', { queue: id, durable: true })
@@ -117,7 +120,7 @@ export const withMessages: readonly Operation[] = [
   },
   {
     name: 'acknowledge n at once',
-    sizes: [4_000, 60_000],
+    sizes: [16_250, 65_000],
     async prepare(driver, n, id) {
       const link = await filled(driver, id, n)
       const deliveryTag = await takeAll(link, id, n)
@@ -128,8 +131,33 @@ export const withMessages: readonly Operation[] = [
     },
   },
   {
+    name: 'n that come back are delivered to 50 other consumers',
+    sizes: [16_250, 65_000],
+    async prepare(driver, n, id) {
+      const link = await driver.open()
+      await link.ask('queue.declare', 'queue.declare-ok', { queue: id })
+      const frames = message({ routingKey: id, size: 16, properties: TRANSIENT })
+      await link.publish(n, () => frames)
+      await takeAll(link, id, n)
+      let received = 0
+      let onAll = () => {}
+      for (let i = 0; i < 50; i++) {
+        const other = await driver.open()
+        other.onDelivery = () => void (++received === n && onAll())
+        await other.ask('basic.consume', 'basic.consume-ok', { queue: id, noAck: true })
+      }
+      return async function comeBack() {
+        const all = new Promise<void>((resolve) => {
+          onAll = resolve
+        })
+        await link.cut()
+        await all
+      }
+    },
+  },
+  {
     name: 'requeue n at once',
-    sizes: [4_000, 60_000],
+    sizes: [16_250, 65_000],
     async prepare(driver, n, id) {
       const link = await filled(driver, id, n, [LIMITLESS])
       const deliveryTag = await takeAll(link, id, n)
@@ -143,7 +171,7 @@ export const withMessages: readonly Operation[] = [
   },
   {
     name: 'reject n, dead-lettered at least once',
-    sizes: [2_000, 60_000],
+    sizes: [5_000, 65_000],
     async prepare(driver, n, id) {
       const setup = await driver.open()
       await declareQueue(setup, `${id}-dead`)

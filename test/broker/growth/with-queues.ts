@@ -42,7 +42,7 @@ async function declareExchange(link: Link, exchange: string, type: string): Prom
 }
 
 /** Durable quorum queues, each bound. */
-async function boundQueues(driver: Driver, n: number, id: string, type: string, each: number): Promise<Link> {
+export async function boundQueues(driver: Driver, n: number, id: string, type: string, each: number): Promise<Link> {
   const link = await driver.open()
   await declareExchange(link, id, type)
   await sendAll(link, declarations(n, id, { durable: true }, [QUORUM]))
@@ -65,7 +65,7 @@ export const withQueues: readonly Operation[] = [
   },
   {
     name: '10 messages of 4 kB to a fan-out of n queues',
-    sizes: [100, 5_000],
+    sizes: [1_000, 20_000],
     async prepare(driver, n, id) {
       const link = await boundQueues(driver, n, id, 'fanout', 1)
       const frames = message({ exchange: id, size: 4_096 })

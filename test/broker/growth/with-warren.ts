@@ -47,7 +47,7 @@ export const withWarren: readonly Operation[] = [
   },
   {
     name: `the first ${PAGE} of n dead letters, ten times`,
-    sizes: [2_000, 200_000],
+    sizes: [15_000, 200_000],
     // The same for any number.
     growth: 1.6,
     async prepare(driver, n, id) {
@@ -62,7 +62,7 @@ export const withWarren: readonly Operation[] = [
   },
   {
     name: 'the last of n dead letters, then the first page again',
-    sizes: [2_000, 200_000],
+    sizes: [15_000, 200_000],
     async prepare(driver, n, id) {
       const { deadLetters } = await letters(driver, n, id)
       return async function lookAtLast() {

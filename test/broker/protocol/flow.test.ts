@@ -2,6 +2,7 @@ import { PassThrough } from 'node:stream'
 import t from 'tap'
 import { readFrames } from '../../../supervisor/amqp/frames.ts'
 import { createFlow } from '../../../supervisor/broker/protocol/flow.ts'
+import { createFrameTurns } from '../../../supervisor/broker/protocol/frame-turns.ts'
 
 const FRAMES = 100
 
@@ -16,6 +17,7 @@ t.test('what one client sends at once is dealt with in several turns of the even
     })
     const flow = createFlow(new PassThrough() as never, reader, {
       inFlightMax: 1_000,
+      turns: createFrameTurns((error) => void t.fail(String(error))),
       fail: (error) => void t.fail(String(error)),
     })
     // Type, channel, size, payload and end: a method frame with four bytes.

@@ -181,6 +181,27 @@ t.test('more answers than are kept waiting are all given', async (t) => {
   t.equal(names(wire).filter((name) => name === 'QueueBindOk').length, COUNT)
 })
 
+t.test('what is sent behind a message for many queues comes behind it', async (t) => {
+  const { wire } = await prepared(t)
+  const QUEUES = 3_000
+  const last = `${QUEUES - 1}`
+  for (let i = 0; i < QUEUES; i++) {
+    wire.send('QueueDeclare', 1, { queue: `${i}`, nowait: true })
+    wire.send('QueueBind', 1, { queue: `${i}`, exchange: 'amq.fanout', nowait: true })
+  }
+  await wire.request('ConfirmSelect', 1)
+  await wire.request('ChannelOpen', 2)
+  wire.arrivals.length = 0
+  wire.publish(1, { exchange: 'amq.fanout' }, {}, Buffer.from('to all'))
+  wire.publish(1, { routingKey: last }, {}, Buffer.from('to one'))
+  wire.publish(2, { routingKey: last }, {}, Buffer.from('on another channel'))
+  await wire.request('QueueDeclare', 1, { queue: last, passive: true })
+  for (const expected of ['to all', 'to one', 'on another channel']) {
+    const { body } = await wire.request('BasicGet', 1, { queue: last, noAck: true })
+    t.equal(body?.toString(), expected)
+  }
+})
+
 t.test('line breaks in names are taken out where RabbitMQ does', async (t) => {
   const { wire } = await prepared(t)
   const [queue, exchange] = ['a\r\nb', 'x\n\ry']

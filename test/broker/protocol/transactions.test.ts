@@ -123,14 +123,18 @@ t.test('transactions have a largest size', (t) => {
   const limits = { publications: 3, bytes: 10_000 }
   const one = createTransaction(memory, limits)
   const other = createTransaction(memory, limits)
-  for (let i = 0; i < 3; i++) one.keep(100, () => true)
-  t.throws(() => one.keep(100, () => true), {
+  function* send() {
+    yield
+    return true
+  }
+  for (let i = 0; i < 3; i++) one.keep(100, send)
+  t.throws(() => one.keep(100, send), {
     code: 406,
     message: /more than 3 publications can't be kept: commit sooner/,
   })
-  other.keep(5_000, () => true)
-  t.throws(() => other.keep(5_000, () => true), { code: 406, message: /more than 10000 bytes in all can't be kept/ })
-  t.ok(one.commit())
+  other.keep(5_000, send)
+  t.throws(() => other.keep(5_000, send), { code: 406, message: /more than 10000 bytes in all can't be kept/ })
+  for (const _ of one.commit(() => {}));
   other.rollback()
   t.equal(memory.bytes, 0, 'what is committed or rolled back makes room')
   t.end()

@@ -1,80 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
-import { type Batch, type Committer, createCommitter, type Source } from '../../../supervisor/broker/store/commit.ts'
-import type { Database, Operation } from '../../../supervisor/broker/store/database.ts'
+import { type Batch, createCommitter, type Source } from '../../../supervisor/broker/store/commit.ts'
 import { segmentKey } from '../../../supervisor/broker/store/keys.ts'
 import { PIECE, redo } from '../../../supervisor/broker/store/redo.ts'
-
-/** A database in memory, whose transactions a test can look at, and end the process or fill the disk before. */
-function fakeDatabase(before: (operations: readonly Operation[]) => void = () => {}) {
-  const records = new Map<string, Buffer>()
-  const writes: Operation[][] = []
-  const nothing = async () => {}
-  const database: Database = {
-    get: (key) => records.get(key.toString('latin1')),
-    range: () => [],
-    keys(from, to, limit) {
-      const all = [...records.keys()].map((key) => Buffer.from(key, 'latin1')).sort(Buffer.compare)
-      return all.filter((key) => key.compare(from) >= 0 && key.compare(to) < 0).slice(0, limit)
-    },
-    async write(given) {
-      await turn()
-      const operations = [...given]
-      before(operations)
-      writes.push(operations)
-      for (const { key, value } of operations) {
-        if (value) records.set(key.toString('latin1'), value)
-        else records.delete(key.toString('latin1'))
-      }
-    },
-    space: () => ({ size: 0, unused: 0 }),
-    trim: () => undefined,
-    watch() {},
-    replaceBy: nothing,
-    reopen: nothing,
-    close: nothing,
-  }
-  return { database, records, writes }
-}
-
-function committerOf(database: Database, onDiskFull = () => {}): Committer {
-  return createCommitter({
-    database,
-    syncBeside: async () => {},
-    onDiskFull,
-    onCommitted() {},
-    onBroken: (error) => t.fail(error.message),
-    whenRoom: () => turn(),
-  })
-}
-
-function keyOf(number: number): Buffer {
-  const key = Buffer.alloc(5)
-  key.writeUInt32BE(number, 1)
-  return key
-}
-
-const safe = (committer: Committer) => new Promise<void>((resolve) => committer.whenSafe(resolve))
-
-/** The system has no space. */
-const noSpace = () => Object.assign(new Error('no space'), { code: 'ENOSPC' })
-
-/** A number that a source keeps, and that the database has to have. */
-function counter(committer: Committer, key: Buffer, cost: () => void) {
-  let value = 0
-  const source: Source = {
-    collect(batch) {
-      cost()
-      batch.put(key, Buffer.from(String(value)))
-    },
-  }
-  return {
-    add(change: number) {
-      committer.touch(source)
-      value += change
-    },
-  }
-}
+import { committerOf, counter, fakeDatabase, keyOf, noSpace, safe } from './fake-database.ts'
 
 t.test('a commit is put together in pieces, and has all or nothing of what a turn has changed', async (t) => {
   const { database, writes } = fakeDatabase()

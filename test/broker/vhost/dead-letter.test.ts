@@ -165,7 +165,7 @@ t.test('a chain of queues that keep nothing is gone through in slices', async (t
 })
 
 t.test('a death is noted behind the headers of the sender, and nothing else is changed', async (t) => {
-  const { vhost, declare, send } = await startVhost(t)
+  const { vhost, declare, send, settled } = await startVhost(t)
   declare('dead')
   declare('source', { 'x-dead-letter-exchange': '', 'x-dead-letter-routing-key': 'dead' })
   const [source, dead] = [vhost.queue('source', OWNER), vhost.queue('dead', OWNER)]
@@ -181,6 +181,7 @@ t.test('a death is noted behind the headers of the sender, and nothing else is c
     send('', 'source', encodeProperties(properties))
     const entry = source.get(false)
     if (entry) source.reject(entry, false)
+    await settled(() => dead.messageCount === 1)
     const { expiration, headers: own, ...others } = properties as { expiration?: string; headers?: object }
     const found = decodeProperties(dead.get(true)?.message.properties ?? Buffer.alloc(2))
     const { headers: { 'x-death': deaths, ...headers } = {}, ...left } = found

@@ -78,7 +78,7 @@ export async function startVhost(
       const published = Array.from({ length: count }, () => {
         const own = message(body, { exchange, routingKey, properties: NO_PROPERTIES })
         return new Promise<boolean>((resolve) => {
-          vhost.publish({ message: own, routingKeys: [routingKey], headers: () => undefined }, resolve)
+          publishAll(vhost, { message: own, routingKeys: [routingKey], headers: () => undefined }, resolve)
         })
       })
       return Promise.all(published)
@@ -94,6 +94,21 @@ export async function startVhost(
   }
   t.teardown(under.close)
   return under
+}
+
+/** Takes all steps at once. @returns what they return */
+export function allOf<T>(steps: Generator<void, T>): T {
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done) return value
+  }
+}
+
+/** Gives a message to all its queues at once. @returns how many there are */
+export function publishAll(vhost: Vhost, ...publication: Parameters<Vhost['publish']>): number {
+  const { reached, steps } = vhost.publish(...publication)
+  allOf(steps)
+  return reached
 }
 
 /** A binding to a queue. */
