@@ -10,6 +10,11 @@ export interface Deque<T> {
   last(count: number): T[]
   /** Removes the last `count` items. */
   drop(count: number): void
+  /** The item that has so many before it. */
+  at(index: number): T | undefined
+  /** Puts items in the place of `count` others, in linear time. */
+  splice(index: number, count: number, items: readonly T[]): void
+  all(): T[]
   clear(): T[]
 }
 
@@ -69,6 +74,18 @@ class ArrayDeque<T> implements Deque<T> {
   drop(count: number): void {
     const list = this.#list
     list.splice(Math.max(this.#start, list.length - count))
+  }
+
+  at(index: number): T | undefined {
+    return this.#list[this.#start + index]
+  }
+
+  splice(index: number, count: number, items: readonly T[]): void {
+    this.#list.splice(this.#start + index, count, ...items)
+  }
+
+  all(): T[] {
+    return this.#list.slice(this.#start) as T[]
   }
 
   clear(): T[] {

@@ -4,17 +4,24 @@ import type { Crowd } from './crowd.ts'
 import type { Deque } from './deque.ts'
 import { ENTRY_BYTES, type EntrySource, type Message, OUTSTANDING, type SharedBody, type StoredEntry } from './entry.ts'
 import { indexKey, segmentKey } from './keys.ts'
+import { follow, mergeLast, moveTogether } from './move-together.ts'
+import { References } from './references.ts'
 import type { Run } from './returns.ts'
-import { isRemoved, isWaiting, markRemoved, type Segment, setCounts } from './segment.ts'
+import { isRemoved, isWaiting, markRemoved, placeNow, type Segment, setCounts } from './segment.ts'
 import { encodeIndex } from './segment-index.ts'
-import { readOne, readSegment, withSharedBody } from './segment-read.ts'
+import { readOnDemand, readOne, readSegment } from './segment-read.ts'
 import { writeSegments } from './segment-write.ts'
+import { Stragglers } from './stragglers.ts'
+import type { Tidy, Tidying } from './tidying.ts'
+import type { Limits } from './window.ts'
 
 /** What the lanes of all logs share. */
 export interface RecordsTools {
   readonly bodies: Bodies
   /** What the entries of all lanes of the store take. */
   readonly memory: Crowd
+  readonly tidying: Tidying
+  readonly limits: Pick<Limits, 'sparseBytes'>
   /** A segment's record. @throws {SegmentFormatError} */
   load(segment: Segment): Buffer
   /** A segment of the queue can't be read. */
@@ -27,23 +34,22 @@ export interface RecordsOwner {
   readonly queueId: number
   /** Whether persistent messages outlive a restart. */
   readonly durable: boolean
+  /** Has collect() called for the next commit. To be called before a change, as a commit may take up first what there is. */
+  touch(bytes?: number): void
 }
 
-// A publisher that waits for every confirm leaves segments of one message; so many of less than so much become one.
-const MERGE_COUNT = 8
-const MERGE_BYTES = 8_192
-
 /** What a lane has on disk: segments with their index records, and references to shared bodies. */
-export class LaneRecords implements EntrySource {
+export class LaneRecords implements EntrySource, Tidy {
   readonly #log: RecordsOwner
   readonly #priority: number
   /** Positions below it may have been handed out before the store was opened. */
   readonly #handedOut: number
   /** Segments of which something was removed or counted since the last commit. */
   #dirty: Set<Segment> | undefined
-  /** The references of this lane that no commit has given up, by body. */
-  #references: Map<SharedBody, number> | undefined
-  #released: SharedBody[] | undefined
+  /** Once there are any. */
+  #references: References | undefined
+  /** Its segments, once there are any. */
+  #stragglers: Stragglers | undefined
   #counted = 0
   #isDiscarded = false
 
@@ -53,6 +59,7 @@ export class LaneRecords implements EntrySource {
     this.#priority = priority
     this.#handedOut = handedOut
     for (const { shared } of recovered) if (shared) for (const body of shared) if (body) this.#refer(body)
+    this.#list(recovered)
   }
 
   /** The entries of a segment that wait; undefined if it can't be read, which is reported. */
@@ -62,17 +69,26 @@ export class LaneRecords implements EntrySource {
 
   /** The entries of a run; none if it can't be read. */
   expand({ segment, indexes, returned }: Run): StoredEntry[] {
-    const order = new Map(indexes.map((index, place) => [index, place]))
-    const entries = this.#read(segment, (_, index) => order.has(index)) ?? []
-    for (const entry of entries) {
-      entry.redelivered = true
-      entry.returned = returned + (order.get(entry.index) as number)
-      this.keep(entry)
+    const orders = new Map<Segment, Map<number, number>>()
+    for (const [place, index] of indexes.entries()) {
+      const now = placeNow(segment, index)
+      const order = orders.get(now.segment) ?? new Map<number, number>()
+      orders.set(now.segment, order.set(now.index, place))
     }
-    return entries.sort((a, b) => a.returned - b.returned)
+    const all: StoredEntry[] = []
+    for (const [now, order] of orders) {
+      for (const entry of this.#read(now, (_, index) => order.has(index)) ?? []) {
+        entry.redelivered = true
+        entry.returned = returned + (order.get(entry.index) as number)
+        this.keep(entry)
+        all.push(entry)
+      }
+    }
+    return all.sort((a, b) => a.returned - b.returned)
   }
 
   reload(entry: StoredEntry): Message {
+    follow(entry)
     const { queueId, tools } = this.#log
     const { segment, index } = entry
     if (!segment) throw new Error(`The message at ${entry.position} of queue ${queueId} was removed`)
@@ -108,18 +124,20 @@ export class LaneRecords implements EntrySource {
 
   remove(entry: StoredEntry): void {
     this.#count(entry, 0)
+    follow(entry)
     const { segment, index, shared } = entry
     if (segment && isRemoved(segment, index)) return
-    if (shared) this.#release(shared)
+    if (shared) this.#references?.release(shared)
     if (!segment) return
     if (segment.shared) segment.shared[index] = undefined
     markRemoved(segment, index, entry.bodyBytes)
+    this.#stragglers?.onRemoved(segment)
     this.#change(segment)
   }
 
   /** Removes all that a segment has, none of which is in memory. */
   removeSegment(segment: Segment): void {
-    if (segment.shared) for (const body of segment.shared) if (body) this.#release(body)
+    if (segment.shared) for (const body of segment.shared) if (body) this.#references?.release(body)
     segment.shared = null
     segment.live = 0
     this.#change(segment)
@@ -127,10 +145,97 @@ export class LaneRecords implements EntrySource {
 
   /** Keeps an entry's counts, if they changed. */
   keepCounts(entry: StoredEntry): void {
+    follow(entry)
     if (entry.segment && setCounts(entry.segment, entry.index, entry)) this.#change(entry.segment)
   }
 
+  /** Writes entries that are behind all that was written. */
   write(batch: Batch, entries: readonly StoredEntry[]): Segment[] {
+    const written = this.#write(batch, entries)
+    this.#list(written)
+    return written
+  }
+
+  /** Writes entries that are of no use after a restart, wherever their places are. */
+  writeApart(batch: Batch, entries: readonly StoredEntry[]): void {
+    for (const segment of this.#write(batch, entries)) segment.raw = null
+  }
+
+  /** Makes one of small segments at the end of a list. */
+  mergeSmall(batch: Batch, segments: Deque<Segment>): void {
+    mergeLast(segments, {
+      read: (segment) => this.load(segment),
+      exchange: (old, entries) => this.#exchange(batch, old, entries),
+    })
+  }
+
+  /**
+   * Moves what is left in segments that stay mostly empty.
+   * @param waiting those that have messages on disk alone, in the order of their positions
+   */
+  moveStragglers(batch: Batch, waiting: Deque<Segment>): void {
+    if (!this.#stragglers) return
+    const { tidying } = this.#log.tools
+    for (const group of this.#stragglers.take(tidying.left)) {
+      tidying.left -= group.length
+      moveTogether(group, waiting, {
+        read: (segment) => this.#read(segment, isLeft),
+        exchange: (old, entries) => this.#exchange(batch, old, entries),
+      })
+    }
+    if (this.#stragglers.isDue()) tidying.again(this)
+  }
+
+  tidy(): void {
+    this.#log.touch()
+  }
+
+  look(): ReturnType<Tidy['look']> {
+    return this.#stragglers?.look() ?? 'none'
+  }
+
+  /** Puts what was removed or counted. */
+  collect(batch: Batch): void {
+    for (const segment of this.#dirty ?? []) {
+      if (segment.live > 0) batch.put(indexKey(segment), encodeIndex(segment))
+      else {
+        erase(batch, segment)
+        this.#stragglers?.remove(segment)
+      }
+    }
+    this.#dirty = undefined
+    this.#references?.collect(this.#log.tools.bodies, batch)
+  }
+
+  /** Gives up everything in memory. */
+  discard(batch: Batch): void {
+    const { bodies, memory, tidying } = this.#log.tools
+    this.#dirty = undefined
+    tidying.leave(this)
+    this.#references?.discard(bodies, batch)
+    memory.bytes -= this.#counted
+    this.#isDiscarded = true
+  }
+
+  #list(segments: readonly Segment[]): void {
+    if (segments.length === 0) return
+    const { limits, tidying } = this.#log.tools
+    this.#stragglers ??= new Stragglers(limits.sparseBytes, () => tidying.join(this))
+    this.#stragglers.add(segments)
+  }
+
+  /** Writes new segments in the place of others, which are neighbours and have these entries left. */
+  #exchange(batch: Batch, old: readonly Segment[], entries: readonly StoredEntry[]): Segment[] {
+    for (const segment of old) {
+      erase(batch, segment)
+      this.#dirty?.delete(segment)
+    }
+    const written = this.#write(batch, entries)
+    this.#stragglers?.replace(old, written)
+    return written
+  }
+
+  #write(batch: Batch, entries: readonly StoredEntry[]): Segment[] {
     if (entries.length === 0) return []
     const { queueId, durable, tools } = this.#log
     const written = writeSegments(queueId, this.#priority, entries, durable)
@@ -141,45 +246,6 @@ export class LaneRecords implements EntrySource {
     }
     batch.afterwards(() => this.#written(written, entries))
     return written
-  }
-
-  /** Makes one of small segments at the end of a list. */
-  mergeSmall(batch: Batch, segments: Deque<Segment>): void {
-    while (segments.length >= MERGE_COUNT) {
-      const small = segments.last(MERGE_COUNT)
-      if (small.some(({ size, waiting }) => size >= MERGE_BYTES || waiting)) return
-      const entries: StoredEntry[] = []
-      for (const segment of small) {
-        const loaded = this.load(segment)
-        if (!loaded) return
-        entries.push(...loaded)
-      }
-      segments.drop(MERGE_COUNT)
-      for (const segment of small) erase(batch, segment)
-      for (const segment of this.write(batch, entries)) segments.push(segment)
-    }
-  }
-
-  /** Puts what was removed or counted. */
-  collect(batch: Batch): void {
-    for (const segment of this.#dirty ?? []) {
-      if (segment.live > 0) batch.put(indexKey(segment), encodeIndex(segment))
-      else erase(batch, segment)
-    }
-    this.#dirty = undefined
-    for (const body of this.#released ?? []) this.#giveUp(body, batch)
-    this.#released = undefined
-  }
-
-  /** Gives up everything in memory. */
-  discard(batch: Batch): void {
-    const { bodies, memory } = this.#log.tools
-    this.#dirty = undefined
-    for (const [body, times] of this.#references ?? []) for (let i = 0; i < times; i++) bodies.release(body, batch)
-    this.#references = undefined
-    this.#released = undefined
-    memory.bytes -= this.#counted
-    this.#isDiscarded = true
   }
 
   #read(segment: Segment, isWanted: (segment: Segment, index: number) => boolean): StoredEntry[] | undefined {
@@ -208,20 +274,8 @@ export class LaneRecords implements EntrySource {
   }
 
   #refer(body: SharedBody): void {
-    this.#references ??= new Map()
-    this.#references.set(body, (this.#references.get(body) ?? 0) + 1)
-  }
-
-  #release(body: SharedBody): void {
-    this.#released ??= []
-    this.#released.push(body)
-  }
-
-  #giveUp(body: SharedBody, batch: Batch): void {
-    const left = (this.#references?.get(body) ?? 0) - 1
-    if (left > 0) this.#references?.set(body, left)
-    else this.#references?.delete(body)
-    this.#log.tools.bodies.release(body, batch)
+    this.#references ??= new References()
+    this.#references.add(body)
   }
 
   #written(segments: readonly Segment[], entries: readonly StoredEntry[]): void {
@@ -231,14 +285,13 @@ export class LaneRecords implements EntrySource {
     }
     for (const entry of entries) {
       if (entry.state === OUTSTANDING) this.letGo(entry)
-      else if (entry.shared && entry.held) entry.held = this.#onDisk(entry.held, entry.shared)
+      else if (entry.shared && entry.held) entry.held = readOnDemand(entry.held, entry.shared, this.#log.tools.bodies)
     }
   }
+}
 
-  #onDisk(message: Message, shared: SharedBody): Message {
-    const isRead = Object.getOwnPropertyDescriptor(message, 'body')?.get !== undefined
-    return isRead ? message : withSharedBody(message, shared, this.#log.tools.bodies)
-  }
+function isLeft(segment: Segment, index: number): boolean {
+  return !isRemoved(segment, index)
 }
 
 function erase(batch: Batch, segment: Segment): void {

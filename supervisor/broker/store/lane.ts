@@ -2,9 +2,11 @@ import type { Batch } from './commit.ts'
 import type { Crowding } from './crowd.ts'
 import { createDeque } from './deque.ts'
 import { OUTSTANDING, PAGED, READY, REMOVED, type StoredEntry } from './entry.ts'
+import { GivenBack } from './given-back.ts'
 import { LaneRecords, type RecordsOwner, type RecordsTools } from './lane-records.ts'
 import type { Mark } from './marks.ts'
-import { isRun, queuedReturns, type Returns, sortedReturns } from './returns.ts'
+import { follow } from './move-together.ts'
+import { isRun } from './returns.ts'
 import { markWaiting, type Segment } from './segment.ts'
 import { type Limits, Window } from './window.ts'
 
@@ -25,8 +27,6 @@ export interface LaneOwner extends RecordsOwner {
   readonly tools: LaneTools
   /** Where entries go that are given back: where they were, or before all others. */
   readonly returns: 'position' | 'fifo'
-  /** Has collect() called for the next commit. To be called before a change, as a commit may take up first what there is. */
-  touch(bytes?: number): void
 }
 
 // A class, with parts that are made when they are needed: each of tens of thousands of queues in use has one or more.
@@ -41,7 +41,7 @@ export class Lane implements Crowding {
   readonly #mark: Mark
   readonly #window: Window
   readonly #segments: ReturnType<typeof createDeque<Segment>>
-  #returns: Returns | undefined
+  #returns: GivenBack | undefined
   #tail: StoredEntry[] = []
   #pending: StoredEntry[] = []
   /** Whoever took it reads its message until the next one is taken. */
@@ -136,15 +136,8 @@ export class Lane implements Crowding {
     entry.redelivered = true
     this.#countReady(1, entry)
     this.source.keepCounts(entry)
-    this.#returns ??= this.#makeReturns()
-    const hasRoom = this.#returns.held < this.#log.tools.limits.windowMessages && !this.#isCrowded()
-    if (!entry.segment?.isOnDisk || hasRoom) {
-      this.#returns.add(entry)
-      return
-    }
-    this.#returns.park(entry)
-    entry.state = PAGED
-    this.source.drop(entry)
+    this.#returns ??= new GivenBack(this.#log, this.source)
+    this.#returns.add(entry)
   }
 
   remove(entry: StoredEntry): void {
@@ -166,7 +159,7 @@ export class Lane implements Crowding {
     this.#tail = []
     for (const item of this.#returns?.clear() ?? []) {
       if (!isRun(item)) this.remove(item)
-      else if (item.indexes.length === item.segment.live) this.source.removeSegment(item.segment)
+      else if (!item.segment.moved && item.indexes.length === item.segment.live) this.source.removeSegment(item.segment)
       else for (const entry of this.source.expand(item)) this.remove(entry)
     }
     for (const segment of this.#segments.clear()) {
@@ -197,14 +190,21 @@ export class Lane implements Crowding {
       entry.state = PAGED
       this.source.drop(entry)
     }
+    const hasSpilled = this.#returns?.collect(batch) === true
     this.source.mergeSmall(batch, this.#segments)
+    this.source.moveStragglers(batch, this.#segments)
     this.source.collect(batch)
-    return toKeep.length + toPage.length > 0
+    return toKeep.length + toPage.length > 0 || hasSpilled
   }
 
   pageOut(): number {
+    return this.#pageWindowOut() + (this.#returns?.pageOut() ?? 0)
+  }
+
+  #pageWindowOut(): number {
     const entries = this.#window.clear()
     const waiting = entries.filter(({ state }) => state === READY)
+    for (const entry of waiting) follow(entry)
     if (!waiting.every(({ segment }) => segment?.isOnDisk)) {
       for (const entry of entries) this.#window.push(entry)
       return entries.length
@@ -217,7 +217,9 @@ export class Lane implements Crowding {
       entry.state = PAGED
       this.source.drop(entry)
     }
-    if (paged.size > 0) this.#segments.prepend([...paged])
+    // What was moved together with others is there already if one of these waits.
+    const first = this.#segments.first()
+    this.#segments.prepend([...paged].filter((segment) => segment !== first))
     return entries.length
   }
 
@@ -256,11 +258,6 @@ export class Lane implements Crowding {
 
   #firstBack(): StoredEntry | undefined {
     return this.#returns && firstReady(this.#returns)
-  }
-
-  #makeReturns(): Returns {
-    const expand = this.source.expand.bind(this.source)
-    return this.#log.returns === 'fifo' ? queuedReturns(expand) : sortedReturns(expand)
   }
 
   #isKept({ persistent }: StoredEntry): boolean {

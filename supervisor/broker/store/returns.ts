@@ -1,5 +1,6 @@
 import { createDeque } from './deque.ts'
-import type { StoredEntry } from './entry.ts'
+import { READY, type StoredEntry } from './entry.ts'
+import { Heap } from './heap.ts'
 import type { Segment } from './segment.ts'
 
 /** Messages of one segment that came back one after the other, and are on disk alone. */
@@ -20,6 +21,10 @@ export interface Returns {
   add(entry: StoredEntry): void
   /** Keeps the place of an entry that leaves memory; it is on disk. */
   park(entry: StoredEntry): void
+  /** The same of all that wait in memory and can leave it; returns them. */
+  parkAll(canLeave: (entry: StoredEntry) => boolean): StoredEntry[]
+  /** Those in memory, in any order. */
+  entries(): readonly StoredEntry[]
   /** Reads from the disk what comes next, if that was parked. */
   first(): StoredEntry | undefined
   shift(): void
@@ -39,20 +44,22 @@ export function queuedReturns(expand: Expand): Returns {
   return new QueuedReturns(expand)
 }
 
-/** A binary heap. */
 class SortedReturns implements Returns {
-  held = 0
   readonly #expand: Expand
-  #heap: (StoredEntry | Run)[] = []
+  readonly #entries = new Heap<StoredEntry>()
+  readonly #runs = new Heap<Run>()
   #open: Run | undefined
 
   constructor(expand: Expand) {
     this.#expand = expand
   }
 
+  get held(): number {
+    return this.#entries.length
+  }
+
   add(entry: StoredEntry): void {
-    this.held++
-    this.#insert(entry)
+    this.#entries.add(entry)
   }
 
   park(entry: StoredEntry): void {
@@ -60,63 +67,38 @@ class SortedReturns implements Returns {
     const last = open?.indexes.at(-1) ?? Number.POSITIVE_INFINITY
     if (open?.segment === entry.segment && last < entry.index) return void open.indexes.push(entry.index)
     this.#open = runOf(entry)
-    this.#insert(this.#open)
+    this.#runs.add(this.#open)
+  }
+
+  parkAll(canLeave: (entry: StoredEntry) => boolean): StoredEntry[] {
+    const parked: StoredEntry[] = []
+    for (const entry of this.#entries.clear().sort((a, b) => a.position - b.position)) {
+      if (parks(this, entry, canLeave)) parked.push(entry)
+    }
+    return parked
+  }
+
+  entries(): readonly StoredEntry[] {
+    return this.#entries.all()
   }
 
   first(): StoredEntry | undefined {
-    for (let [item] = this.#heap; item; [item] = this.#heap) {
-      if (!isRun(item)) return item
-      this.#pop()
-      if (item === this.#open) this.#open = undefined
-      for (const entry of this.#expand(item)) this.add(entry)
+    for (;;) {
+      const [entry, run] = [this.#entries.first(), this.#runs.first()]
+      if (!run || (entry && entry.position < run.position)) return entry
+      this.#runs.pop()
+      if (run === this.#open) this.#open = undefined
+      for (const one of this.#expand(run)) this.#entries.add(one)
     }
-    return undefined
   }
 
   shift(): void {
-    this.held--
-    this.#pop()
+    this.#entries.pop()
   }
 
   clear(): (StoredEntry | Run)[] {
-    const all = this.#heap
-    this.#heap = []
     this.#open = undefined
-    this.held = 0
-    return all
-  }
-
-  #insert(item: StoredEntry | Run): void {
-    const heap = this.#heap
-    let at = heap.length
-    while (at > 0) {
-      const parent = (at - 1) >> 1
-      const other = heap[parent] as StoredEntry | Run
-      if (other.position <= item.position) break
-      heap[at] = other
-      at = parent
-    }
-    heap[at] = item
-  }
-
-  #pop(): void {
-    const heap = this.#heap
-    const item = heap.pop()
-    if (!item || heap.length === 0) return
-    let at = 0
-    for (;;) {
-      let child = 2 * at + 1
-      if (child >= heap.length) break
-      if (child + 1 < heap.length && this.#positionAt(child + 1) < this.#positionAt(child)) child++
-      if (item.position <= this.#positionAt(child)) break
-      heap[at] = heap[child] as StoredEntry | Run
-      at = child
-    }
-    heap[at] = item
-  }
-
-  #positionAt(index: number): number {
-    return (this.#heap[index] as StoredEntry | Run).position
+    return [...this.#entries.clear(), ...this.#runs.clear()]
   }
 }
 
@@ -148,6 +130,19 @@ class QueuedReturns implements Returns {
     this.#items.push(this.#open)
   }
 
+  parkAll(canLeave: (entry: StoredEntry) => boolean): StoredEntry[] {
+    const parked: StoredEntry[] = []
+    for (const item of this.clear()) {
+      if (isRun(item)) this.#addRun(item)
+      else if (parks(this, item, canLeave)) parked.push(item)
+    }
+    return parked
+  }
+
+  entries(): readonly StoredEntry[] {
+    return [...this.#front.all(), ...this.#items.all()].filter((item) => !isRun(item)) as StoredEntry[]
+  }
+
   first(): StoredEntry | undefined {
     for (;;) {
       const item = this.#front.first() ?? this.#items.first()
@@ -170,6 +165,21 @@ class QueuedReturns implements Returns {
     this.#open = undefined
     return [...this.#front.clear(), ...this.#items.clear()]
   }
+
+  #addRun(run: Run): void {
+    this.#open = undefined
+    this.#items.push(run)
+  }
+}
+
+/** Puts an entry back where it was, without its message if that can leave; returns whether that is so. */
+function parks(returns: Returns, entry: StoredEntry, canLeave: (entry: StoredEntry) => boolean): boolean {
+  // What was settled is not put back at all.
+  if (entry.state !== READY) return false
+  const isParked = canLeave(entry)
+  if (isParked) returns.park(entry)
+  else returns.add(entry)
+  return isParked
 }
 
 export function isRun(item: StoredEntry | Run): item is Run {

@@ -172,6 +172,9 @@ export function decodeIndex(id: SegmentId, raw: Buffer, bodyOf: (id: number) => 
     raw: null,
     isOnDisk: true,
     volatile: (flags & VOLATILE) !== 0,
+    moved: null,
+    previous: null,
+    next: null,
   }
 }
 

@@ -111,7 +111,7 @@ function readMessage(segment: Segment, raw: Buffer, cursor: Cursor, bodies: Bodi
 const NOTHING = Buffer.alloc(0)
 
 /** The message with a body that is read when somebody asks for it; a copy by spreading has read it. */
-export function withSharedBody(message: Message, shared: SharedBody, bodies: Bodies): Message {
+function withSharedBody(message: Message, shared: SharedBody, bodies: Bodies): Message {
   return {
     exchange: message.exchange,
     routingKey: message.routingKey,
@@ -125,4 +125,10 @@ export function withSharedBody(message: Message, shared: SharedBody, bodies: Bod
     dead: message.dead ?? false,
     onlyKey: message.onlyKey ?? false,
   }
+}
+
+/** The same, of a message that may be such a one already. */
+export function readOnDemand(message: Message, shared: SharedBody, bodies: Bodies): Message {
+  const isRead = Object.getOwnPropertyDescriptor(message, 'body')?.get !== undefined
+  return isRead ? message : withSharedBody(message, shared, bodies)
 }

@@ -63,6 +63,9 @@ function writeSegment(id: SegmentId, entries: readonly StoredEntry[], size: numb
     raw,
     isOnDisk: false,
     volatile: !durable,
+    moved: null,
+    previous: null,
+    next: null,
   }
   let offset = HEADER
   let previous: Message | undefined

@@ -39,6 +39,17 @@ export interface Segment extends SegmentId {
   isOnDisk: boolean
   /** Belongs to a log that is not durable: of no use after a restart. */
   volatile: boolean
+  /** Where its messages are now, by their numbers here; null unless they were moved to another segment. */
+  moved: Map<number, MessagePlace> | null
+  /** Its neighbours among the segments of its lane, in the order of positions. */
+  previous: Segment | null
+  next: Segment | null
+}
+
+/** Where a message is: the segment, and its number in it. */
+export interface MessagePlace {
+  segment: Segment
+  index: number
 }
 
 /** The record does not hold what was written. */
@@ -55,6 +66,13 @@ export function isWaiting({ removed, waiting }: Segment, index: number): boolean
   const bit = 1 << (index & 7)
   if ((removed[index >> 3] as number) & bit) return false
   return waiting === null || ((waiting[index >> 3] as number) & bit) !== 0
+}
+
+/** Where a message is that was in a segment with that number, through all its moves. */
+export function placeNow(segment: Segment, index: number): MessagePlace {
+  let place = { segment, index }
+  for (let next = segment.moved?.get(index); next; next = next.segment.moved?.get(next.index)) place = next
+  return place
 }
 
 export function isRemoved(segment: Segment, index: number): boolean {

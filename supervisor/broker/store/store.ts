@@ -5,7 +5,7 @@ import { createCommitter } from './commit.ts'
 import { removeCopy } from './compaction.ts'
 import { createCrowd } from './crowd.ts'
 import { CAN_READ, checkFolder } from './damage.ts'
-import { type Database, openDatabase } from './database.ts'
+import { openDatabase } from './database.ts'
 import { createDefinitions, type Definitions } from './definitions.ts'
 import { watchDisk } from './disk.ts'
 import { StoreDamagedError } from './errors.ts'
@@ -17,10 +17,10 @@ import { type Mark, openMarks } from './marks.ts'
 import { recordCache } from './record-cache.ts'
 import { readRecords } from './records.ts'
 import { type Recovered, segmentsOf, startRecovery } from './recovery.ts'
-import { redo, type Unwritten } from './redo.ts'
-import { type Segment, SegmentFormatError } from './segment.ts'
+import type { Segment } from './segment.ts'
 import { sharing } from './sharing.ts'
-import { readAhead } from './unwritten.ts'
+import { createTidying } from './tidying.ts'
+import { type Found, finishCommit } from './unwritten.ts'
 import { DEFAULT_LIMITS, type Limits } from './window.ts'
 
 export interface StoreOptions {
@@ -42,6 +42,8 @@ export interface StoreOptions {
   limits?: Partial<Limits>
   /** When the file is made smaller; for tests. */
   compaction?: CompactionLimits
+  /** How often segments that stay mostly empty are looked for, in ms; for tests. @default 1 s */
+  tidyingMs?: number
 }
 
 export interface LogOptions {
@@ -86,6 +88,7 @@ const itself = (priority: number) => priority
 const NO_MARK: Mark = { recovered: 0, handOut() {} }
 const DISK_FREE_LIMIT = 50_000_000
 const RELIEF_MS = 250
+const TIDYING_MS = 1_000
 
 /** Opens a store, or creates it if the folder has none. */
 export async function openStore(options: StoreOptions): Promise<Store> {
@@ -116,25 +119,6 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   }
 }
 
-/** A store's database, and what it is once all is written that an earlier process has promised to write. */
-interface Found {
-  readonly database: Database
-  readonly view: Database
-  readonly unwritten: Unwritten | undefined
-}
-
-async function finishCommit(database: Database, folder: string): Promise<Found> {
-  try {
-    const operations = await redo(database)
-    if (!operations) return { database, view: database, unwritten: undefined }
-    const view = readAhead(database, operations)
-    return { database, view, unwritten: { operations, onWritten: view.settle } }
-  } catch (error) {
-    if (!(error instanceof SegmentFormatError)) throw error
-    throw new StoreDamagedError(folder, error.message, { cause: error })
-  }
-}
-
 function startStore(
   options: StoreOptions,
   { database, view, unwritten }: Found,
@@ -148,6 +132,7 @@ function startStore(
   )
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   const memory = createCrowd(limits.totalBytes)
+  const tidying = createTidying()
   const opened = new Set<number>()
   let isBroken = false
   let closing: Promise<void> | undefined
@@ -171,6 +156,7 @@ function startStore(
     onCommitted(bytes) {
       disk.committed(bytes)
       memory.relieve()
+      tidying.committed()
       house.committed()
     },
     onBroken: options.onBroken,
@@ -189,6 +175,7 @@ function startStore(
   const lastQueueId = Math.max(marks.lastQueueId, maxOf(queueIds), maxOf(leftovers.map(({ queueId }) => queueId)))
   // Those who wait until less is held make no commits.
   const relief = every(RELIEF_MS, onFault, memory.relieve)
+  const tidier = every(options.tidyingMs ?? TIDYING_MS, onFault, tidying.look)
   const records = recordCache(view.get)
   const shared = sharing({
     bodies,
@@ -198,6 +185,7 @@ function startStore(
   const logTools: LogTools = {
     limits,
     memory,
+    tidying,
     bodies: shared.bodies,
     load: records.get,
     touch: committer.touch,
@@ -259,6 +247,7 @@ function startStore(
   async function close() {
     disk.close()
     clearInterval(relief)
+    clearInterval(tidier)
     try {
       await house.close()
       await committer.close()

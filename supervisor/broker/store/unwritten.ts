@@ -1,6 +1,32 @@
 import type { Database, Operation } from './database.ts'
+import { StoreDamagedError } from './errors.ts'
+import { redo, type Unwritten } from './redo.ts'
+import { SegmentFormatError } from './segment.ts'
 
 // On a full disk a start can't write what an earlier process has promised to. It reads the database as if it had.
+
+/** A store's database, and what it is once all is written that an earlier process has promised to write. */
+export interface Found {
+  readonly database: Database
+  readonly view: Database
+  readonly unwritten: Unwritten | undefined
+}
+
+/**
+ * Finishes what an earlier process was writing when it ended, or reads the database as if that were done.
+ * @throws {StoreDamagedError}
+ */
+export async function finishCommit(database: Database, folder: string): Promise<Found> {
+  try {
+    const operations = await redo(database)
+    if (!operations) return { database, view: database, unwritten: undefined }
+    const view = readAhead(database, operations)
+    return { database, view, unwritten: { operations, onWritten: view.settle } }
+  } catch (error) {
+    if (!(error instanceof SegmentFormatError)) throw error
+    throw new StoreDamagedError(folder, error.message, { cause: error })
+  }
+}
 
 /** The database as it will be once some operations are written. */
 export interface DatabaseAhead extends Database {

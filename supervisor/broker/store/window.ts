@@ -10,6 +10,8 @@ export interface Limits {
   /** Bytes that all entries in memory take; beyond it a lane's window takes `crowdedBytes`. */
   totalBytes: number
   crowdedBytes: number
+  /** Bytes of a segment that is worth being emptied when most of its messages are gone. */
+  sparseBytes: number
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -17,6 +19,8 @@ export const DEFAULT_LIMITS: Limits = {
   windowBytes: 8 * 2 ** 20,
   totalBytes: 64 * 2 ** 20,
   crowdedBytes: 65_536,
+  // A page of the database.
+  sparseBytes: 4_096,
 }
 
 /** Entries in memory, in the order of their positions. */

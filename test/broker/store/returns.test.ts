@@ -66,3 +66,48 @@ t.test('an expired message that came back behind another lane’s is not announc
   t.equal(log.headExpiresAt(), 5)
   t.equal(log.firstExpired(10), b)
 })
+
+for (const returns of ['position', 'fifo'] as const) {
+  t.test(`what comes back and is in memory alone goes to the disk beyond the bound, ${returns}`, async (t) => {
+    const store = await open(temporaryFolder(t), { limits: { windowMessages: 100 } })
+    t.teardown(() => store.close())
+    const log = store.openLog(1, { durable: true, returns })
+    const SIZE = 1_000
+    const bodyOf = (number: number) => `${number} `.padEnd(SIZE, 'x')
+    const taken: Entry[] = []
+    // Handed out as they come, so that none waits long enough to be written; every tenth would be.
+    for (let number = 0; number < 5_000; number++) {
+      log.append(message(bodyOf(number), { persistent: number % 10 === 0 }), 0)
+      taken.push(must(log.take()))
+    }
+    for (const entry of taken) log.giveBack(entry)
+    await store.synced()
+    await store.synced()
+    t.ok(store.heldBytes < 200 * (SIZE + 1_000), `${store.heldBytes} bytes of 5,000 messages are held`)
+    t.equal(log.ready, 5_000)
+    for (let number = 0; number < 5_000; number++) {
+      const entry = must(log.take())
+      if (entry.message.body.toString() !== bodyOf(number) || !entry.redelivered) t.fail(`message ${number} is another`)
+      log.remove(entry)
+    }
+    t.equal(log.take(), undefined)
+    t.equal(store.heldBytes, 0)
+  })
+}
+
+t.test('what came back to a queue that nobody uses leaves memory once it is too much', async (t) => {
+  const store = await open(temporaryFolder(t), { limits: { totalBytes: 100_000 } })
+  t.teardown(() => store.close())
+  const log = store.openLog(1, { durable: true })
+  const taken: Entry[] = []
+  for (let number = 0; number < 60; number++) {
+    log.append(message('x'.repeat(1_000), { persistent: false }), 0)
+    taken.push(must(log.take()))
+  }
+  for (const entry of taken) log.giveBack(entry)
+  t.ok(store.heldBytes > 60_000)
+  const other = store.openLog(2, { durable: true })
+  for (let number = 0; number < 30; number++) other.append(message('x'.repeat(2_000)), 0)
+  await until(() => store.heldBytes < 50_000, { what: 'less to be held' })
+  t.equal(log.ready, 60)
+})
