@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { noPrivateNode, rabbitmqRequired } from '../helpers/broker.ts'
+import { noPrivateNode, rabbitmqRequired, startNode } from '../helpers/broker.ts'
 import { startFlixTube } from '../helpers/flixtube.ts'
 import { promised } from '../helpers/promised.ts'
-import { startRabbitmq } from '../helpers/rabbitmq.ts'
 import { until } from '../helpers/until.ts'
 
 // @counts-messages
@@ -37,7 +36,7 @@ interface Answer {
 }
 
 t.test('the broker is away for ten seconds under traffic', { skip: noPrivateNode }, async (t) => {
-  const broker = await startRabbitmq(t)
+  const broker = await startNode(t)
   const files = { 'routes/watched.ts': WATCHED }
   const flixtube = await startFlixTube(t, { amqpUrl: broker.url, files })
   const { url } = flixtube

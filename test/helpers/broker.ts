@@ -3,9 +3,10 @@ import type { Test } from 'tap'
 import { startBroker } from '../../supervisor/index.ts'
 import { embeddedOnly } from './embedded-only.ts'
 import { rabbitmq43 } from './other-rabbitmq.ts'
-import { launchRabbitmq, rabbitmqScripts } from './rabbitmq.ts'
+import { launchRabbitmq, type RabbitmqNode, rabbitmqScripts, startRabbitmq } from './rabbitmq.ts'
 import { managementAdmin, privateAdmin, type RabbitmqAdmin } from './rabbitmq-admin.ts'
 import { sharedNode } from './shared-node.ts'
+import type { Teardown } from './tmp.ts'
 import { until } from './until.ts'
 
 /** A place on a broker for one test file or one test: a vhost of a running RabbitMQ, or an embedded broker. */
@@ -30,6 +31,14 @@ export const noPrivateNode: string | false =
   (rabbitmqScripts()
     ? false
     : 'The tests that stop and start a RabbitMQ are skipped: rabbitmq-server is not installed.')
+
+/** WARREN_BROKER names the kind of broker that is wanted, as for the contract; this machine's RabbitMQ by default. */
+const wantsNewest = process.env.WARREN_BROKER === rabbitmq43.name
+
+/** Starts a private RabbitMQ of the kind that is wanted; closed when the test ends. */
+export function startNode(t: Teardown): Promise<RabbitmqNode> {
+  return wantsNewest ? rabbitmq43.start(t) : startRabbitmq(t)
+}
 
 /** Whether a missing RabbitMQ is a failure instead of a skip: where CI or WARREN_REQUIRE_RABBITMQ is set. */
 export function rabbitmqRequired(): boolean {
@@ -116,8 +125,7 @@ async function findServer(t: Test): Promise<{ url: string; admin: RabbitmqAdmin 
   const external = process.env.TEST_AMQP_URL
   if (external) return { url: external, admin: await findManagement(external, t) }
 
-  // WARREN_BROKER names the kind of broker that is wanted, as for the contract.
-  const shared = sharedNode(process.env.WARREN_BROKER === rabbitmq43.name ? rabbitmq43.name : 'RabbitMQ')
+  const shared = sharedNode(wantsNewest ? rabbitmq43.name : 'RabbitMQ')
   if (shared) return { url: shared.url, admin: privateAdmin(shared.environment) }
 
   // Run by hand, and not by run.ts: the file starts a node for itself.
@@ -128,7 +136,7 @@ let own: ReturnType<typeof launchRabbitmq> | undefined
 
 // Nobody closes it: it ends with this process.
 function ownNode() {
-  own ??= process.env.WARREN_BROKER === rabbitmq43.name ? rabbitmq43.launch() : launchRabbitmq()
+  own ??= wantsNewest ? rabbitmq43.launch() : launchRabbitmq()
   return own
 }
 

@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { z } from 'zod'
@@ -11,18 +10,16 @@ import {
   UnavailableError,
 } from '../../supervisor/base/errors.ts'
 import type { Incoming } from '../../supervisor/base/message.ts'
-import { noPrivateNode } from '../helpers/broker.ts'
+import { noPrivateNode, startNode } from '../helpers/broker.ts'
 import { aQueue, bench, numberOf, unique } from '../helpers/messaging.ts'
-import { runToEnd } from '../helpers/process.ts'
 import { startProxy, throughProxy } from '../helpers/proxy.ts'
-import { startRabbitmq } from '../helpers/rabbitmq.ts'
+import { runRabbitmqctl } from '../helpers/rabbitmq-admin.ts'
 import { until } from '../helpers/until.ts'
 
 t.test('a broker that takes no messages, or none for now', { skip: noPrivateNode }, async (t) => {
   t.setTimeout(600_000)
-  const node = await startRabbitmq(t)
-  const rabbitmqctl = (...args: string[]) =>
-    runToEnd(join(node.environment.RABBITMQ_SCRIPTS ?? '', 'rabbitmqctl'), args, { env: node.environment })
+  const node = await startNode(t)
+  const rabbitmqctl = (...args: string[]) => runRabbitmqctl(node.environment, ...args)
 
   await t.test('a memory alarm: sends are refused within a second, and taken again once it clears', async (t) => {
     const { client, consumer } = bench(t, node.url)
