@@ -14,9 +14,9 @@ import { temporaryFolder } from '../../helpers/tmp.ts'
 import { randomOperations } from './random-operations.ts'
 
 const SEED = Number(process.env.WARREN_SEED ?? 1)
-const STORES = Number(process.env.STORE_FILES ?? 12)
-const KILLS = Number(process.env.STORE_KILLS ?? 10)
-const FLIPS = Number(process.env.STORE_FLIPS ?? 1_500)
+const STORES = Number(process.env.STORE_FILES ?? 6)
+const KILLS = Number(process.env.STORE_KILLS ?? 8)
+const FLIPS = Number(process.env.STORE_FLIPS ?? 1_000)
 const child = fileURLToPath(new URL('../../fixtures/store/random-database.js', import.meta.url))
 
 t.setTimeout(600_000)
