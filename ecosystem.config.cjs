@@ -12,6 +12,7 @@ const stopping = process.argv.some((arg) => ['stop', 'delete', 'del'].includes(a
 build(root, { ifMissing: stopping })
 
 const { projectEnv, startEnvironment } = require('./dist/supervisor/base/app-mark.js')
+const { BROKER_NODE_FLAGS } = require('./dist/supervisor/base/broker-flags.js')
 const { parseDuration } = require('./dist/supervisor/base/durations.js')
 const { listSources } = require('./dist/supervisor/base/sources.js')
 // What the processes will see: the environment, completed by `.env`.
@@ -20,7 +21,9 @@ const workers = listSources(root, 'workers').map((worker) => worker.name)
 
 module.exports = {
   apps: [
-    ...(environment.AMQP_URL?.trim() ? [] : [app('broker', 'dist/supervisor/broker.js')]),
+    ...(environment.AMQP_URL?.trim()
+      ? []
+      : [app('broker', 'dist/supervisor/broker.js', { node_args: [...BROKER_NODE_FLAGS] })]),
     app('front-door', 'dist/supervisor/front-door.js'),
     ...workers.map((name) => app(name, 'dist/supervisor/worker.js', { args: [name] })),
     app('autoscaler', 'dist/supervisor/autoscaler.js'),

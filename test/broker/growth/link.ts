@@ -1,3 +1,4 @@
+import { BROKER_NODE_FLAGS } from '../../../supervisor/base/broker-flags.ts'
 import { startWatchedBroker, type WatchedBroker } from '../../helpers/watched-broker.ts'
 import { type Argument, bodyFrames, type Field, header, type MethodName, method } from '../fuzz/bytes.ts'
 import { type Client, type Delivery, openClient } from '../fuzz/client.ts'
@@ -36,7 +37,8 @@ const [AT_ONCE, UNCONFIRMED] = [200, 2_000]
 const LOOK_AGAIN = 10
 
 export async function startDriver(folder: string): Promise<Driver> {
-  let broker = await startWatchedBroker({ folder })
+  const options = { folder, execArgv: BROKER_NODE_FLAGS }
+  let broker = await startWatchedBroker(options)
   const links = new Set<Link>()
   return {
     get broker() {
@@ -49,7 +51,7 @@ export async function startDriver(folder: string): Promise<Driver> {
     },
     async restart() {
       await broker.stop()
-      broker = await startWatchedBroker({ folder })
+      broker = await startWatchedBroker(options)
     },
     async close() {
       for (const link of links) await link.cut()
