@@ -28,8 +28,11 @@ const CLASSIC: Case[] = [
   [{ 'x-delayed-retry-type': 'all' }, byClassic('x-delayed-retry-type')],
   [{ 'x-max-in-memory-length': 1 }, byClassic('x-max-in-memory-length')],
   [{ 'x-max-age': '1D' }, byClassic('x-max-age')],
-  [{ 'x-stream-max-segment-size-bytes': 1, 'x-consumer-timeout': 2 }, byClassic('x-stream-max-segment-size-bytes')],
-  [{ 'x-consumer-timeout': 2, 'x-stream-max-segment-size-bytes': 1 }, byClassic('x-consumer-timeout')],
+  // Where the type is given it is the order of the table that decides, otherwise that of the names.
+  [{ 'x-stream-max-segment-size-bytes': 1, 'x-consumer-timeout': 2 }, byClassic('x-consumer-timeout')],
+  [{ 'x-delivery-limit': 3, 'x-delayed-retry-type': 'all' }, byClassic('x-delayed-retry-type')],
+  [{ 'x-queue-type': 'classic', 'x-delivery-limit': 3, 'x-consumer-timeout': 2 }, byClassic('x-delivery-limit')],
+  [{ 'x-queue-type': 'classic', 'x-consumer-timeout': 2, 'x-delivery-limit': 3 }, byClassic('x-consumer-timeout')],
 ]
 
 const QUORUM: Case[] = [
