@@ -23,6 +23,8 @@ export interface Database {
   space(): { size: number; unused: number }
   /** Gives back the memory that reads took, once it is much. Only while no write is under way. */
   trim(): Promise<void> | undefined
+  /** Tells when reads alone have taken so much that trim() is due. */
+  whenMuchRead(onMuchRead: () => void): void
   /** Tells of each key that was written, until it is called with nothing. */
   watch(onWritten: ((key: Buffer) => void) | undefined): void
   /** Goes on with the file at that path, which has all that this one has, and gets its name. Only while no write is under way. */
@@ -35,7 +37,7 @@ export interface Database {
 // Address space, not memory; lmdb enlarges it when it is not enough.
 const MAP_BYTES = 16 * 2 ** 30
 // Pages of the map that were touched count as resident memory until they are unmapped, as do those that the kernel maps
-// around each. What is read between two commits comes on top: 20 MB for a consumer without a prefetch.
+// around each.
 const TRIM_BYTES = 24 * 2 ** 20
 /** A file of so much may be in memory as a whole. */
 const SMALL_FILE_BYTES = 48 * 2 ** 20
@@ -51,6 +53,8 @@ export function openDatabase(folder: string, name = DATA_FILE): Database {
   let touched = 0
   let mappedBefore = mappedBytes()
   let onWritten: ((key: Buffer) => void) | undefined
+  let onMuchRead = () => {}
+  let isAsked = false
 
   function opened(): Root {
     // In the midst of reopen(), for a few microtasks: lmdb has both use the same map, which stays until the next time.
@@ -67,6 +71,7 @@ export function openDatabase(folder: string, name = DATA_FILE): Database {
   }
 
   function trim(): Promise<void> | undefined {
+    isAsked = false
     if (touched < TRIM_BYTES) return undefined
     touched = 0
     // A small file is no more than itself, however often it is read.
@@ -112,6 +117,10 @@ export function openDatabase(folder: string, name = DATA_FILE): Database {
     get(key) {
       const value = opened().getBinary(key)
       touched += Math.max(PAGE, value?.length ?? 0)
+      if (touched >= TRIM_BYTES && !isAsked) {
+        isAsked = true
+        onMuchRead()
+      }
       return value
     },
     range: (from, to) => opened().getRange({ start: from, end: to }) as Iterable<{ key: Buffer; value: Buffer }>,
@@ -119,6 +128,9 @@ export function openDatabase(folder: string, name = DATA_FILE): Database {
     write,
     space: () => spaceOf(opened()),
     trim,
+    whenMuchRead(listener) {
+      onMuchRead = listener
+    },
     watch(listener) {
       onWritten = listener
     },

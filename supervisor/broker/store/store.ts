@@ -163,6 +163,8 @@ function startStore(
     onFault,
     whenRoom: disk.whenRoom,
   })
+  // A consumer can read much between two commits. Where none is possible any more, the memory goes with the process.
+  database.whenMuchRead(() => void committer.exclusively(async () => database.trim()).catch(() => {}))
   const house = keepHouse({
     folder,
     database,

@@ -27,6 +27,7 @@ export function fakeDatabase(before: (operations: readonly Operation[]) => void 
     },
     space: () => ({ size: 0, unused: 0 }),
     trim: () => undefined,
+    whenMuchRead() {},
     watch() {},
     replaceBy: nothing,
     reopen: nothing,

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { openDatabase } from '../../../supervisor/broker/store/database.ts'
 import { temporaryFolder } from '../../helpers/tmp.ts'
@@ -31,6 +32,35 @@ t.test('what was read does not stay in memory', { skip: noProc }, async (t) => {
     peak < 50,
     `${Math.round(peak)} MB more were mapped while ${Math.round((COUNT * VALUE.length) / 2 ** 20)} were read`,
   )
+})
+
+t.test('reads tell when they have taken much, and it is given back without a write', { skip: noProc }, async (t) => {
+  const database = openDatabase(temporaryFolder(t))
+  t.teardown(() => database.close())
+  const mapped = () => Number(/^RssFile:\s+(\d+)/m.exec(readFileSync(STATUS, 'utf8'))?.[1]) / 1024
+  for (let start = 0; start < COUNT; start += 100) {
+    await database.write(Array.from({ length: 100 }, (_, i) => ({ key: keyOf(start + i), value: VALUE })))
+  }
+  await database.trim()
+
+  const before = mapped()
+  let peak = 0
+  let asked = 0
+  let due = false
+  database.whenMuchRead(() => {
+    asked++
+    due = true
+  })
+  for (let i = 0; i < COUNT; i++) {
+    if (database.get(keyOf(i))?.length !== VALUE.length) t.fail(`value ${i} is missing`)
+    if (i % 100 < 99) continue
+    peak = Math.max(peak, mapped() - before)
+    if (due) await database.trim()
+    due = false
+    await setImmediate()
+  }
+  t.ok(asked >= 3 && asked <= 10, `asked ${asked} times`)
+  t.ok(peak < 50, `${Math.round(peak)} MB more were mapped`)
 })
 
 t.test('pages that are written again and again are not given back, which takes time', { skip: noProc }, async (t) => {
