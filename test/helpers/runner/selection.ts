@@ -22,13 +22,22 @@ export interface TestFile {
 }
 
 /** Left out unless asked for by name: it has a script of its own. */
-const ONLY_BY_NAME = /^(bench\/smoke|broker\/(differential|growth)\/|clients\/|(e2e|helpers)\/cluster)/
-/** What tests the tests. */
-const OF_THE_TESTS = /^helpers\/|^bench\//
-/** The end-to-end path that other versions of Node are tried on. */
-const ONE_PATH = 'e2e/embedded.test.ts'
-/** Takes processes, pm2 and RabbitMQ, which don't depend on the version of Node more than that path does. */
-const NOT_RUNTIME = /^(e2e|soak|scaling|commands|process|readme)|^bench|^(build|compose|architecture|package)\.test/
+const ONLY_BY_NAME = /^(bench\/smoke|broker\/(differential|growth)\/|clients\/|(e2e|helpers)\/cluster|e2e\/autoscaler-)/
+/**
+ * What uses most of what differs between versions of Node: sockets, HTTP, files and their locks, the database's native module,
+ * processes, threads, streams; and one path from end to end.
+ */
+const RUNTIME = new RegExp(
+  `^(${[
+    'e2e/embedded',
+    'contract/(contract|poison)',
+    'front-door|http/|routes/|workers/',
+    'execution/(deadlines|inline|sandbox|threads|thrown)',
+    'messaging/(link|publisher|wire/whole-frames)',
+    'broker/(bytes|clients|crash|disk|restart|fuzz/|protocol/(doors|flow|order)|store/(compaction|crash|disk|folder|memory|model))',
+    'base/(broker-socket|env-file|error-record|lock|log)',
+  ].join('|')})`,
+)
 
 /** What takes longest comes first: the run ends when the last file does, and short ones fill the gaps. */
 const FIRST = [/^(e2e|soak)\//, /^contract\//, /^readme/, /^helpers\//, /^(scaling|process|commands)\//, /^broker\//]
@@ -60,7 +69,7 @@ function isIn(suite: Suite, name: string): boolean {
   if (ONLY_BY_NAME.test(name)) return false
   if (suite === 'all') return true
   if (name.startsWith('helpers/')) return false
-  return suite === 'embedded' || name === ONE_PATH || !(NOT_RUNTIME.test(name) || OF_THE_TESTS.test(name))
+  return suite === 'embedded' || RUNTIME.test(name)
 }
 
 function rank(name: string): number {
