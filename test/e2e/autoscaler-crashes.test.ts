@@ -65,7 +65,7 @@ t.test('npm stop in the middle of a burst leaves nothing running, and the rest o
   const burst = await tasks.send('slow', 600, 100)
   await tasks.runs('slow', 3)
   t.match(await tasks.npm('stop'), { code: 0, stderr: '' })
-  t.same(tasks.processes(), [])
+  await until(() => tasks.processes().length === 0, { what: 'the processes to end' })
   const done = new Set(tasks.notes('slow').flatMap(({ what, n }) => (what === 'done' ? [n] : [])))
   const left = burst.filter((n) => !done.has(n)).length
   // None, on a machine that takes longer to start `npm stop` than the burst takes.

@@ -167,7 +167,7 @@ t.test('npm stop leaves nothing running, ends the broker last, and starting agai
   await connection.close()
 
   t.match(await flixtube.npm('stop'), { code: 0, stderr: '' })
-  t.same(flixtube.processes(), [])
+  await until(() => flixtube.processes().length === 0, { what: 'the processes to end' })
   const order = ended()
   t.same(
     order.toSorted(),

@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import { connect } from 'amqplib'
 import t, { type Test } from 'tap'
 import { testBroker } from '../helpers/broker.ts'
-import { createProject } from '../helpers/project.ts'
+import { createProject, until } from '../helpers/project.ts'
 import { promised } from '../helpers/promised.ts'
 
 // @long
@@ -44,7 +44,7 @@ function fails(name: string, { files = {}, env = {}, message }: Failure, during 
     promised(t, took, 15_000, 'it has failed')
     t.notMatch(stderr, /\n\s+at .*:\d+:\d+/, 'without a stack')
     t.notMatch(stdout + stderr, 'sesame', 'without the password')
-    t.same(project.processes(), [], 'nothing is left running')
+    await until('nothing is left running', () => project.processes().length === 0)
   })
 }
 
@@ -150,5 +150,5 @@ t.test('once it is mended it starts, and stops without a trace', async (t) => {
   t.equal(code, 0, stderr)
   t.equal(stderr, '')
   t.match(await project.npm('stop'), { code: 0 })
-  t.same(project.processes(), [])
+  await until('nothing is left running', () => project.processes().length === 0)
 })

@@ -1,6 +1,7 @@
 // Erlang expressions for private RabbitMQ nodes, by Erlang's own `erl_call`: some 30 milliseconds, where `rabbitmqctl`, which
 // starts an Erlang of its own, takes one to two seconds of a processor.
 import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { existsSync, realpathSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -23,7 +24,11 @@ export async function evaluate(environment: NodeJS.ProcessEnv, expression: strin
   // The cookie is read from HOME, which a node in a root folder of its own knows by another name.
   const env = { ...environment, HOME: join(environment.WARREN_ROOT ?? '', environment.HOME ?? '') }
   const name = environment.RABBITMQ_NODENAME ?? ''
-  const child = spawn(erlCall(), ['-sname', name, '-fetch_stdout', '-e'], { env, stdio: 'pipe' })
+  // Without a name of its own it has its user's, and of two with one name a node turns one away.
+  const child = spawn(erlCall(), ['-sname', name, '-h', `test-${randomUUID()}`, '-fetch_stdout', '-e'], {
+    env,
+    stdio: 'pipe',
+  })
   const failed = new Promise<never>((_, reject) => child.once('error', reject))
   // It can end before it has read its input.
   child.stdin.on('error', () => {})

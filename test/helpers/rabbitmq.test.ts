@@ -50,6 +50,16 @@ for (const { name, skip, options } of kinds) {
         await connection.close()
       })
 
+      await t.test('does what many ask at once', async (t) => {
+        const names = Array.from({ length: 20 }, (_, i) => `one of many ${i}`)
+        await Promise.all(names.map((name) => node.admin.createVhost(name)))
+        t.same(
+          await Promise.all(names.map((name) => node.admin.queues(name))),
+          names.map(() => []),
+        )
+        await Promise.all(names.map((name) => node.admin.deleteVhost(name)))
+      })
+
       await t.test('makes users and lists queues and connections', async (t) => {
         await node.admin.createVhost('a vhost')
         await node.admin.createUser('someone', 'secret', 'a vhost')

@@ -85,7 +85,7 @@ t.test('a port that is taken is told in one line, and leaves nothing running', a
     `broker: Port ${project.env.BROKER_PORT} is in use: the embedded broker can't listen there. End what uses it, or set ` +
       'BROKER_PORT.',
   )
-  t.same(project.processes(), [])
+  await until(() => project.processes().length === 0, { what: 'nothing to be left running' })
 })
 
 t.test('credentials that others can read are not used', async (t) => {
@@ -95,5 +95,5 @@ t.test('credentials that others can read are not used', async (t) => {
   t.equal(code, 1)
   t.match(stderr, /^[a-z-]+(, [a-z-]+)*: Expected .*credentials\.json to be its owner's alone/)
   t.notMatch(stdout + stderr, 'secret')
-  t.same(project.processes(), [])
+  await until(() => project.processes().length === 0, { what: 'nothing to be left running' })
 })
