@@ -55,7 +55,7 @@ export function foreignBodies(t: Test, url: string): void {
         const raw = await channel()
         const isThere = () =>
           channel()
-            .then((other) => other.checkQueue(`${name}.dead`))
+            .then((other) => Promise.all([other.checkQueue(name), other.checkQueue(`${name}.dead`)]))
             .then(Boolean, () => false)
         await until(isThere, { what: 'the queues' })
         for (const [text, [body, contentEncoding]] of Object.entries({ ...READABLE, ...UNREADABLE })) {
