@@ -108,7 +108,7 @@ export function createCommitter(options: CommitterOptions): Committer {
   let removedLogs = new Set<number>()
   /** What waits for a moment without a commit. */
   let pauses: Pause[] = []
-  /** How often the commit has failed. */
+  /** How often the commit has failed since the last one that did not. */
   let failures = 0
   /** Who is not through with what belongs to one commit. */
   let holders = 0
@@ -163,7 +163,8 @@ export function createCommitter(options: CommitterOptions): Committer {
     try {
       // Lets the turn end: what else it asks for belongs to the same commit.
       await nextTurn()
-      while (sources.size > 0 || actions.length > 0 || isToWrite() || pauses.length > 0) {
+      // What has failed can have been the sync of what is beside the database, with nothing to write.
+      while (sources.size > 0 || actions.length > 0 || isToWrite() || failures > 0 || pauses.length > 0) {
         const due = pauses
         pauses = []
         for (const { action, resolve, reject } of due) await action().then(resolve, reject)

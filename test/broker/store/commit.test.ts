@@ -156,6 +156,25 @@ t.test('deleted logs are removed by and by, and what failed to be written of the
   )
 })
 
+t.test('who waits for what is beside the database hears of it, though that failed at first', async (t) => {
+  const { database } = fakeDatabase()
+  let failures = 2
+  const committer = createCommitter({
+    ...{ database, onDiskFull() {}, onCommitted() {}, whenRoom: () => turn() },
+    async syncBeside() {
+      if (failures-- > 0) throw noSpace()
+    },
+    onBroken: (error) => t.fail(error.message),
+  })
+  let isSafe = false
+  committer.whenSafe(() => {
+    isSafe = true
+  })
+  for (let turns = 0; turns < 50 && !isSafe; turns++) await turn()
+  t.ok(isSafe, 'there is nothing else to commit that would try again')
+  await committer.close()
+})
+
 t.test('what waits to be written has a bound, and who waits goes on in turn', async (t) => {
   const { database } = fakeDatabase()
   const committer = committerOf(database)
