@@ -78,8 +78,10 @@ export function createConsuming(channel: number, wire: Wire, settling: Settling)
         })
       },
       cancel() {
-        // Its channel may have closed since the queue was deleted, and takes no more then.
-        if (!consumers.delete(tag)) return
+        // Since the queue was deleted, its channel may have closed, and takes no more then; or its client has cancelled it, and
+        // given its tag to another one.
+        if (isClosing || consumers.get(tag)?.consumer !== consumer) return
+        consumers.delete(tag)
         if (wire.can('consumer_cancel_notify')) {
           wire.write(encodeMethod(channel, { name: 'basic.cancel', consumerTag: tag, noWait: true }))
         }
