@@ -1,4 +1,5 @@
 import { attempt, type OnFault, soon } from '../guard.ts'
+import { createDeque } from '../store/deque.ts'
 
 /**
  * Milliseconds that the frames of all clients get in a turn of the event loop: a message for many queues takes longer than
@@ -21,7 +22,7 @@ export interface FrameTurns {
 export function createFrameTurns(onFault: OnFault, now = () => performance.now()): FrameTurns {
   /** When this turn's time is over; undefined before the first frame. */
   let ends: number | undefined
-  let waiting: (() => void)[] = []
+  const waiting = createDeque<() => void>()
   let isScheduled = false
 
   function schedule(): void {
@@ -33,17 +34,12 @@ export function createFrameTurns(onFault: OnFault, now = () => performance.now()
   function begin(): void {
     isScheduled = false
     ends = undefined
-    if (waiting.length === 0) return
-    const due = waiting
-    waiting = []
-    let resumed = 0
-    for (const action of due) {
-      // One of them at least, however long the turn takes otherwise.
-      if (resumed > 0 && isOver()) break
-      resumed++
-      attempt(onFault, action)
+    // One of them at least, however long the turn takes otherwise; and none twice.
+    for (let due = waiting.length; due > 0; due--) {
+      const action = waiting.shift()
+      if (action) attempt(onFault, action)
+      if (isOver()) break
     }
-    waiting = due.slice(resumed).concat(waiting)
     if (waiting.length > 0) schedule()
   }
 

@@ -46,3 +46,22 @@ t.test('a client that has had its share lets others go on, if there are any', (t
   t.ok(turns.isOver(106), 'but all together no more than a part of the turn')
   t.end()
 })
+
+t.test('who has waited gets a share, too, while others still wait', async (t) => {
+  let time = 100
+  const turns = createFrameTurns(
+    (error) => void t.fail(String(error)),
+    () => time,
+  )
+  const hadEnough: boolean[] = []
+  for (let client = 0; client < 3; client++) {
+    turns.wait(function handle() {
+      const began = time
+      turns.isOver(began)
+      time += 1.5
+      hadEnough.push(turns.isOver(began))
+    })
+  }
+  await turn()
+  t.same(hadEnough, [true, true, false], 'but the last one, whom nobody waits for')
+})
