@@ -121,7 +121,8 @@ export function deadLettering(vhost: Vhost, { slices, onFault, retryMs = RETRY_M
   function* sendAll(): Generator<void> {
     for (let next = dying.shift(); next; next = dying.shift()) {
       yield* typeof next === 'function' ? act(next) : sendOne(next)
-      if (dying.length === CALM_COUNT) calm()
+      // Another one may send on meanwhile, and pass the mark itself.
+      if (onCalm.length > 0 && dying.length <= CALM_COUNT) calm()
       yield
     }
   }

@@ -245,3 +245,31 @@ t.test('what a full queue refuses and sends on is never ready in it', async (t) 
   t.equal((await publishing).filter(Boolean).length, 1)
   await settled(() => dead?.messageCount === 1_999)
 })
+
+t.test('who waits until dead letters are fewer goes on, whoever sends these on', async (t) => {
+  const { vhost, declare, publish, forward, settled } = await startVhost(t, { turnMs: 0.001 })
+  // More than get a message in one step.
+  for (let i = 0; i < 101; i++) {
+    declare(`target-${i}`, { 'x-max-length': 1 })
+    vhost.bind(bindingTo(`target-${i}`, 'amq.fanout', ''), OWNER)
+  }
+  declare('expiring', { 'x-message-ttl': 1_000, 'x-dead-letter-exchange': 'amq.fanout' })
+  declare('source', { 'x-dead-letter-exchange': 'amq.fanout' })
+  const [expiring, source] = ['expiring', 'source'].map((name) => vhost.queue(name, OWNER))
+  if (!expiring || !source) throw new Error('There is no queue')
+  for (const count of [1_500, 1_501]) {
+    await publish('', 'expiring', 1)
+    await publish('', 'source', count)
+    forward(1_001)
+    // One is sent on by what it has died of, the others beside that.
+    expiring.expire()
+    for (let entry = source.get(false); entry; entry = source.get(false)) source.reject(entry, false)
+    t.ok(vhost.pressure.isBusy())
+    let isCalm = false
+    vhost.pressure.whenCalm(() => {
+      isCalm = true
+    })
+    await settled(() => !vhost.pressure.isBusy())
+    await settled(() => isCalm)
+  }
+})
