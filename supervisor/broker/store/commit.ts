@@ -168,7 +168,8 @@ export function createCommitter(options: CommitterOptions): Committer {
         const due = pauses
         pauses = []
         for (const { action, resolve, reject } of due) await action().then(resolve, reject)
-        await released()
+        while (holders > 0 && !closing) await released()
+        // Nothing comes in between: what begins then belongs to the next one.
         await commit()
       }
     } finally {
@@ -180,12 +181,10 @@ export function createCommitter(options: CommitterOptions): Committer {
     return operations.length > 0 || writer.isBehind()
   }
 
-  async function released() {
-    while (holders > 0 && !closing) {
-      await new Promise<void>((resolve) => {
-        onReleased = resolve
-      })
-    }
+  function released(): Promise<void> {
+    return new Promise((resolve) => {
+      onReleased = resolve
+    })
   }
 
   async function commit() {

@@ -50,3 +50,25 @@ t.test('those who wait for a commit do not keep all others waiting', async (t) =
   t.ok(most <= 20, `${most} of 100 in one turn`)
   await committer.close()
 })
+
+t.test('what belongs together is one commit, also where it begins just before another one', async (t) => {
+  for (let ticks = 0; ticks < 12; ticks++) {
+    const { database, writes } = fakeDatabase()
+    const committer = committerOf(database)
+    const [first, second] = [0, 1].map((i) => counter(committer, keyOf(i), () => {}))
+    await committer.exclusively(async () => {})
+    for (let i = 0; i < ticks; i++) await undefined
+    const release = committer.together()
+    first?.add(1)
+    for (let i = 0; i < 5; i++) await turn()
+    second?.add(1)
+    release()
+    await safe(committer)
+    t.same(
+      writes.map((operations) => operations.length),
+      [2],
+      `${ticks} ticks behind what was before`,
+    )
+    await committer.close()
+  }
+})
