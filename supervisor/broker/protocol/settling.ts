@@ -90,11 +90,11 @@ export function createSettling(): Settling {
     const tags = kept && []
     const items = yield* take(tag, multiple, tags)
     if (kept && tags) return void kept.push({ items, tags, fate })
-    yield* credit(items)
     yield* fate(items)
   }
 
   function* ack(items: readonly Unacked[]): Generator<void> {
+    yield* credit(items)
     for (const { queue, entry } of items) {
       if (queue.isOpen()) queue.ack(entry)
       yield
@@ -126,21 +126,36 @@ export function createSettling(): Settling {
     unacked = restored
   }
 
-  function* requeue(items: Iterable<Unacked>, hasFailed: boolean): Generator<void> {
+  /** @param order the same items, in the order in which they go back */
+  function* requeue(items: readonly Unacked[], hasFailed: boolean, order: Iterable<Unacked> = items): Generator<void> {
     const byQueue = new Map<Queue, Entry[]>()
-    for (const { queue, entry } of items) {
+    for (const { queue, entry } of order) {
       const entries = byQueue.get(queue)
       if (entries) entries.push(entry)
       else byQueue.set(queue, [entry])
       yield
     }
-    for (const [queue, entries] of byQueue) {
-      if (queue.isOpen()) queue.requeue(entries, hasFailed)
-      yield
+    // Before there is credit, with which a consumer would get what is behind them.
+    const held = new Map<Queue, () => void>()
+    try {
+      for (const queue of byQueue.keys()) {
+        if (queue.isOpen()) held.set(queue, queue.holdBack())
+        yield
+      }
+      yield* credit(items)
+      for (const [queue, release] of held) {
+        if (queue.isOpen()) yield* queue.requeue(byQueue.get(queue) ?? [], hasFailed)
+        held.delete(queue)
+        release()
+        yield
+      }
+    } finally {
+      for (const release of held.values()) release()
     }
   }
 
   function* discard(items: readonly Unacked[], hasFailed: boolean): Generator<void> {
+    yield* credit(items)
     for (const { queue, entry } of items) {
       if (queue.isOpen()) queue.reject(entry, hasFailed)
       yield
@@ -182,25 +197,19 @@ export function createSettling(): Settling {
       kept ??= []
     },
     *commit() {
-      for (const { items, fate } of kept?.splice(0) ?? []) {
-        yield* credit(items)
-        yield* fate(items)
-      }
+      for (const { items, fate } of kept?.splice(0) ?? []) yield* fate(items)
     },
     rollback,
     ack: (tag, multiple) => settle(tag, multiple, ack),
     nack: (tag, multiple, isRequeued) => settle(tag, multiple, (items) => giveUp(items, isRequeued, false)),
     reject: (tag, isRequeued) => settle(tag, false, (items) => giveUp(items, isRequeued, true)),
     *requeueAll() {
-      const items = yield* take(0, true)
-      yield* credit(items)
-      yield* requeue(items, false)
+      yield* requeue(yield* take(0, true), false)
     },
     *close() {
       yield* rollback()
       const items = yield* take(0, true)
-      yield* credit(items)
-      yield* requeue(yield* byConsumer(items), true)
+      yield* requeue(items, true, yield* byConsumer(items))
     },
   }
 }

@@ -48,10 +48,10 @@ export function createTransacting(
     }
   }
 
-  function* commitAll(onRouted: (queues: number) => void): Generator<void> {
-    const isAccepted = yield* publishing.commit(onRouted)
+  function* commitAll(publications: Generator<void>, isAccepted: () => boolean): Generator<void> {
+    yield* publications
     yield* settling.commit()
-    if (!isAccepted) throw precondition('partial tx completion')
+    if (!isAccepted()) throw precondition('partial tx completion')
     const answer = wire.reserve(channel)
     // A store that fails ends the broker, and this with it.
     wire.context.synced().then(
@@ -76,11 +76,23 @@ export function createTransacting(
     commit() {
       check()
       let routed = 0
-      const steps = commitAll(function onRouted(queues) {
-        routed += queues
-      })
+      let isAccepted = true
+      function* publishAll(): Generator<void> {
+        isAccepted = yield* publishing.commit(function onRouted(queues) {
+          routed += queues
+        })
+      }
+      const publications = publishAll()
+      const steps = commitAll(publications, () => isAccepted)
+
+      function rest(isDone: boolean): void | Promise<void> {
+        if (isDone) return undefined
+        // Publications make work for the disk, and wait for it. What is settled may be the space that others wait for.
+        const published = inSlices(slices, {}, publications)
+        return published instanceof Promise ? published.then(() => wire.work(steps)) : wire.work(steps)
+      }
+
       const isDone = wire.work(together(steps, () => routed <= TOGETHER))
-      const rest = (done: boolean) => (done ? undefined : inSlices(slices, {}, steps))
       const done = isDone instanceof Promise ? isDone.then(rest) : rest(isDone)
       if (done instanceof Promise) defer('tx.commit', done)
     },

@@ -11,8 +11,8 @@ import type { Queue, QueueDefinition, QueueEvents, QueueTools } from './queue.ts
 import { NOWHERE, refused } from './refused.ts'
 import { Waiters } from './waiters.ts'
 
-/** Up to so many messages come back, or are delivered, at once; more of them in slices. */
-const [RETURNED_AT_ONCE, DELIVERED_AT_ONCE] = [500, 50]
+/** Up to so many messages are delivered at once; more of them in slices. */
+const DELIVERED_AT_ONCE = 50
 
 export function createQueue(definition: QueueDefinition, log: QueueLog, events: QueueEvents, tools: QueueTools): Queue {
   return new MessageQueue(definition, log, events, tools)
@@ -32,7 +32,7 @@ class MessageQueue extends Defined implements Queue {
   #isExpiring = false
   /** For the end of either. */
   #waiters: Waiters | undefined
-  /** How often many messages are being put back: what is behind them must not overtake them. */
+  /** How many put messages back: what is behind those must not overtake them. */
   #returning = 0
   /** Many are being delivered: those who could take more get it then. */
   #isDelivering = false
@@ -103,21 +103,18 @@ class MessageQueue extends Defined implements Queue {
     this.#events.setAside(this, entry, reason)
   }
 
-  requeue(entries: readonly Entry[], hasFailed: boolean): void {
-    const onLimit = (entry: Entry) => this.#events.deadLetter(this, entry, 'delivery_limit')
-    const steps = giveBack(this.#log, this.options, entries, hasFailed, onLimit)
-    if (entries.length <= RETURNED_AT_ONCE) {
-      for (const _ of steps);
-      this.#afterReturns()
-      return
-    }
+  holdBack(): () => void {
     this.#returning++
-    const finished = () => {
+    return () => {
       this.#returning--
       this.#waiters?.letGo()
-      this.#afterReturns()
+      if (!this.#isClosed) this.#afterReturns()
     }
-    if ((this.#tools.prompt ?? this.#tools.slices).run(this, steps, finished)) finished()
+  }
+
+  requeue(entries: readonly Entry[], hasFailed: boolean): Generator<void> {
+    const onLimit = (entry: Entry) => this.#events.deadLetter(this, entry, 'delivery_limit')
+    return giveBack(this.#log, this.options, entries, hasFailed, onLimit)
   }
 
   reject(entry: Entry, hasFailed: boolean): void {

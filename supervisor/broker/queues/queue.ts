@@ -49,8 +49,13 @@ export interface Queue extends QueueDefinition {
   ack(entry: Entry): void
   /** Takes a message out of the way that has made something throw. */
   setAside(entry: Entry, reason: unknown): void
-  /** Puts messages back. @param hasFailed it counts as a failed delivery of each */
-  requeue(entries: readonly Entry[], hasFailed: boolean): void
+  /**
+   * Hands nothing out until the function that it returns is called, which delivers: messages that are about to come back
+   * must not be overtaken by what is behind them.
+   */
+  holdBack(): () => void
+  /** The steps that put messages back, while it is held back. @param hasFailed it counts as a failed delivery of each */
+  requeue(entries: readonly Entry[], hasFailed: boolean): Generator<void>
   /** Sends it on to the dead letter exchange. @param hasFailed its dead letter has a failed delivery behind it */
   reject(entry: Entry, hasFailed: boolean): void
   /** A dead letter has to wait for its exchange: meanwhile it counts towards the limits of the queue. */
@@ -60,8 +65,8 @@ export interface Queue extends QueueDefinition {
   addConsumer(consumer: Consumer): void
   removeConsumer(consumer: Consumer): void
   /**
-   * Sends on what has expired and is in the way, and puts back what is coming back, as far as there is time for it.
-   * @returns undefined if nothing is in the way any more; otherwise it resolves then
+   * Sends on what has expired and is in the way, as far as there is time for it.
+   * @returns undefined if nothing is in the way any more, nor coming back; otherwise it resolves then
    */
   expire(): Promise<void> | undefined
   /** Delivers what can be delivered; called when a consumer can take messages again. */

@@ -1,10 +1,12 @@
 // What a client settles at once may be any number of messages, and is done in steps.
 import t from 'tap'
 import { createSettling } from '../../../supervisor/broker/protocol/settling.ts'
+import type { Consumer } from '../../../supervisor/broker/queues/consumers.ts'
 import type { Queue } from '../../../supervisor/broker/queues/queue.ts'
 import type { Entry } from '../../../supervisor/broker/store/log.ts'
 import { openWire } from '../differential/wire.ts'
 import { openSession } from '../session.ts'
+import { consumer, OWNER, startVhost } from '../vhost/helpers.ts'
 
 /** As much of a queue as there is to settling, which notes what is done. */
 function fakeQueue() {
@@ -13,7 +15,11 @@ function fakeQueue() {
   const queue = {
     isOpen: () => true,
     ack: (entry: Entry) => void done.push(`ack ${of([entry])}`),
-    requeue: (entries: readonly Entry[]) => void done.push(`requeue ${of(entries)}`),
+    holdBack: () => () => {},
+    *requeue(entries: readonly Entry[]) {
+      done.push(`requeue ${of(entries)}`)
+      yield
+    },
     deliver() {},
   } as unknown as Queue
   return { queue, take: () => done.splice(0) }
@@ -81,3 +87,46 @@ t.test('what is acknowledged when the connection ends is acknowledged, however m
   const { fields } = await other.request('QueueDeclare', 1, { queue: 'q', passive: true })
   t.match(fields, { messageCount: 1, consumerCount: 0 }, 'the answer to the close comes when the rest is back')
 })
+
+t.test('what is given back is there before anything behind that is handled', async (t) => {
+  const { vhost, declare, publish } = await startVhost(t, { turnMs: 0.01 })
+  const COUNT = 1_000
+  declare('queue')
+  await publish('', 'queue', COUNT)
+  const queue = vhost.queue('queue', OWNER)
+  const settling = createSettling()
+  for (let entry = queue.get(false); entry; entry = queue.get(false)) {
+    settling.add(settling.nextTag(), { queue, entry, consumer: undefined })
+  }
+  for (const _ of settling.nack(0, true, true));
+  t.throws(
+    () => vhost.deleteQueue('queue', { ifUnused: false, ifEmpty: true }, OWNER),
+    { code: 406 },
+    'it is not empty',
+  )
+  t.equal(queue.purge(), COUNT)
+})
+
+for (const type of ['classic', 'quorum']) {
+  t.test(`nobody gets what is behind messages on their way back to a ${type} queue`, async (t) => {
+    const { vhost, declare, publish } = await startVhost(t)
+    declare('queue', { 'x-queue-type': type })
+    await publish('', 'queue', 8)
+    const queue = vhost.queue('queue', OWNER)
+    const settling = createSettling()
+    const positions: number[] = []
+    const one: Consumer = {
+      ...consumer(function deliver(entry) {
+        one.unacked++
+        positions.push(entry.position)
+        settling.add(settling.nextTag(), { queue, entry, consumer: one })
+      }),
+      canTake: () => one.unacked < 4,
+    }
+    queue.addConsumer(one)
+    // As a message does that comes meanwhile.
+    for (const _ of settling.nack(0, true, true)) queue.deliver()
+    t.equal(positions.length, 8)
+    t.same(positions.slice(4), positions.slice(0, 4))
+  })
+}

@@ -104,6 +104,36 @@ t.test('acknowledgements take effect with the commit', async (t) => {
   t.equal(await count('q'), 2)
 })
 
+t.test('more than one commit of the store has takes effect with the commit as well', async (t) => {
+  const { wire, count } = await prepared(t)
+  const [QUEUES, MESSAGES] = [500, 60]
+  for (let i = 0; i < QUEUES; i++) {
+    wire.send('QueueDeclare', 1, { queue: `${i}`, nowait: true })
+    wire.send('QueueBind', 1, { queue: `${i}`, exchange: 'amq.fanout', nowait: true })
+  }
+  await wire.request('QueueDeclare', 1, { queue: 'q' })
+  for (const body of ['a', 'b', 'c']) wire.publish(1, { routingKey: 'q' }, {}, Buffer.from(body))
+  await wire.request('TxSelect', 1)
+  for (let i = 0; i < 3; i++) await wire.request('BasicGet', 1, { queue: 'q' })
+  wire.send('BasicAck', 1, { deliveryTag: 2 })
+  wire.send('BasicNack', 1, { deliveryTag: 3, requeue: true })
+  for (let i = 0; i < MESSAGES; i++) wire.publish(1, { exchange: 'amq.fanout' })
+  t.match(await wire.request('TxCommit', 1), { name: 'TxCommitOk' })
+  t.equal(await count('q'), 1)
+  for (const queue of ['0', `${QUEUES - 1}`]) t.equal(await count(queue), MESSAGES)
+
+  await wire.request('QueueDeclare', 1, {
+    queue: 'full',
+    arguments: { 'x-max-length': 0, 'x-overflow': 'reject-publish' },
+  })
+  await wire.request('QueueBind', 1, { queue: 'full', exchange: 'amq.fanout' })
+  for (let i = 0; i < MESSAGES; i++) wire.publish(1, { exchange: 'amq.fanout' })
+  wire.send('TxCommit', 1)
+  t.match(await closed(wire), { replyText: 'PRECONDITION_FAILED - partial tx completion' })
+  t.equal(await count('0'), 2 * MESSAGES)
+  t.equal(await count('q'), 2, 'what was not settled is back')
+})
+
 t.test('a consumer has credit again after the commit', async (t) => {
   const { wire, count } = await prepared(t)
   await wire.request('QueueDeclare', 1, { queue: 'q' })

@@ -8,11 +8,16 @@ for (const type of ['classic', 'quorum']) {
     await publish('', 'queue', 2_000)
     const queue = vhost.queue('queue', OWNER)
     const taken = Array.from({ length: 1_000 }, () => queue.get(false)).filter((entry) => entry !== undefined)
-    queue.requeue(taken, false)
-    t.ok(queue.messageCount < 2_000, 'it comes back in slices')
-    t.ok(queue.expire(), 'who fetches one waits for that')
     const positions: number[] = []
+    const release = queue.holdBack()
+    const steps = queue.requeue(taken, false)
+    steps.next()
     queue.addConsumer(consumer(({ position }) => positions.push(position)))
+    t.ok(queue.messageCount < 2_000, 'it comes back in steps')
+    t.same(positions, [], 'nobody gets anything')
+    t.ok(queue.expire(), 'who fetches one waits for that')
+    for (const _ of steps);
+    release()
     await settled(() => positions.length === 2_000)
     t.same(
       positions,
