@@ -132,7 +132,7 @@ function startStore(
   )
   const limits = { ...DEFAULT_LIMITS, ...options.limits }
   const memory = createCrowd(limits.totalBytes)
-  const tidying = createTidying()
+  const tidying = createTidying(() => !disk.isExhausted())
   const opened = new Set<number>()
   let isBroken = false
   let closing: Promise<void> | undefined

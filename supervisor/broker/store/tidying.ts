@@ -8,7 +8,7 @@ export interface Tidy {
 
 /** The lanes with segments that are mostly empty, and how much of moving what is left there a commit does. */
 export interface Tidying {
-  /** How many segments the present commit may still read for it. */
+  /** How many segments the present commit may still read for it; 0 while there is no room. */
   left: number
   /** The lane has such segments. */
   join(lane: Tidy): void
@@ -25,11 +25,19 @@ export interface Tidying {
 const SEGMENTS = 32
 const LANES = 32
 
-export function createTidying(): Tidying {
+/**
+ * @param hasRoom whether the disk has space to spare: what is moved takes some before it frees more, and a commit that does
+ *   not find it keeps the acknowledgements waiting which would have freed it
+ */
+export function createTidying(hasRoom: () => boolean): Tidying {
   const lanes = new Set<Tidy>()
   const due = new Set<Tidy>()
+  let left = SEGMENTS
+  let isHeld = false
 
   function goOn() {
+    isHeld = !hasRoom()
+    if (isHeld) return
     let count = 0
     for (const lane of due) {
       if (count++ === LANES) return
@@ -38,8 +46,13 @@ export function createTidying(): Tidying {
     }
   }
 
-  const tidying: Tidying = {
-    left: SEGMENTS,
+  return {
+    get left() {
+      return isHeld ? 0 : left
+    },
+    set left(segments) {
+      left = segments
+    },
     join: (lane) => void lanes.add(lane),
     leave(lane) {
       lanes.delete(lane)
@@ -55,9 +68,8 @@ export function createTidying(): Tidying {
       goOn()
     },
     committed() {
-      tidying.left = SEGMENTS
+      left = SEGMENTS
       goOn()
     },
   }
-  return tidying
 }

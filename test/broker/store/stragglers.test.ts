@@ -1,4 +1,5 @@
 // A message that stays where all others of its segment are gone holds its own bytes, and not the segment's 64 KiB.
+import { setTimeout as pause } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { Entry, QueueLog } from '../../../supervisor/broker/store/log.ts'
 import { storeSize } from '../../../supervisor/broker/store/size.ts'
@@ -120,6 +121,24 @@ t.test('segments that are about to be empty are left alone', async (t) => {
   for (let i = 0; i < 3; i++) await store.synced()
   t.equal(usedBytes(folder), before)
   t.ok(before > kept.length * 60_000)
+})
+
+t.test('while the disk is nearly full nothing is moved, which takes space before it frees any', async (t) => {
+  const folder = temporaryFolder(t)
+  let free = 100_000
+  const store = await open(folder, { ...options, diskFreeLimit: 1_000_000, diskFree: async () => free, onBlocked() {} })
+  t.teardown(() => store.close())
+  await until(() => store.isExhausted(), { what: 'the disk to be looked at' })
+  const log = store.openLog(1, { durable: true })
+  const kept = await round(store, log, 0)
+  const before = usedBytes(folder)
+  // Some looks; of fewer than it takes, nothing would be seen.
+  await pause(20 * options.tidyingMs)
+  for (const entry of kept.splice(0, 3)) log.remove(entry)
+  await store.synced()
+  t.ok(usedBytes(folder) > before - 4 * 70_000, `${before} bytes, and then ${usedBytes(folder)}`)
+  free = 1e12
+  await until(() => usedBytes(folder) < 500_000, { what: 'it to be moved when there is space' })
 })
 
 t.test('purged and deleted while they are moved', async (t) => {
