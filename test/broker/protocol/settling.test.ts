@@ -1,6 +1,6 @@
 // What a client settles at once may be any number of messages, and is done in steps.
 import t from 'tap'
-import { createSettling } from '../../../supervisor/broker/protocol/settling.ts'
+import { createSettling, type Settling } from '../../../supervisor/broker/protocol/settling.ts'
 import type { Consumer } from '../../../supervisor/broker/queues/consumers.ts'
 import type { Queue } from '../../../supervisor/broker/queues/queue.ts'
 import type { Entry } from '../../../supervisor/broker/store/log.ts'
@@ -27,13 +27,16 @@ function fakeQueue() {
 
 const entry = (position: number) => ({ position }) as Entry
 
+/** Notes one more message of the queue as delivered: its position is its tag. */
+function deliver(settling: Settling, queue: Queue): void {
+  const tag = settling.nextTag()
+  settling.add(tag, { queue, entry: entry(tag), consumer: undefined })
+}
+
 t.test('an acknowledgement of all is of what was delivered before it', (t) => {
   const { queue, take } = fakeQueue()
   const settling = createSettling()
-  const add = () => {
-    const tag = settling.nextTag()
-    settling.add(tag, { queue, entry: entry(tag), consumer: undefined })
-  }
+  const add = () => deliver(settling, queue)
   for (let i = 0; i < 3; i++) add()
   const steps = settling.ack(0, true)
   steps.next()
@@ -48,10 +51,7 @@ t.test('an acknowledgement of all is of what was delivered before it', (t) => {
 t.test('what is delivered during a rollback stays, behind what comes back', (t) => {
   const { queue, take } = fakeQueue()
   const settling = createSettling()
-  const add = () => {
-    const tag = settling.nextTag()
-    settling.add(tag, { queue, entry: entry(tag), consumer: undefined })
-  }
+  const add = () => deliver(settling, queue)
   settling.txSelect()
   for (let i = 0; i < 4; i++) add()
   for (const tag of [4, 2]) for (const _ of settling.ack(tag, false));

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
-import { openDatabase } from '../../../supervisor/broker/store/database.ts'
-import { temporaryFolder } from '../../helpers/tmp.ts'
+import { type Database, openDatabase } from '../../../supervisor/broker/store/database.ts'
+import { type Teardown, temporaryFolder } from '../../helpers/tmp.ts'
 
 const STATUS = '/proc/self/status'
 const VALUE = Buffer.alloc(65_000, 'x')
@@ -10,12 +10,7 @@ const COUNT = 2_000
 
 const noProc = existsSync(STATUS) ? false : 'Only Linux tells how much of a mapped file is in memory.'
 t.test('what was read does not stay in memory', { skip: noProc }, async (t) => {
-  const database = openDatabase(temporaryFolder(t))
-  t.teardown(() => database.close())
-  const mapped = () => Number(/^RssFile:\s+(\d+)/m.exec(readFileSync(STATUS, 'utf8'))?.[1]) / 1024
-  for (let start = 0; start < COUNT; start += 100) {
-    await database.write(Array.from({ length: 100 }, (_, i) => ({ key: keyOf(start + i), value: VALUE })))
-  }
+  const database = await filled(t, COUNT)
 
   const before = mapped()
   let peak = 0
@@ -35,12 +30,7 @@ t.test('what was read does not stay in memory', { skip: noProc }, async (t) => {
 })
 
 t.test('reads tell when they have taken much, and it is given back without a write', { skip: noProc }, async (t) => {
-  const database = openDatabase(temporaryFolder(t))
-  t.teardown(() => database.close())
-  const mapped = () => Number(/^RssFile:\s+(\d+)/m.exec(readFileSync(STATUS, 'utf8'))?.[1]) / 1024
-  for (let start = 0; start < COUNT; start += 100) {
-    await database.write(Array.from({ length: 100 }, (_, i) => ({ key: keyOf(start + i), value: VALUE })))
-  }
+  const database = await filled(t, COUNT)
   await database.trim()
 
   const before = mapped()
@@ -64,11 +54,7 @@ t.test('reads tell when they have taken much, and it is given back without a wri
 })
 
 t.test('pages that are written again and again are not given back, which takes time', { skip: noProc }, async (t) => {
-  const database = openDatabase(temporaryFolder(t))
-  t.teardown(() => database.close())
-  for (let start = 0; start < COUNT / 2; start += 100) {
-    await database.write(Array.from({ length: 100 }, (_, i) => ({ key: keyOf(start + i), value: VALUE })))
-  }
+  const database = await filled(t, COUNT / 2)
   await database.trim()
   const again = Array.from({ length: 100 }, (_, i) => ({ key: keyOf(i), value: Buffer.from('short') }))
   let reopened = 0
@@ -81,6 +67,21 @@ t.test('pages that are written again and again are not given back, which takes t
   }
   t.ok(reopened <= 1, `opened anew ${reopened} times`)
 })
+
+/** A database with so many values. */
+async function filled(t: Teardown, count: number): Promise<Database> {
+  const database = openDatabase(temporaryFolder(t))
+  t.teardown(() => database.close())
+  for (let start = 0; start < count; start += 100) {
+    await database.write(Array.from({ length: 100 }, (_, i) => ({ key: keyOf(start + i), value: VALUE })))
+  }
+  return database
+}
+
+/** Megabytes of this process's memory that are pages of files. */
+function mapped(): number {
+  return Number(/^RssFile:\s+(\d+)/m.exec(readFileSync(STATUS, 'utf8'))?.[1]) / 1024
+}
 
 function keyOf(number: number): Buffer {
   const key = Buffer.alloc(4)
