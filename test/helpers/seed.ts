@@ -2,7 +2,7 @@
 // a project's first start takes.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
 const DIST = resolve(import.meta.dirname, '../..')
@@ -20,17 +20,22 @@ export function seedBuild(root: string, kind: string): void {
     .digest('hex')
     .slice(0, 16)
   const seed = join(SEEDS, `${kind}-${stamp}`)
-  if (!existsSync(seed)) makeSeed(root, seed)
+  if (!existsSync(seed)) makeSeed(root, kind, seed)
   else cpSync(seed, join(root, 'dist'), { recursive: true, preserveTimestamps: true })
 }
 
-function makeSeed(root: string, seed: string): void {
+function makeSeed(root: string, kind: string, seed: string): void {
   const { status, stderr } = spawnSync(process.execPath, [join(root, 'supervisor/build.cjs')], {
     cwd: root,
     encoding: 'utf8',
   })
   if (status !== 0) throw new Error(`The project did not compile: ${stderr}`)
   mkdirSync(SEEDS, { recursive: true })
+  // Each state of the sources would leave its own.
+  for (const name of readdirSync(SEEDS)) {
+    const other = join(SEEDS, name)
+    if (!other.startsWith(seed) && name.startsWith(`${kind}-`)) rmSync(other, { recursive: true, force: true })
+  }
   const copy = mkdtempSync(`${seed}.`)
   cpSync(join(root, 'dist'), copy, { recursive: true, preserveTimestamps: true })
   try {
