@@ -24,9 +24,10 @@ export interface Channel {
 }
 
 /**
- * Has the connection held until something is done that a method has begun. What it rejects with is the method's error.
+ * Has the connection held until something is done that a method has begun, if it is a promise. What that rejects with is the
+ * method's error.
  */
-export type Defer = (method: MethodName, done: Promise<unknown>) => void
+export type Defer = (method: MethodName, done: unknown) => void
 
 /** A message that is arriving. */
 interface Content {
@@ -54,8 +55,7 @@ export function createChannel(number: number, wire: Wire, defer: Defer): Channel
   let content: (Content & { hasHeader: boolean }) | undefined
 
   function settle(method: MethodName, steps: Generator<void>): void {
-    const done = wire.work(steps)
-    if (done instanceof Promise) defer(method, done)
+    defer(method, wire.work(steps))
   }
 
   function finish(body: Buffer): void {

@@ -40,7 +40,7 @@ export function createChannels({ wire, channelMax, onPublish }: ChannelsOptions)
     }
     closed.delete(number)
     const defer: Defer = (method, done) => {
-      wire.hold(done.catch((error) => attempt(number, method, () => refuse(error))))
+      if (done instanceof Promise) wire.hold(done.catch((error) => onError(number, method, error)))
     }
     channels.set(number, createChannel(number, wire, defer))
     wire.write(encodeMethod(number, { name: 'channel.open-ok' }))
@@ -59,12 +59,16 @@ export function createChannels({ wire, channelMax, onPublish }: ChannelsOptions)
     try {
       action()
     } catch (error) {
-      if (!(error instanceof AmqpError) || error.endsConnection) throw error
-      const released = end(number)
-      if (released) wire.hold(released)
-      closing.add(number)
-      wire.write(encodeMethod(number, { name: 'channel.close', ...closeReason(error, method) }))
+      onError(number, method, error)
     }
+  }
+
+  function onError(number: number, method: Method['name'] | undefined, error: unknown): void {
+    if (!(error instanceof AmqpError) || error.endsConnection) throw error
+    const released = end(number)
+    if (released) wire.hold(released)
+    closing.add(number)
+    wire.write(encodeMethod(number, { name: 'channel.close', ...closeReason(error, method) }))
   }
 
   /** @returns a promise if it takes longer until all that it had is given back */
@@ -143,8 +147,4 @@ export function createChannels({ wire, channelMax, onPublish }: ChannelsOptions)
       }
     }
   }
-}
-
-function refuse(error: unknown): never {
-  throw error
 }

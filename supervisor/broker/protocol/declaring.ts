@@ -112,8 +112,7 @@ export function createDeclaring(channel: number, wire: Wire, defer: Defer): Decl
       yield* vhost.makeWay(destination)
       declare()
     }
-    const done = wire.work(steps())
-    if (done instanceof Promise) defer(method, done)
+    defer(method, wire.work(steps()))
   }
 
   function declared(queue: Queue): OutgoingMethod<'queue.declare-ok'> {

@@ -110,8 +110,7 @@ export function createPublishing(
       if (transaction) return transaction.keep(size, send)
       // What goes to many queues is there before anything else of the connection is handled, which must not overtake it.
       const steps = send()
-      const done = steps.next().done ? undefined : inSlices(slices, {}, steps)
-      if (done instanceof Promise) defer('basic.publish', done)
+      if (!steps.next().done) defer('basic.publish', inSlices(slices, {}, steps))
 
       /** Returns false if a queue refused it. */
       function* send(onRouted?: (queues: number) => void): Generator<void, boolean> {

@@ -93,15 +93,13 @@ export function createTransacting(
       }
 
       const isDone = wire.work(together(steps, () => routed <= TOGETHER))
-      const done = isDone instanceof Promise ? isDone.then(rest) : rest(isDone)
-      if (done instanceof Promise) defer('tx.commit', done)
+      defer('tx.commit', isDone instanceof Promise ? isDone.then(rest) : rest(isDone))
     },
 
     rollback() {
       check()
       publishing.rollback()
-      const done = wire.work(rollbackAll())
-      if (done instanceof Promise) defer('tx.rollback', done)
+      defer('tx.rollback', wire.work(rollbackAll()))
     },
   }
 }
