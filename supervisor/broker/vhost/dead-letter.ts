@@ -35,8 +35,8 @@ export interface DeadLettering {
   /** Sends what dies in a queue on to its dead letter exchange. */
   deadLetter(queue: Queue, entry: Entry, reason: DeadLetterReason): void
   /**
-   * Does something, and sends on what died of it only afterwards: all queues that a message is for get it before they
-   * get what it has driven out of another.
+   * Does something, and sends on what died of it only afterwards: the queues that get a message in one step get it before
+   * they get what it has driven out of another. A message for more queues than that (distribute.ts) may be preceded by it.
    */
   hold<T>(action: () => T): T
   /** Does something once all that has died before is sent on: at once where there is none. */
